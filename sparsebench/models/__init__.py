@@ -1,0 +1,35 @@
+"""Loading backbones with heads, and the anatomy of each family."""
+
+from __future__ import annotations
+
+from sparsebench.models.anatomy import (
+    Anatomy,
+    Attention,
+    Block,
+    FeedForward,
+    Matrix,
+    Role,
+    anatomy_of,
+)
+from sparsebench.models.architectures import ARCHITECTURES
+from sparsebench.models.backbone import Backbone, load_backbone
+from sparsebench.models.families import FORMS, Family, Form
+from sparsebench.models.sources import ModelSource, model_source
+
+__all__ = [
+    "ARCHITECTURES",
+    "FORMS",
+    "Anatomy",
+    "Attention",
+    "Backbone",
+    "Block",
+    "Family",
+    "FeedForward",
+    "Form",
+    "Matrix",
+    "ModelSource",
+    "Role",
+    "anatomy_of",
+    "load_backbone",
+    "model_source",
+]

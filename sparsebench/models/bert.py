@@ -1,0 +1,52 @@
+"""The anatomy of BERT and RoBERTa, whose blocks are built alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.models.anatomy import Attention, Block, FeedForward, Matrix, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+
+def blocks(model: nn.Module) -> Iterator[Block]:
+    """Yields the encoder blocks of a BERT or RoBERTa model, with or without a head."""
+    prefix = getattr(model, "base_model_prefix", "")
+    root = f"{prefix}." if hasattr(model, prefix) else ""
+    layers: Any = model.get_submodule(f"{root}encoder.layer")
+    for index, layer in enumerate(layers):
+        path = f"{root}encoder.layer.{index}"
+        yield Block(
+            stack="encoder",
+            index=index,
+            path=path,
+            attentions=(_attention(layer.attention.self, path=f"{path}.attention"),),
+            ffn=_feed_forward(layer, path=path),
+        )
+
+
+def _attention(module: Any, *, path: str) -> Attention:  # noqa: ANN401 - a foreign module
+    return Attention(
+        path=f"{path}.self",
+        heads=module.num_attention_heads,
+        head_size=module.attention_head_size,
+        query=Matrix(Role.QUERY, f"{path}.self.query"),
+        key=Matrix(Role.KEY, f"{path}.self.key"),
+        value=Matrix(Role.VALUE, f"{path}.self.value"),
+        output=Matrix(Role.OUTPUT, f"{path}.output.dense"),
+    )
+
+
+def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:  # noqa: ANN401
+    if not hasattr(layer.intermediate, "dense"):
+        return None
+    return FeedForward(
+        path=f"{path}.output",
+        activation=f"{path}.intermediate.intermediate_act_fn",
+        neurons=layer.intermediate.dense.out_features,
+        into=Matrix(Role.FFN_IN, f"{path}.intermediate.dense"),
+        out=Matrix(Role.FFN_OUT, f"{path}.output.dense"),
+    )

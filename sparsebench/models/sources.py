@@ -1,0 +1,224 @@
+"""Where a backbone comes from, and how it is told from every other: its name and fingerprint.
+
+Four kinds of source are told apart by how they are written:
+
+- ``random:bert-base``: the shapes of a known architecture with random weights;
+- ``quick/bert``: a tiny pretrained backbone that ships with the package;
+- a folder that holds a ``config.json``;
+- anything else: a Hub id, ``owner/name`` or ``owner/name@revision``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.errors import UnknownNameError, UserError
+from sparsebench.models.anatomy import family_of
+from sparsebench.models.architectures import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from sparsebench.models.families import Family
+
+QUICK = Path(__file__).parents[1] / "quick" / "backbones"
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
+"""What is fetched of a Hub repository: no code, and no format that must be unpickled."""
+
+
+class ModelSource(ABC):
+    """Where a backbone comes from.
+
+    Attributes:
+        spec: What the user wrote.
+        name: What tables call it.
+    """
+
+    spec: str
+    name: str
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Tells this backbone from any other: a content hash, a Hub commit or an architecture."""
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The transformers configuration as a dictionary, read without loading any weight."""
+
+    @abstractmethod
+    def folder(self) -> Path | None:
+        """Returns the folder that holds the weights, fetched where needed; None if random."""
+
+    @property
+    def family(self) -> Family:
+        """The family, as its configuration tells.
+
+        Raises:
+            UserError: It is of no family that we know.
+        """
+        try:
+            return family_of(type("Config", (), self.config))
+        except UserError as error:
+            raise UserError(f"model {self.spec!r}: {error}") from None
+
+
+@dataclass(frozen=True)
+class RandomSource(ModelSource):
+    """A known architecture with random weights: all that measuring costs needs."""
+
+    spec: str
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name of the architecture, marked as random."""
+        return self.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the configuration."""
+        return _hash(json.dumps(self.config, sort_keys=True).encode())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The architecture's constants."""
+        kind, settings = ARCHITECTURES[self.spec.removeprefix("random:")]
+        return {"model_type": kind, **settings}
+
+    def folder(self) -> None:
+        """Returns None: there is nothing on disk."""
+
+
+@dataclass(frozen=True)
+class FolderSource(ModelSource):
+    """A folder in the format of ``save_pretrained``."""
+
+    spec: str
+    path: Path
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The folder's name, or ``quick/<family>`` for a backbone of the package."""
+        return self.spec if self.path.parent == QUICK else self.path.resolve().name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of every file that makes the model: configuration, weights, tokenizer."""
+        digest = hashlib.sha256()
+        for pattern in FILES:
+            for file in sorted(self.path.glob(pattern)):
+                digest.update(f"{file.name}\0".encode())
+                with file.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's ``config.json``."""
+        return _read_config(self.path / "config.json")
+
+    def folder(self) -> Path:
+        """Returns the folder."""
+        return self.path
+
+
+@dataclass(frozen=True)
+class HubSource(ModelSource):
+    """A repository of the Hugging Face Hub, pinned to a commit on first use."""
+
+    spec: str
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The repository's id."""
+        return self.spec.partition("@")[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The commit that the revision stands for now, or in the local cache when offline."""
+        import huggingface_hub as hub
+
+        revision = self.spec.partition("@")[2] or None
+        try:
+            return str(hub.HfApi().model_info(self.name, revision=revision).sha)
+        except Exception as error:  # noqa: BLE001 - without the network, many kinds are raised
+            return self._cached_commit(revision, cause=error)
+
+    def _cached_commit(self, revision: str | None, *, cause: Exception) -> str:
+        import huggingface_hub as hub
+
+        try:
+            folder = hub.snapshot_download(self.name, revision=revision, local_files_only=True)
+        except Exception:  # noqa: BLE001
+            reason = str(cause).strip().partition("\n")[0]
+            raise UserError(
+                f"model {self.spec!r} is neither a folder with a config.json, nor random:<name>, "
+                f"nor quick/<family>, and the Hub did not answer for it ({reason})"
+            ) from None
+        return Path(folder).name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The repository's ``config.json``."""
+        import huggingface_hub as hub
+
+        file = hub.hf_hub_download(self.name, "config.json", revision=self.fingerprint)
+        return _read_config(Path(file))
+
+    def folder(self) -> Path:
+        """Returns the local snapshot of the pinned commit, downloaded where needed."""
+        import huggingface_hub as hub
+
+        folder = hub.snapshot_download(
+            self.name, revision=self.fingerprint, allow_patterns=list(FILES)
+        )
+        if not list(Path(folder).glob("*.safetensors")):
+            raise UserError(
+                f"model {self.spec!r} has no *.safetensors file; other formats are not loaded, "
+                "since they would have to be unpickled: convert it, or name another revision"
+            )
+        return Path(folder)
+
+
+def model_source(spec: str) -> ModelSource:
+    """Reads how a user names a backbone.
+
+    Raises:
+        UserError: No such architecture, family or folder.
+    """
+    if spec.startswith("random:"):
+        name = spec.removeprefix("random:")
+        if name not in ARCHITECTURES:
+            raise UnknownNameError("architecture", name, known=ARCHITECTURES)
+        return RandomSource(spec)
+    if spec.startswith("quick/"):
+        family = spec.removeprefix("quick/")
+        known = sorted(path.name for path in QUICK.iterdir() if path.is_dir())
+        if family not in known:
+            raise UnknownNameError("quick backbone", spec, known=[f"quick/{k}" for k in known])
+        return FolderSource(spec, QUICK / family)
+    path = Path(spec).expanduser()
+    if (path / "config.json").is_file():
+        return FolderSource(spec, path)
+    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+        raise UserError(f"model {spec!r}: no folder with a config.json is there")
+    return HubSource(spec)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: not a readable model configuration ({error})") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: a model configuration is a JSON object")
+    return config
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
