@@ -94,10 +94,10 @@ class Method(ABC):
         """Returns the phases of training; by default a single one."""
         return (Stage("train", 1.0),)
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage) -> None:  # noqa: B027 - optional
         """Is called before a stage's optimizer is made; may change what trains, and the shapes."""
 
-    def before_step(self, model: nn.Module, progress: float) -> None:
+    def before_step(self, model: nn.Module, progress: float) -> None:  # noqa: B027 - optional
         """Is called before every optimizer step.
 
         Args:
@@ -131,7 +131,7 @@ class Method(ABC):
         return [group for group in groups if group["params"]]
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Turns the trained view into the plain model that ships, and that everything is measured on.
+        """Turns the trained view into the plain model that ships and is measured.
 
         No hook, mask or parametrization of the method may remain. By default the training view
         ships as it is.

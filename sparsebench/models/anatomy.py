@@ -31,7 +31,7 @@ class Role(StrEnum):
     """Joins the heads and writes to the residual stream."""
 
     FFN_IN = "ffn_in"
-    """The first product of the feed-forward network; where it is gated, the factor that is linear."""
+    """The first product of the feed-forward network; of a gated one, the linear factor."""
 
     FFN_GATE = "ffn_gate"
     """In a gated feed-forward network, the factor that goes through the activation function."""
