@@ -1,0 +1,39 @@
+"""The command line: one file a command, heavy libraries imported inside the one that needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli.leaderboard import leaderboard
+from sparsebench.cli.listing import list_
+from sparsebench.cli.plan import plan
+from sparsebench.cli.run import run
+from sparsebench.cli.show import show
+from sparsebench.cli.validate import validate
+from sparsebench.errors import UserError
+
+app = typer.Typer(
+    name="sparsebench",
+    help="Compare fine-tuning methods that save parameters, compute or activations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command()(run)
+app.command()(plan)
+app.command()(validate)
+app.command("list")(list_)
+app.command()(show)
+app.command()(leaderboard)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)

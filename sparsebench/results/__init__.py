@@ -1,0 +1,25 @@
+"""Results: their schema, and the folder that keeps them."""
+
+from __future__ import annotations
+
+from sparsebench.results.costs import Costs
+from sparsebench.results.schema import (
+    Evaluation,
+    LossPoint,
+    Provenance,
+    RunResult,
+    Status,
+    TrainingRecord,
+)
+from sparsebench.results.store import Store
+
+__all__ = [
+    "Costs",
+    "Evaluation",
+    "LossPoint",
+    "Provenance",
+    "RunResult",
+    "Status",
+    "Store",
+    "TrainingRecord",
+]

@@ -1,0 +1,168 @@
+"""What is recorded of a run: everything needed to read it, doubt it and recompute it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sparsebench.results.costs import Costs
+from sparsebench.spec import Protocol, RunSpec
+
+SCHEMA_VERSION = 1
+"""Changes when old results can no longer be read as they are."""
+
+
+class Record(BaseModel):
+    """A part of a result: immutable, and strict about its keys. Infinite numbers are kept."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings"
+    )
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    OK = "ok"
+    """It has a score."""
+
+    OOM = "oom"
+    """It ran out of memory."""
+
+    DIVERGED = "diverged"
+    """Its loss was no longer finite."""
+
+    TIMEOUT = "timeout"
+    """It was stopped at its time limit."""
+
+    ERROR = "error"
+    """It failed in another way, which the reason tells."""
+
+    SKIPPED = "skipped"
+    """It was not tried, since the combination makes no sense or its data is absent."""
+
+
+class LossPoint(Record):
+    """The training loss at one moment."""
+
+    step: int
+    """Optimizer steps done, all stages counted through."""
+
+    loss: float
+    """The mean task loss, penalties included, since the last point."""
+
+    learning_rate: float
+    """The learning rate of the first parameter group."""
+
+
+class Evaluation(Record):
+    """One evaluation in the course of training, under a protocol that selects."""
+
+    step: int
+    """Optimizer steps done."""
+
+    score: float
+    """The task's headline score on the split that is selected on."""
+
+    eligible: bool
+    """Whether the method had its final form, so that this checkpoint could be selected."""
+
+
+class TrainingRecord(Record):
+    """What training took and how it went."""
+
+    steps: int
+    """Optimizer steps done."""
+
+    seconds: float
+    """Wall-clock time of the training loop."""
+
+    examples_per_second: float
+    """Training examples a second, over the whole loop."""
+
+    peak_memory_bytes: int | None
+    """The most memory while training: allocated on a GPU, resident growth on a CPU."""
+
+    loss: tuple[LossPoint, ...]
+    """The loss curve."""
+
+    evaluations: tuple[Evaluation, ...] = ()
+    """The evaluations that a checkpoint was selected by."""
+
+    selected_step: int | None = None
+    """The step of the selected checkpoint; None under ``protocol: last``."""
+
+
+class Provenance(Record):
+    """Where and with what a run was made."""
+
+    created: str
+    """When it ended, UTC, ISO 8601."""
+
+    command: str
+    """The command line, as the user typed it."""
+
+    versions: dict[str, str]
+    """Package -> version, of everything that can change a number."""
+
+    git: str | None
+    """The commit of the checkout that the package was run from, ``-dirty`` if changed."""
+
+    device: str
+    """The accelerator or processor, by its own name."""
+
+    platform: str
+    """Operating system and machine."""
+
+    threads: int
+    """Threads that torch computed with."""
+
+    precision: str
+    """The precision that training ran in: ``fp32``, ``bf16`` or ``fp16``."""
+
+    data_origin: str
+    """Where the data came from, with the resolved revision."""
+
+    model_origin: str
+    """Where the backbone came from, as the user named it."""
+
+
+class RunResult(Record):
+    """One run: a row, whether it worked or not."""
+
+    schema_version: int = SCHEMA_VERSION
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """The hash of the spec: equal keys mean the same run."""
+
+    suite: str
+    """The suite that the run was first made for."""
+
+    spec: RunSpec
+    status: Status
+    reason: str | None = None
+    """Why there is no score, in one line; None if there is one."""
+
+    traceback: str | None = None
+    """The last lines of the traceback, where an exception ended the run."""
+
+    score: float | None = None
+    """The task's headline score of the deployed model, mean over splits; None if not ok."""
+
+    scores: dict[str, dict[str, float]] = {}
+    """Split -> metric -> value."""
+
+    headline_metric: str | None = None
+    """What the score is called, such as ``"matthews"``."""
+
+    training: TrainingRecord | None = None
+    costs: Costs | None = None
+    provenance: Provenance | None = None
+    files: dict[str, str] = {}
+    """File beside the result -> SHA-256 of its content."""
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the score was selected on the split that it is reported on."""
+        return self.spec.protocol is Protocol.PAPER

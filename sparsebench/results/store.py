@@ -1,0 +1,183 @@
+"""The folder that keeps results: one folder a run, which appears whole or not at all.
+
+A run is written under ``.staging`` and then renamed into place. Where it replaces an older result,
+that one steps aside under ``.staging`` first, and comes back if we are killed in between.
+
+    results/
+        .staging/                                   what is being written
+        .work/<run>/                                checkpoints of runs that are not finished
+        mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
+            result.json                             a RunResult
+            predictions.jsonl                       one prediction an example
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from sparsebench.errors import UserError
+from sparsebench.results.schema import SCHEMA_VERSION, RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sparsebench.spec import RunSpec
+
+RESULT = "result.json"
+PREDICTIONS = "predictions.jsonl"
+_RETIRED = ".retired"
+
+
+class CorruptResultError(UserError):
+    """A file of the store that is not what the store wrote."""
+
+
+def run_key(spec: RunSpec) -> str:
+    """Returns the content key of a run: 16 hexadecimal digits of the hash of its spec."""
+    content = json.dumps(spec.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def folder_name(spec: RunSpec) -> str:
+    """Returns the name of a run's folder: readable, safe in a path, unique by its key."""
+    parts = (spec.task, spec.model, spec.method.label, f"s{spec.seed}", run_key(spec)[:8])
+    return "--".join(re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
+
+
+class Store:
+    """The results under one folder.
+
+    Args:
+        root: The folder; it is made when the first result is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._recover()
+
+    def find(self, spec: RunSpec) -> RunResult | None:
+        """Returns the result of a run, or None where there is none."""
+        file = self.root / folder_name(spec) / RESULT
+        return read_result(file) if file.is_file() else None
+
+    def folder(self, spec: RunSpec) -> Path:
+        """Returns the folder that holds, or will hold, the result of a run."""
+        return self.root / folder_name(spec)
+
+    def work_folder(self, spec: RunSpec) -> Path:
+        """Returns the folder for the checkpoints of an unfinished run."""
+        return self.root / ".work" / folder_name(spec)
+
+    def __iter__(self) -> Iterator[RunResult]:
+        """Yields every result, in the order of the names of their folders."""
+        for file in sorted(self.root.glob(f"*/{RESULT}")):
+            if not file.parent.name.startswith("."):
+                yield read_result(file)
+
+    def write(
+        self,
+        result: RunResult,
+        *,
+        predictions: Iterable[Mapping[str, Any]] = (),
+        keep: Mapping[str, Path] | None = None,
+    ) -> Path:
+        """Writes a result in place of any older one of the same run.
+
+        Args:
+            result: The result; ``files`` is filled in here.
+            predictions: One row an example, with ``split``, ``id``, ``prediction``, ``reference``.
+            keep: Name -> a file or folder to move in beside the result.
+
+        Returns:
+            The folder of the run.
+
+        Raises:
+            UserError: The folder cannot be written; what was there before is untouched.
+        """
+        try:
+            return self._write(result, predictions=predictions, keep=keep or {})
+        except OSError as error:
+            raise UserError(
+                f"{self.root}: cannot write a result ({error.strerror or error}); "
+                "the results that are there are untouched"
+            ) from error
+
+    def _write(
+        self,
+        result: RunResult,
+        *,
+        predictions: Iterable[Mapping[str, Any]],
+        keep: Mapping[str, Path],
+    ) -> Path:
+        name = folder_name(result.spec)
+        staging = self.root / ".staging"
+        staging.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=staging))
+        try:
+            new.chmod(0o755)
+            rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
+            files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
+            for target, source in keep.items():
+                shutil.move(source, new / target)
+            record = result.model_copy(update={"files": files})
+            _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            self._swap_in(new, name=name)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(self.work_folder(result.spec), ignore_errors=True)
+        return self.root / name
+
+    def _swap_in(self, new: Path, *, name: str) -> None:
+        final, retired = self.root / name, self.root / ".staging" / f"{name}{_RETIRED}"
+        if final.exists():
+            shutil.rmtree(retired, ignore_errors=True)
+            final.rename(retired)
+        new.rename(final)
+        shutil.rmtree(retired, ignore_errors=True)
+
+    def _recover(self) -> None:
+        """Puts back results that stepped aside for one that never came."""
+        for retired in (self.root / ".staging").glob(f"*{_RETIRED}"):
+            final = self.root / retired.name.removesuffix(_RETIRED)
+            if not final.exists():
+                retired.rename(final)
+
+
+def read_result(file: Path) -> RunResult:
+    """Reads one ``result.json``.
+
+    Raises:
+        CorruptResultError: It is not one, or of a schema that this version does not read.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if version != SCHEMA_VERSION:
+            raise CorruptResultError(
+                f"{file}: schema version {version!r}, but this sparsebench reads {SCHEMA_VERSION}"
+            )
+        return RunResult.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise CorruptResultError(f"{file}: {place}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise CorruptResultError(f"{file}: not a readable result ({error})") from None
+
+
+def _write_file(file: Path, content: str) -> str:
+    data = content.encode()
+    with file.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return hashlib.sha256(data).hexdigest()

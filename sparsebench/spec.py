@@ -1,0 +1,169 @@
+"""One run, fully resolved, and the terms that it trains and is measured on."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+
+class Section(BaseModel):
+    """A part of a suite or a run: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Protocol(StrEnum):
+    """Which weights are reported."""
+
+    LAST = "last"
+    """Those after the last step: nothing is selected."""
+
+    HELD_OUT = "held-out"
+    """The best on a fixed, stratified share of the training set, which is not trained on."""
+
+    PAPER = "paper"
+    """The best on the split that is reported, as many papers do; flagged wherever it is shown."""
+
+
+class Budget(Section):
+    """How long a run trains: the same for every method of a suite."""
+
+    amount: float = Field(gt=0)
+    unit: Literal["steps", "epochs"]
+
+    def __str__(self) -> str:
+        """As it is written in a suite: ``3 epochs``."""
+        return f"{self.amount:g} {self.unit}"
+
+    def steps(self, *, examples: int, batch_size: int) -> int:
+        """Returns the number of optimizer steps, at least 1."""
+        if self.unit == "steps":
+            return max(1, round(self.amount))
+        return max(1, round(self.amount * -(-examples // batch_size)))
+
+
+def _read_budget(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(step|epoch)s?\s*", value)
+    if not match:
+        raise ValueError(f"{value!r} is no budget: write '230 steps' or '3 epochs'")
+    return {"amount": float(match[1]), "unit": f"{match[2]}s"}
+
+
+WrittenBudget = Annotated[Budget, BeforeValidator(_read_budget), PlainSerializer(str)]
+"""A budget as it is written: ``230 steps`` or ``3 epochs``."""
+
+
+class Training(Section):
+    """How every method of the suite trains; what a method may choose is its learning rate."""
+
+    budget: WrittenBudget = Budget(amount=3, unit="epochs")
+    """The whole budget of a run, all stages of a method together."""
+
+    batch_size: int = Field(default=32, ge=1)
+    """Examples an optimizer step."""
+
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    """Examples a forward pass, where memory is short; gradients accumulate to ``batch_size``."""
+
+    max_length: int = Field(default=128, ge=8)
+    """The most tokens of an input; longer inputs are truncated."""
+
+    schedule: Literal["linear", "constant", "cosine"] = "linear"
+    """What becomes of the learning rate after the warm-up; ``linear`` and ``cosine`` end at 0."""
+
+    warmup: float = Field(default=0.06, ge=0, lt=1)
+    """The share of each stage over which the learning rate rises from 0."""
+
+    clip: float | None = Field(default=1.0, gt=0)
+    """The largest norm of a gradient; null for no clipping."""
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Mixed precision in training; ``auto`` is bf16 on a GPU that has it, else fp32."""
+
+    group_by_length: bool = True
+    """Whether batches are made of examples of like length."""
+
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Steps between checkpoints, for long runs; null for none."""
+
+    report_to: tuple[str, ...] = ()
+    """Trackers that ``transformers.Trainer`` reports to, such as ``tensorboard``."""
+
+    @model_validator(mode="after")
+    def _micro_batches_fill_a_batch(self) -> Training:
+        micro = self.micro_batch_size
+        if micro and self.batch_size % micro:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of {micro}")
+        return self
+
+
+class HeldOut(Section):
+    """How a checkpoint is selected, under the protocols that select."""
+
+    share: float = Field(default=0.1, gt=0, lt=1)
+    """The share of the training set that is held out, under ``protocol: held-out``."""
+
+    evaluations: int = Field(default=5, ge=1)
+    """How often a run is evaluated, evenly over its budget."""
+
+    seed: int = 0
+    """Draws the held-out share: the same for every method and every seed of a run."""
+
+
+class CostSettings(Section):
+    """The shapes and the time that costs are measured with."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Sequences a forward pass when latency and memory are measured; FLOPs are of one sequence."""
+
+    length: int = Field(default=128, ge=1)
+    """Input tokens a sequence."""
+
+    target_length: int = Field(default=8, ge=1)
+    """Decoder tokens a sequence, for text to text."""
+
+    seconds: float = Field(default=1.0, ge=0)
+    """The least time to spend on latency, for each run."""
+
+
+class MethodChoice(Section):
+    """A method with every setting resolved.
+
+    ``label`` is what tables call it; ``name`` is the registered method.
+    """
+
+    label: str
+    name: str
+    version: str
+    settings: dict[str, Any]
+
+
+class RunSpec(Section):
+    """One run, fully resolved: all that decides its scores."""
+
+    task: str
+    task_version: str
+    model: str
+    """The backbone's name."""
+
+    model_fingerprint: str
+    """The content hash of the backbone, or its Hub commit."""
+
+    method: MethodChoice
+    seed: int
+    protocol: Protocol
+    training: Training
+    held_out: HeldOut | None = None
+    """Only under a protocol that selects."""
+
+    data_fingerprint: str
+
+    @property
+    def title(self) -> str:
+        """The run in a few words, for messages."""
+        return f"{self.task} · {self.model} · {self.method.label} · seed {self.seed}"

@@ -1,0 +1,112 @@
+"""Suites: what is compared, on what terms; a suite stands for many runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sparsebench.spec import CostSettings, HeldOut, Protocol, Section, Training, WrittenBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESERVED = ("training", "costs", "held_out")
+"""Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
+
+
+class TaskEntry(Section):
+    """What a suite may set for one task alone."""
+
+    budget: WrittenBudget | None = None
+    """The budget on this task, for every method; null for the suite's."""
+
+    max_length: int | None = Field(default=None, ge=8)
+    """The most input tokens on this task; null for the suite's."""
+
+
+class MethodEntry(BaseModel):
+    """One row of the comparison: a method with its settings.
+
+    Every key but ``method`` is a setting of the method itself and is checked by it.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    method: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the suite sets of the method."""
+        return dict(self.model_extra or {})
+
+
+def _from_list(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {name: {} if entry is None else entry for name, entry in value.items()}
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+"""A name that is safe in a path and in a table."""
+
+
+class Suite(Section):
+    """What is compared, on what terms."""
+
+    name: Name
+    """What results and leaderboards call the suite."""
+
+    description: str = ""
+    """One line for ``sparsebench list suites``."""
+
+    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(_from_list)] = Field(min_length=1)
+    """Tasks by name, or a list of names."""
+
+    models: tuple[str, ...] = Field(min_length=1)
+    """Backbones: Hub ids, folders, ``quick/<family>``."""
+
+    methods: Annotated[dict[Name, MethodEntry], BeforeValidator(_from_list)] = Field(min_length=1)
+    """Methods by label with their settings, or a list of names."""
+
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(1,), min_length=1)
+    """One run for each."""
+
+    protocol: Protocol = Protocol.LAST
+    """Which weights are reported."""
+
+    training: Training = Training()
+    """How every method trains."""
+
+    held_out: HeldOut = HeldOut()
+    """How a checkpoint is selected, under the protocols that select."""
+
+    costs: CostSettings = CostSettings()
+    """The shapes that costs are measured with."""
+
+    revision: str | None = None
+    """The Hub revision of the data; null for the newest."""
+
+    @model_validator(mode="after")
+    def _labels_are_free(self) -> Suite:
+        for label in self.methods:
+            if label in RESERVED:
+                raise ValueError(f"a method cannot be labelled {label!r}: --set means the section")
+        return self
+
+
+def cells(suite: Suite) -> Iterator[tuple[str, str, str, int]]:
+    """Yields (task, model, method label, seed) for every run of a suite, in the order they run."""
+    for model in suite.models:
+        for task in suite.tasks:
+            for seed in suite.seeds:
+                for label in suite.methods:
+                    yield task, model, label, seed
+
+
+def training_for(suite: Suite, task: str) -> Training:
+    """Returns how runs on a task train: the suite's terms with what the task sets of its own."""
+    own = suite.tasks[task].model_dump(exclude_none=True)
+    return Training.model_validate({**suite.training.model_dump(), **own})
