@@ -240,7 +240,7 @@ class Memory(_Record):
 
     @property
     def inference(self) -> int | None:
-        """Peak bytes in inference: as measured in a fresh process, else weights plus activations."""
+        """Peak bytes in inference: of a fresh process, else weights plus activations."""
         if self.fresh is not None:
             return self.fresh.bytes
         return None if self.activations is None else self.weights + self.activations.bytes

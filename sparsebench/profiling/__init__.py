@@ -1,0 +1,1 @@
+"""Measures what a deployed model costs."""

@@ -1,0 +1,124 @@
+"""The multiply-adds of a forward pass by arithmetic on the architecture, without running it.
+
+Written independently of the trace, to check it: every matrix of a block is applied once to each
+token of its stack (in cross-attention, keys and values to those of the encoder), attention is two
+products over all pairs of tokens, and the head follows. The sizes are those of the live matrices,
+so that removed heads and neurons are gone here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.errors import UserError
+from sparsebench.models.anatomy import Role, anatomy_of
+from sparsebench.profiling.parameters import peft_base, stored_entries
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sparsebench.models.anatomy import Attention, Block
+    from sparsebench.results.costs import Shapes
+
+_TOKEN_HEADS = frozenset({"cls", "lm_head", "qa_outputs", "score"})
+"""Heads that run on every token. GPT-2's classification picks the last token's score afterwards."""
+
+_SEQUENCE_HEADS = frozenset({"classifier", "pooler"})
+"""Heads, or parts of them, that run once for a sequence."""
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Tokens of a sequence in each stack, and those that only attention sees, before its own."""
+
+    batch: int
+    encoder: int
+    decoder: int
+    prefix: int = 0
+
+    def of(self, block: Block) -> int:
+        return self.encoder if block.stack == "encoder" else self.decoder
+
+
+def closed_form(model: nn.Module, shapes: Shapes) -> int | None:
+    """Returns the multiply-adds of all matrix products of a forward pass.
+
+    Args:
+        model: A model of one of the four families, plain or wrapped by the PEFT library.
+        shapes: The shapes of its inputs.
+
+    Returns:
+        The count, or None for a model of another family or inputs of another form.
+    """
+    base = peft_base(model)
+    if not hasattr(base, "config") or "input_ids" not in shapes:
+        return None
+    try:
+        blocks = anatomy_of(base).blocks
+    except UserError:
+        return None
+    tokens = _with_prompt(model, _tokens(shapes))
+    each = sum(_block(base, block, tokens) for block in blocks)
+    return tokens.batch * (each + _heads(base, tokens=tokens.of(blocks[-1])))
+
+
+def _tokens(shapes: Shapes) -> _Tokens:
+    batch, length = shapes["input_ids"]
+    target = shapes.get("decoder_input_ids", shapes["input_ids"])[1]
+    return _Tokens(batch=batch, encoder=length, decoder=target)
+
+
+def _with_prompt(model: nn.Module, tokens: _Tokens) -> _Tokens:
+    """Adds the virtual tokens of prompt learning: a prefix to attention, a prompt to the input."""
+    config: Any = getattr(model, "active_peft_config", None)
+    if config is None or not config.is_prompt_learning:
+        return tokens
+    virtual = config.num_virtual_tokens
+    if config.peft_type == "PREFIX_TUNING":
+        return replace(tokens, prefix=virtual)
+    one_stack = not peft_base(model).config.is_encoder_decoder  # type: ignore[union-attr]
+    into_decoder = virtual if one_stack or config.num_transformer_submodules > 1 else 0
+    return replace(tokens, encoder=tokens.encoder + virtual, decoder=tokens.decoder + into_decoder)
+
+
+def _block(model: nn.Module, block: Block, tokens: _Tokens) -> int:
+    applied: dict[
+        str, int
+    ] = {}  # GPT-2 keeps query, key and value in one module: a module counts once
+    for attention in block.attentions:
+        own = {matrix.path: tokens.of(block) for matrix in attention.matrices}
+        applied |= own | dict.fromkeys(_from_encoder(attention), tokens.encoder)
+    if block.ffn is not None:
+        applied |= {matrix.path: tokens.of(block) for matrix in block.ffn.matrices}
+    matrices = sum(rows * _size(model.get_submodule(path)) for path, rows in applied.items())
+    return matrices + sum(_attention(part, block, tokens) for part in block.attentions)
+
+
+def _from_encoder(attention: Attention) -> list[str]:
+    matrices = attention.matrices if attention.cross else ()
+    return [matrix.path for matrix in matrices if matrix.role in (Role.KEY, Role.VALUE)]
+
+
+def _attention(attention: Attention, block: Block, tokens: _Tokens) -> int:
+    """Query by key, and the weights by value: both over every pair of tokens."""
+    own = tokens.of(block)
+    keys = tokens.encoder if attention.cross else own + tokens.prefix
+    return 2 * own * keys * attention.heads * attention.head_size
+
+
+def _heads(model: nn.Module, *, tokens: int) -> int:
+    parts = list(model.named_children())
+    parts += list(getattr(model, getattr(model, "base_model_prefix", ""), model).named_children())
+    rows = {**dict.fromkeys(_TOKEN_HEADS, tokens), **dict.fromkeys(_SEQUENCE_HEADS, 1)}
+    heads = {id(part): rows[name] * _size(part) for name, part in parts if name in rows}
+    return sum(heads.values())
+
+
+def _size(module: nn.Module) -> int:
+    """Returns the entries of the matrices in a module, once, PEFT's unused copies left out."""
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    matrices = [(name, tensor) for name, tensor in tensors if tensor.dim() > 1]
+    return sum(
+        stored_entries(tensor) for name, tensor in matrices if "original_module." not in name
+    )
