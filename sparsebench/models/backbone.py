@@ -84,7 +84,7 @@ def load_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = ()
         raise UserError(f"model {source.spec!r} does not load: {error}") from error
 
 
-def auto_class(form: Form) -> Any:  # noqa: ANN401 - transformers is untyped
+def auto_class(form: Form) -> Any:
     """Returns the transformers auto class whose models answer in this form."""
     import transformers
 

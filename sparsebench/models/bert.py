@@ -28,7 +28,7 @@ def blocks(model: nn.Module) -> Iterator[Block]:
         )
 
 
-def _attention(module: Any, *, path: str) -> Attention:  # noqa: ANN401 - a foreign module
+def _attention(module: Any, *, path: str) -> Attention:
     return Attention(
         path=f"{path}.self",
         heads=module.num_attention_heads,
@@ -40,7 +40,7 @@ def _attention(module: Any, *, path: str) -> Attention:  # noqa: ANN401 - a fore
     )
 
 
-def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:  # noqa: ANN401
+def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
     if not hasattr(layer.intermediate, "dense"):
         return None
     return FeedForward(

@@ -27,7 +27,7 @@ def blocks(model: nn.Module) -> Iterator[Block]:
         )
 
 
-def _attention(module: Any, *, path: str) -> Attention:  # noqa: ANN401 - a foreign module
+def _attention(module: Any, *, path: str) -> Attention:
     width = module.split_size
 
     def part(role: Role, place: int) -> Matrix:
@@ -45,7 +45,7 @@ def _attention(module: Any, *, path: str) -> Attention:  # noqa: ANN401 - a fore
     )
 
 
-def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:  # noqa: ANN401
+def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
     if not hasattr(layer.mlp, "c_fc"):
         return None
     return FeedForward(

@@ -29,7 +29,7 @@ def blocks(model: nn.Module) -> Iterator[Block]:
             )
 
 
-def _attentions(layers: Any, *, path: str) -> Iterator[Attention]:  # noqa: ANN401
+def _attentions(layers: Any, *, path: str) -> Iterator[Attention]:
     for place, layer in enumerate(layers[:-1]):
         name = "EncDecAttention" if hasattr(layer, "EncDecAttention") else "SelfAttention"
         inner = f"{path}.layer.{place}.{name}"
@@ -46,7 +46,7 @@ def _attentions(layers: Any, *, path: str) -> Iterator[Attention]:  # noqa: ANN4
         )
 
 
-def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:  # noqa: ANN401
+def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
     dense = getattr(layer, "DenseReluDense", None)
     if dense is None:
         return None

@@ -80,6 +80,8 @@ class Task(ABC):
         forms: The forms in which it can be answered, the preferred ones first.
         labels: For classification, the classes in order; a single one means regression.
         group: The suite of tasks that it belongs to, such as ``"glue"``.
+        headline_metric: What the headline score is called, such as ``"matthews"``.
+        max_answer_tokens: The most tokens of an answer, where text is generated.
     """
 
     title: str
@@ -87,6 +89,8 @@ class Task(ABC):
     forms: tuple[Form, ...]
     labels: tuple[str, ...] = ()
     group: str
+    headline_metric: str
+    max_answer_tokens: int = 16
     version: ClassVar[str] = "1"
     """Change it when encoding or scoring changes: older runs are then not reused."""
 
@@ -110,6 +114,25 @@ class Task(ABC):
             MissingDataError: It is not there; the message names what was looked for.
             UserError: It is there and malformed; the message names file and line.
         """
+
+    def hold_out(self, train: Dataset, *, share: float, seed: int) -> tuple[Dataset, Dataset]:
+        """Splits training examples in two, alike in their classes where there are classes.
+
+        Args:
+            train: The training examples.
+            share: The share to hold out.
+            seed: Draws it.
+
+        Returns:
+            What is left to train on, and what is held out.
+        """
+        from sklearn.model_selection import train_test_split
+
+        classes = self.references(train) if len(self.labels) > 1 else None
+        kept, held = train_test_split(
+            range(len(train)), test_size=share, random_state=seed, stratify=classes
+        )
+        return train.select(sorted(kept)), train.select(sorted(held))
 
     @abstractmethod
     def encode(

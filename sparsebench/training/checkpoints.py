@@ -1,0 +1,42 @@
+"""The state of a training view on disk: every parameter and buffer, in safetensors."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+
+def save_state(model: nn.Module, file: Path) -> None:
+    """Writes every parameter and buffer of a model, whole or not at all."""
+    from safetensors.torch import save_model
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    save_model(model, str(partial))
+    partial.replace(file)
+
+
+def load_state(model: nn.Module, file: Path) -> None:
+    """Reads back what ``save_state`` wrote, into a model of the same structure."""
+    from safetensors.torch import load_model
+
+    load_model(model, str(file), strict=True)
+
+
+def save_notes(notes: Any, file: Path) -> None:
+    """Writes a JSON value, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(json.dumps(notes), encoding="utf-8")
+    partial.replace(file)
+
+
+def load_notes(file: Path) -> Any:
+    """Reads a JSON value; None where there is no file."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None

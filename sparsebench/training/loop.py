@@ -1,0 +1,234 @@
+"""Training a method from its first step to its last: stages, checkpoints, selection."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from transformers.trainer_utils import get_last_checkpoint
+
+from sparsebench.results.schema import Evaluation, LossPoint, TrainingRecord
+from sparsebench.training.checkpoints import load_notes, load_state, save_notes, save_state
+from sparsebench.training.trainer import (
+    DivergedError,
+    Span,
+    StageCallback,
+    StageTrainer,
+    stage_arguments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from datasets import Dataset
+    from torch import nn
+
+    from sparsebench.method import Method, Stage
+    from sparsebench.spec import Training
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the checkpoint to report is selected.
+
+    Attributes:
+        evaluations: How often to evaluate, evenly over the budget; the last falls on its end.
+        score: Returns the headline score of a training view on the split that is selected on.
+    """
+
+    evaluations: int
+    score: Callable[[nn.Module], float]
+
+
+@dataclass
+class _Run:
+    """One training run, as far as it has come."""
+
+    method: Method
+    model: nn.Module
+    training: Training
+    features: Dataset
+    collate: Callable[..., Any]
+    total: int
+    seed: int
+    precision: str
+    work: Path
+    selection: Selection | None
+    on_step: Callable[[int, float | None], None]
+    loss: list[LossPoint] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+
+def train(
+    method: Method,
+    model: nn.Module,
+    *,
+    training: Training,
+    features: Dataset,
+    collate: Callable[..., Any],
+    seed: int,
+    precision: str,
+    work: Path,
+    selection: Selection | None = None,
+    on_step: Callable[[int, int, float | None], None] | None = None,
+) -> TrainingRecord:
+    """Trains a prepared model in place, going on from what an interrupted run left.
+
+    Args:
+        method: The method, its model prepared.
+        model: The training view; its parameters are those of the reported checkpoint afterwards.
+        training: The terms.
+        features: Encoded training examples with a ``length`` column.
+        collate: Makes a batch of a list of features.
+        seed: Seeds the order of examples and dropout.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        work: A folder for checkpoints; what lies there is gone on from.
+        selection: How the checkpoint is selected; None for the last.
+        on_step: Is told steps done, steps in all and the latest loss.
+
+    Returns:
+        The record; its seconds are those since the last resume, its peak memory is not filled in.
+
+    Raises:
+        DivergedError: The loss is no longer finite.
+    """
+    total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
+    report = on_step or (lambda *_: None)
+    run = _Run(
+        method=method,
+        model=model,
+        training=training,
+        features=features,
+        collate=collate,
+        total=total,
+        seed=seed,
+        precision=precision,
+        work=work,
+        selection=selection,
+        on_step=lambda step, loss: report(step, total, loss),
+    )
+    began = time.perf_counter()
+    steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
+    seconds = time.perf_counter() - began
+    selected = _finish(run)
+    return TrainingRecord(
+        steps=total,
+        seconds=seconds,
+        examples_per_second=steps * training.batch_size / seconds,
+        peak_memory_bytes=None,
+        loss=tuple(run.loss),
+        evaluations=tuple(run.evaluations),
+        selected_step=selected,
+    )
+
+
+def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
+    """Shares the budget out to the stages, to the step; every stage gets at least one."""
+    stages = list(run.method.stages())
+    shares = [stage.share for stage in stages]
+    if not stages or min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise ValueError(f"the shares of a method's stages must be positive and sum to 1: {shares}")
+    run.total = max(run.total, len(stages))
+    ends = [round(run.total * sum(shares[: i + 1])) for i in range(len(stages))]
+    starts = [0, *ends[:-1]]
+    spans = [Span(a, max(1, b - a), run.total) for a, b in zip(starts, ends, strict=True)]
+    return list(enumerate(zip(stages, spans, strict=True)))
+
+
+def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
+    """Trains one stage, or restores its end; returns the steps that were really done."""
+    run.method.begin_stage(run.model, stage)
+    end, notes = run.work / f"stage-{index}.safetensors", run.work / f"stage-{index}.json"
+    if (points := load_notes(notes)) is not None and end.is_file():
+        load_state(run.model, end)
+        run.loss += [LossPoint.model_validate(point) for point in points]
+        return 0
+    trainer = _trainer(run, index=index, span=span)
+    checkpoint = _last_checkpoint(run.work / f"stage-{index}")
+    resumed = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+    trainer.train(resume_from_checkpoint=checkpoint)
+    points = _loss_points(trainer.state.log_history, span)
+    run.loss += points
+    if run.training.checkpoint_every:
+        save_state(run.model, end)
+        save_notes([point.model_dump() for point in points], notes)
+    return span.steps - resumed
+
+
+def _trainer(run: _Run, *, index: int, span: Span) -> StageTrainer:
+    last_stage = span.start + span.steps == run.total
+    callback = StageCallback(
+        method=run.method,
+        span=span,
+        on_step=run.on_step,
+        on_evaluate=lambda step: _evaluate(run, step, last_stage=last_stage),
+        evaluate_at=_evaluation_steps(run) - {run.total},
+    )
+    return StageTrainer(
+        method=run.method,
+        model=run.model,
+        args=stage_arguments(
+            run.training,
+            method=run.method,
+            span=span,
+            folder=run.work / f"stage-{index}",
+            seed=run.seed + index,
+            precision=run.precision,
+        ),
+        data_collator=run.collate,
+        train_dataset=run.features,
+        callbacks=[callback],
+    )
+
+
+def _evaluation_steps(run: _Run) -> frozenset[int]:
+    if run.selection is None:
+        return frozenset()
+    count = min(run.selection.evaluations, run.total)
+    return frozenset(round(run.total * (i + 1) / count) for i in range(count))
+
+
+def _evaluate(run: _Run, step: int, *, last_stage: bool) -> None:
+    """Scores the view as it is now, and keeps it if it is the best that may be selected."""
+    assert run.selection is not None  # noqa: S101 - no evaluation is due without a selection
+    record = run.work / "evaluations.json"
+    run.evaluations = [Evaluation.model_validate(row) for row in load_notes(record) or []]
+    earlier = [e.score for e in run.evaluations if e.eligible and e.step < step]
+    score = run.selection.score(run.model)
+    eligible = step == run.total or (last_stage and run.method.is_final(step / run.total))
+    if eligible and score > max(earlier, default=float("-inf")):
+        save_state(run.model, run.work / "best.safetensors")
+    run.evaluations = [e for e in run.evaluations if e.step < step]
+    run.evaluations.append(Evaluation(step=step, score=score, eligible=eligible))
+    save_notes([e.model_dump() for e in run.evaluations], record)
+
+
+def _finish(run: _Run) -> int | None:
+    """Lets schedules reach their end, and puts the selected checkpoint back; returns its step."""
+    if run.loss and not run.loss[-1].loss < float("inf"):
+        raise DivergedError(f"the loss is {run.loss[-1].loss} at the last step")
+    run.method.before_step(run.model, 1.0)
+    if run.selection is None:
+        return None
+    _evaluate(run, run.total, last_stage=True)
+    best = max((e for e in run.evaluations if e.eligible), key=lambda e: (e.score, -e.step))
+    load_state(run.model, run.work / "best.safetensors")
+    return best.step
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    found: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    return found
+
+
+def _loss_points(history: list[dict[str, Any]], span: Span) -> list[LossPoint]:
+    return [
+        LossPoint(
+            step=span.start + row["step"], loss=row["loss"], learning_rate=row["learning_rate"]
+        )
+        for row in history
+        if "loss" in row
+    ]

@@ -1,0 +1,179 @@
+"""A ``transformers.Trainer`` that trains one stage of a method."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from sparsebench.training.checkpoints import load_state, save_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from sparsebench.method import Method
+    from sparsebench.spec import Training
+
+WEIGHTS = "state.safetensors"
+
+
+class DivergedError(ArithmeticError):
+    """The training loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The optimizer steps of one stage, counted through all stages of the run.
+
+    Attributes:
+        start: Steps done before the stage.
+        steps: Steps of the stage.
+        total: Steps of the run.
+    """
+
+    start: int
+    steps: int
+    total: int
+
+    def progress(self, step: int) -> float:
+        """Returns the share of the run's budget that is spent after ``step`` steps of the stage."""
+        return (self.start + step) / self.total
+
+
+class StageTrainer(Trainer):  # type: ignore[misc]
+    """Trains one stage: the method's penalty in the loss, its groups in the optimizer.
+
+    Args:
+        method: The method.
+        **arguments: Those of ``transformers.Trainer``.
+    """
+
+    def __init__(self, *, method: Method, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.method = method
+        self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's own signature
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Returns the task loss plus the method's penalty."""
+        loss, outputs = super().compute_loss(
+            model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
+        )
+        penalty = self.method.penalty(self.accelerator.unwrap_model(model))
+        if penalty is not None:
+            loss = loss + penalty
+        return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Makes AdamW over the method's parameter groups."""
+        config = self.method.config
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            self.method.parameter_groups(model or self.model),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        return self.optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
+        folder = Path(output_dir or self.args.output_dir)
+        save_state(self.model, folder / WEIGHTS)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        load_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+
+class StageCallback(TrainerCallback):  # type: ignore[misc]
+    """Tells the method where training stands, and the harness how it goes.
+
+    Args:
+        method: The method.
+        span: The steps of the stage.
+        on_step: Is told the steps of the run that are done, and the latest loss.
+        on_evaluate: Is called with the step at each of ``evaluate_at``.
+        evaluate_at: Steps of the run after which to evaluate.
+    """
+
+    def __init__(
+        self,
+        *,
+        method: Method,
+        span: Span,
+        on_step: Callable[[int, float | None], None],
+        on_evaluate: Callable[[int], None],
+        evaluate_at: frozenset[int],
+    ) -> None:
+        self.method = method
+        self.span = span
+        self.on_step = on_step
+        self.on_evaluate = on_evaluate
+        self.evaluate_at = evaluate_at
+        self.loss: float | None = None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Lets the method move its schedules on."""
+        self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Reports the step."""
+        step = self.span.start + state.global_step
+        self.on_step(step, self.loss)
+        if step in self.evaluate_at:
+            self.on_evaluate(step)
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Stops a run whose loss is no longer finite."""
+        self.loss = (kwargs.get("logs") or {}).get("loss", self.loss)
+        if self.loss is not None and not math.isfinite(self.loss):
+            step = self.span.start + state.global_step
+            raise DivergedError(f"the loss is {self.loss} at step {step} of {self.span.total}")
+
+
+def stage_arguments(
+    training: Training, *, method: Method, span: Span, folder: Path, seed: int, precision: str
+) -> TrainingArguments:
+    """Returns the Trainer's arguments for one stage."""
+    micro = training.micro_batch_size or training.batch_size
+    schedule = {"constant": "constant_with_warmup"}.get(training.schedule, training.schedule)
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=span.steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=training.batch_size // micro,
+        learning_rate=method.config.learning_rate,
+        weight_decay=method.config.weight_decay,
+        lr_scheduler_type=schedule,
+        warmup_steps=math.ceil(training.warmup * span.steps),
+        max_grad_norm=training.clip or 0.0,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        train_sampling_strategy="group_by_length" if training.group_by_length else "random",
+        length_column_name="length",
+        logging_steps=max(1, span.total // 50),
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if training.checkpoint_every else "no",
+        save_steps=training.checkpoint_every or 500,
+        save_total_limit=1,
+        seed=seed,
+        data_seed=seed,
+        report_to=list(training.report_to) or "none",
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        log_level="error",
+    )
