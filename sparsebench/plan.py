@@ -59,6 +59,14 @@ class Cell:
     cached: RunResult | None = None
 
     @property
+    def skipped(self) -> RunResult:
+        """The row of a run that is not tried."""
+        job = self.job
+        return RunResult(
+            key=job.key, suite=job.suite, spec=job.spec, status=Status.SKIPPED, reason=self.reason
+        )
+
+    @property
     def steps(self) -> int:
         """Optimizer steps of the run."""
         training = self.job.spec.training

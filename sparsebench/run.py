@@ -18,7 +18,7 @@ from sparsebench.events import Progressed
 from sparsebench.job import Job, Outcome
 from sparsebench.methods import METHODS, configure
 from sparsebench.models import Backbone, load_backbone, model_source
-from sparsebench.profiling import TrainingMemory, dummy_inputs, profile
+from sparsebench.profiling import Effort, MemoryTracker, dummy_inputs, profile
 from sparsebench.provenance import provenance
 from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sparsebench.events import Report
     from sparsebench.method import Method
-    from sparsebench.results.costs import Costs
+    from sparsebench.results.costs import Costs, MemoryPeak
     from sparsebench.tasks import Answer
 
 TRACEBACK_LINES = 30
@@ -57,15 +57,23 @@ class _Setting:
     def say(self, phase: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
         self.report(Progressed(self.job.key, phase, done, total, loss))
 
-    def encode(self, examples: Dataset, split: str) -> Dataset:
+    def encode(self, examples: Dataset) -> Dataset:
         return encoded(
             self.task,
             examples,
-            name=f"{self.job.spec.data_fingerprint}-{split}",
             tokenizer=self.tokenizer,
             form=self.form,
             max_length=self.job.spec.training.max_length,
         )
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What there is to tell of a training: its record, what trained (head apart), its peak."""
+
+    record: TrainingRecord
+    trainable: int
+    memory: MemoryPeak | None
 
 
 def run(job: Job, report: Report) -> Outcome:
@@ -86,11 +94,6 @@ def run(job: Job, report: Report) -> Outcome:
     except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
         lines = traceback.format_exc().splitlines()[-TRACEBACK_LINES:]
         return _failure(job, Status.ERROR, f"{type(error).__name__}: {error}", "\n".join(lines))
-
-
-def skip(job: Job, reason: str) -> Outcome:
-    """Returns the row of a combination that is not tried."""
-    return _failure(job, Status.SKIPPED, reason)
 
 
 def _failure(job: Job, status: Status, reason: str, trace: str | None = None) -> Outcome:
@@ -128,7 +131,7 @@ def _run(job: Job, report: Report) -> Outcome:
     work = Store(job.store).work_folder(spec)
     head = backbone.head
 
-    model, trainable, record = _train(setting, method, backbone, work=work)
+    model, trained = _train(setting, method, backbone, work=work)
     folder = _deploy(method, model, work=work, setting=setting, head=head)
     del model, backbone
     gc.collect()
@@ -136,7 +139,7 @@ def _run(job: Job, report: Report) -> Outcome:
     shipped = deployed.load(folder, device=device)
     predictions, scores = _evaluate(setting, shipped)
     setting.say("profile")
-    costs = _profile(setting, shipped, head=head, trainable=trainable, folder=folder)
+    costs = _profile(setting, shipped, head=head, trained=trained, folder=folder)
     result = RunResult(
         key=job.key,
         suite=job.suite,
@@ -145,7 +148,7 @@ def _run(job: Job, report: Report) -> Outcome:
         score=task.headline(scores),
         headline_metric=task.headline_metric,
         scores=scores,
-        training=record,
+        training=trained.record,
         costs=costs,
         provenance=provenance(
             command=job.command,
@@ -161,19 +164,20 @@ def _run(job: Job, report: Report) -> Outcome:
 
 def _train(
     setting: _Setting, method: Method, backbone: Backbone, *, work: Path
-) -> tuple[nn.Module, int, TrainingRecord]:
-    """Trains; returns the training view, its trainable values (head apart) and the record."""
+) -> tuple[nn.Module, _Trained]:
+    """Trains; returns the training view and what there is to tell of it."""
     spec = setting.job.spec
     head = {id(backbone.model.get_parameter(name)) for name in backbone.head}
     model = method.prepare(backbone).to(setting.device)
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad and id(p) not in head)
-    training_rows, selection = _selection(setting)
-    with TrainingMemory(setting.device) as memory:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    rows, selection = _selection(setting)
+    memory = MemoryTracker(setting.device)
+    with memory.track():
         record = train(
             method,
             model,
             training=spec.training,
-            features=setting.encode(*training_rows),
+            features=setting.encode(rows),
             collate=collator_for(setting.tokenizer, setting.form),
             seed=spec.seed,
             precision=setting.precision,
@@ -181,32 +185,30 @@ def _train(
             selection=selection,
             on_step=lambda done, total, loss: setting.say("train", done, total, loss),
         )
-    return model, trainable, record.model_copy(update={"peak_memory_bytes": memory.peak})
+    trainable = sum(p.numel() for p in trained if id(p) not in head)
+    return model, _Trained(record, trainable, memory.peak)
 
 
-def _selection(setting: _Setting) -> tuple[tuple[Dataset, str], Selection | None]:
+def _selection(setting: _Setting) -> tuple[Dataset, Selection | None]:
     """Returns what to train on, and how the checkpoint is selected."""
     spec, data, task = setting.job.spec, setting.data, setting.task
     if spec.held_out is None:
-        return (data.train, "train"), None
+        return data.train, None
     if spec.protocol is Protocol.PAPER:
-        train_rows, splits = (data.train, "train"), dict(data.evaluation)
+        kept, splits = data.train, dict(data.evaluation)
     else:
         share, seed = spec.held_out.share, spec.held_out.seed
-        kept, held_out = task.hold_out(data.train, share=share, seed=seed)
-        train_rows = (kept, f"train-without-{share:g}-{seed}")
-        splits = {f"held-out-{share:g}-{seed}": held_out}
-    features = {split: setting.encode(rows, split) for split, rows in splits.items()}
+        kept, held = task.hold_out(data.train, share=share, seed=seed)
+        splits = {"held-out": held}
 
     def score(model: nn.Module) -> float:
-        return task.headline(
-            {
-                split: task.score(_answers(setting, model, features[split]), task.references(rows))
-                for split, rows in splits.items()
-            }
-        )
+        scores = {
+            split: task.score(_answers(setting, model, rows), task.references(rows))
+            for split, rows in splits.items()
+        }
+        return task.headline(scores)
 
-    return train_rows, Selection(spec.held_out.evaluations, score)
+    return kept, Selection(spec.held_out.evaluations, score)
 
 
 def _deploy(
@@ -222,10 +224,10 @@ def _deploy(
     return folder
 
 
-def _answers(setting: _Setting, model: nn.Module, features: Dataset) -> list[Answer]:
+def _answers(setting: _Setting, model: nn.Module, examples: Dataset) -> list[Answer]:
     outputs = predict(
         model,
-        features,
+        setting.encode(examples),
         tokenizer=setting.tokenizer,
         form=setting.form,
         max_answer_tokens=setting.task.max_answer_tokens,
@@ -241,7 +243,7 @@ def _evaluate(
     rows: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {}
     for split, examples in setting.data.evaluation.items():
-        answers = _answers(setting, model, setting.encode(examples, split))
+        answers = _answers(setting, model, examples)
         references = setting.task.references(examples)
         scores[split] = setting.task.score(answers, references)
         rows += [
@@ -252,27 +254,28 @@ def _evaluate(
 
 
 def _profile(
-    setting: _Setting, model: nn.Module, *, head: frozenset[str], trainable: int, folder: Path
+    setting: _Setting, model: nn.Module, *, head: frozenset[str], trained: _Trained, folder: Path
 ) -> Costs:
     """Measures the deployed model beside the untouched backbone."""
-    job = setting.job
+    job, terms = setting.job, setting.job.costs
     source = model_source(job.model)
     reference = load_backbone(source, form=setting.form, labels=setting.task.labels).model
+    inputs = dummy_inputs(
+        reference.config,
+        batch_size=terms.batch_size,
+        length=terms.length,
+        target_length=terms.target_length,
+        device=setting.device,
+    )
     return profile(
         model,
+        inputs=inputs,
         reference=reference.to(setting.device).eval(),
-        inputs=lambda batch_size: dummy_inputs(
-            reference.config,
-            batch_size=batch_size,
-            length=job.costs.length,
-            target_length=job.costs.target_length,
-            device=setting.device,
-        ),
-        batch_size=job.costs.batch_size,
-        seconds=job.costs.seconds,
         head=head,
-        trainable=trainable,
+        trainable=trained.trainable,
         folder=folder,
+        training=trained.memory,
+        effort=Effort(seconds=terms.seconds),
     )
 
 

@@ -71,7 +71,7 @@ class Evaluation(Record):
 
 
 class TrainingRecord(Record):
-    """What training took and how it went."""
+    """What training took and how it went; its peak memory stands with the costs."""
 
     steps: int
     """Optimizer steps done."""
@@ -81,9 +81,6 @@ class TrainingRecord(Record):
 
     examples_per_second: float
     """Training examples a second, over the whole loop."""
-
-    peak_memory_bytes: int | None
-    """The most memory while training: allocated on a GPU, resident growth on a CPU."""
 
     loss: tuple[LossPoint, ...]
     """The loss curve."""

@@ -90,7 +90,7 @@ def train(
         on_step: Is told steps done, steps in all and the latest loss.
 
     Returns:
-        The record; its seconds are those since the last resume, its peak memory is not filled in.
+        The record; its seconds are those since the last resume.
 
     Raises:
         DivergedError: The loss is no longer finite.
@@ -118,7 +118,6 @@ def train(
         steps=total,
         seconds=seconds,
         examples_per_second=steps * training.batch_size / seconds,
-        peak_memory_bytes=None,
         loss=tuple(run.loss),
         evaluations=tuple(run.evaluations),
         selected_step=selected,

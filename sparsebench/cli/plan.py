@@ -1,0 +1,98 @@
+"""``sparsebench plan``: what a suite asks for, what is there, what the rest may take."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from sparsebench.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sparsebench.cli.options import Selected
+    from sparsebench.plan import Cell
+    from sparsebench.results.schema import RunResult
+
+
+def plan(
+    suite: options.SuiteArgument,
+    *,
+    methods: options.Methods = None,
+    models: options.Models = None,
+    tasks: options.Tasks = None,
+    seeds: options.Seeds = None,
+    sets: options.Sets = None,
+    budget: options.Budget = None,
+    data: options.Data = None,
+    output: options.Output = None,
+) -> None:
+    """Show the runs of a suite: which are there, which are to run, and how long that may take."""
+    console = Console()
+    chosen = options.selected(
+        suite,
+        methods=methods,
+        models=models,
+        tasks=tasks,
+        seeds=seeds,
+        sets=sets,
+        budget=budget,
+        data=data,
+        output=output,
+    )
+    print_plan(chosen.plan(console), chosen, console)
+
+
+def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> None:
+    """Prints every run with its state, its steps and what similar runs took."""
+    finished = [result for result in chosen.store if result.training]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("task", "model", "method", "seed", "state"):
+        table.add_column(heading)
+    table.add_column("steps", justify="right")
+    table.add_column("about", justify="right")
+    total, unknown = 0.0, 0
+    for cell in cells:
+        seconds = _estimate(cell, finished) if cell.state == "run" else None
+        total += seconds or 0.0
+        unknown += cell.state == "run" and seconds is None
+        spec = cell.job.spec
+        row = (spec.task, spec.model, spec.method.label, str(spec.seed), _state(cell))
+        steps = str(cell.steps) if cell.state == "run" else ""
+        table.add_row(*row, steps, "" if seconds is None else _duration(seconds))
+    console.print(table)
+    counts = Counter(cell.state for cell in cells)
+    console.print(", ".join(f"{counts[state]} {state}" for state in sorted(counts)))
+    if counts["run"] > unknown:
+        console.print(f"About {_duration(total)}, by the speed of finished runs like these.")
+    if unknown:
+        console.print(f"No finished run tells how long {unknown} of them take.")
+
+
+def _state(cell: Cell) -> str:
+    if cell.cached and cell.cached.reason:
+        return f"{cell.state} ({cell.cached.status}: {cell.cached.reason})"
+    return f"{cell.state}: {cell.reason}" if cell.reason else str(cell.state)
+
+
+def _estimate(cell: Cell, finished: Sequence[RunResult]) -> float | None:
+    """Returns the steps by the median time of a step in runs of this backbone on this task."""
+    spec = cell.job.spec
+    paces = [
+        result.training.seconds / result.training.steps
+        for result in finished
+        if result.training and (result.spec.task, result.spec.model) == (spec.task, spec.model)
+    ]
+    return statistics.median(paces) * cell.steps if paces else None
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

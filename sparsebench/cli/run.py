@@ -1,0 +1,136 @@
+"""``sparsebench run``: makes the runs of a suite that are missing, and prints the leaderboard."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sparsebench.cli.options import Selected
+    from sparsebench.plan import Cell
+    from sparsebench.results.store import Store
+
+FAILED = 1
+"""Exit code where a run has no score."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def run(
+    suite: options.SuiteArgument,
+    *,
+    methods: options.Methods = None,
+    models: options.Models = None,
+    tasks: options.Tasks = None,
+    seeds: options.Seeds = None,
+    sets: options.Sets = None,
+    budget: options.Budget = None,
+    data: options.Data = None,
+    output: options.Output = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Where to run")
+    ] = "auto",
+    executor: Annotated[
+        str, typer.Option(help="An installed executor.", rich_help_panel="Where to run")
+    ] = "local",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Runs at a time.", rich_help_panel="Where to run")
+    ] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make runs without a score again.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make every run again.")] = False,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep every deployed model beside its result.")
+    ] = False,
+) -> None:
+    """Make the runs of a suite that are missing, and print the leaderboard.
+
+    A run that is there already is not made again. A run that fails becomes a row with its reason,
+    and the others go on.
+    """
+    console = Console()
+    chosen = options.selected(
+        suite,
+        methods=methods,
+        models=models,
+        tasks=tasks,
+        seeds=seeds,
+        sets=sets,
+        budget=budget,
+        data=data,
+        output=output,
+    )
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    cells = chosen.plan(
+        console,
+        retry_failed=retry_failed,
+        fresh=fresh,
+        keep_models=keep_models,
+        command=command,
+    )
+    if dry_run:
+        from sparsebench.cli.plan import print_plan
+
+        print_plan(cells, chosen, console)
+        return
+    _record_skips(cells, chosen.store)
+    _make(cells, executor=executor, workers=workers, device=device, console=console)
+    raise typer.Exit(_conclude(cells, chosen, console))
+
+
+def _record_skips(cells: Sequence[Cell], store: Store) -> None:
+    """Leaves a row of every combination that makes no sense, so that it is not merely absent."""
+    from sparsebench.plan import State
+
+    for cell in cells:
+        if cell.state is State.SKIP and cell.skipped != store.find(cell.job.spec):
+            store.write(cell.skipped)
+
+
+def _make(
+    cells: Sequence[Cell], *, executor: str, workers: int, device: str, console: Console
+) -> None:
+    from sparsebench.cli.progress import progress
+    from sparsebench.executors import EXECUTORS
+    from sparsebench.plan import State
+
+    jobs = [cell.job for cell in cells if cell.state is State.RUN]
+    cached = sum(cell.state is State.CACHED for cell in cells)
+    chosen = EXECUTORS.get(executor, where="--executor")(workers=workers, device=device)
+    if not jobs:
+        console.print(f"Nothing to run: the results of all {cached} runs are there.")
+        return
+    titles = {job.key: job.spec.title for job in jobs}
+    try:
+        with progress(titles, cached=cached, console=console) as report:
+            chosen.run(jobs, report)
+    except KeyboardInterrupt:
+        console.print("Stopped. What is finished is kept: the same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
+    """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
+    from sparsebench.leaderboard import markdown, table, terminal
+    from sparsebench.results.schema import Status
+
+    results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
+    board = table(results)
+    console.print(terminal(board))
+    file = chosen.store.root / "leaderboard.md"
+    file.write_text(markdown(board), encoding="utf-8")
+    console.print(f"Results: {chosen.store.root}   Leaderboard: {file}")
+    failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
+    return FAILED if failed else 0
