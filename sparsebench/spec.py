@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 class Section(BaseModel):
     """A part of a suite or a run: immutable, and strict about its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Protocol(StrEnum):
@@ -35,8 +38,8 @@ class Budget(Section):
     unit: Literal["steps", "epochs"]
 
     def __str__(self) -> str:
-        """As it is written in a suite: ``3 epochs``."""
-        return f"{self.amount:g} {self.unit}"
+        """As it is written in a suite, exactly: ``3 epochs``."""
+        return f"{Decimal(repr(self.amount)).normalize():f} {self.unit}"
 
     def steps(self, *, examples: int, batch_size: int) -> int:
         """Returns the number of optimizer steps, at least 1."""

@@ -1,7 +1,8 @@
 """The folder that keeps results: one folder a run, which appears whole or not at all.
 
 A run is written under ``.staging`` and then renamed into place. Where it replaces an older result,
-that one steps aside under ``.staging`` first, and comes back if we are killed in between.
+that one steps aside under ``.staging`` first, and comes back if we are killed in between. Several
+processes may read and write one folder at a time: of two results of one run, the later one stays.
 
     results/
         .staging/                                   what is being written
@@ -13,12 +14,15 @@ that one steps aside under ``.staging`` first, and comes back if we are killed i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +39,11 @@ if TYPE_CHECKING:
 RESULT = "result.json"
 PREDICTIONS = "predictions.jsonl"
 _RETIRED = ".retired"
+_STALE = 24 * 3600
+"""Seconds after which what lies in ``.staging`` was left by a process that was killed."""
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+"""What renaming onto a folder fails with where that has content."""
 
 
 class CorruptResultError(UserError):
@@ -65,9 +74,18 @@ class Store:
         self._recover()
 
     def find(self, spec: RunSpec) -> RunResult | None:
-        """Returns the result of a run, or None where there is none."""
+        """Returns the result of a run, or None where there is none.
+
+        Raises:
+            CorruptResultError: What is there cannot be read, or is the result of another run.
+        """
         file = self.root / folder_name(spec) / RESULT
-        return read_result(file) if file.is_file() else None
+        if not file.is_file():
+            return None
+        result = read_result(file)
+        if result.key != run_key(spec):
+            raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
+        return result
 
     def folder(self, spec: RunSpec) -> Path:
         """Returns the folder that holds, or will hold, the result of a run."""
@@ -78,10 +96,17 @@ class Store:
         return self.root / ".work" / folder_name(spec)
 
     def __iter__(self) -> Iterator[RunResult]:
-        """Yields every result, in the order of the names of their folders."""
-        for file in sorted(self.root.glob(f"*/{RESULT}")):
-            if not file.parent.name.startswith("."):
-                yield read_result(file)
+        """Yields every result, in the order of the names of their folders.
+
+        Raises:
+            CorruptResultError: One of them cannot be read.
+        """
+        return map(read_result, self.files())
+
+    def files(self) -> list[Path]:
+        """Returns the ``result.json`` of every run, in the order of the names of their folders."""
+        files = self.root.glob(f"*/{RESULT}")
+        return sorted(file for file in files if not file.parent.name.startswith("."))
 
     def write(
         self,
@@ -126,10 +151,10 @@ class Store:
             new.chmod(0o755)
             rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
             files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
-            for target, source in keep.items():
-                shutil.move(source, new / target)
             record = result.model_copy(update={"files": files})
             _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            for target, source in keep.items():  # last, so that a full disk costs no model
+                shutil.move(source, new / target)
             self._swap_in(new, name=name)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -137,19 +162,45 @@ class Store:
         return self.root / name
 
     def _swap_in(self, new: Path, *, name: str) -> None:
-        final, retired = self.root / name, self.root / ".staging" / f"{name}{_RETIRED}"
-        if final.exists():
-            shutil.rmtree(retired, ignore_errors=True)
-            final.rename(retired)
-        new.rename(final)
+        """Renames a whole result into place, after what was there has stepped aside."""
+        final, retired = self.root / name, new.with_name(new.name + _RETIRED)
+        while True:
+            with suppress(FileNotFoundError):  # nothing is there
+                final.rename(retired)
+            try:
+                new.rename(final)
+            except OSError as error:
+                with suppress(OSError):
+                    retired.rename(final)
+                if error.errno not in _TAKEN:
+                    raise
+            else:
+                break
+            shutil.rmtree(retired, ignore_errors=True)  # another process has put a later one there
         shutil.rmtree(retired, ignore_errors=True)
 
     def _recover(self) -> None:
-        """Puts back results that stepped aside for one that never came."""
-        for retired in (self.root / ".staging").glob(f"*{_RETIRED}"):
-            final = self.root / retired.name.removesuffix(_RETIRED)
-            if not final.exists():
-                retired.rename(final)
+        """Puts back results that stepped aside for one that never came, and clears what is stale.
+
+        Raises:
+            UserError: One cannot be put back.
+        """
+        for folder in sorted((self.root / ".staging").glob("*.*")):
+            final = self.root / folder.name.removesuffix(_RETIRED).rpartition(".")[0]
+            is_retired = folder.name.endswith(_RETIRED)
+            try:
+                if is_retired and not final.exists():
+                    folder.rename(final)
+                elif is_retired or time.time() - folder.stat().st_mtime > _STALE:
+                    shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:
+                continue  # its writer is alive and has moved it
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise UserError(
+                        f"{folder}: a result that belongs at {final} and cannot be moved there "
+                        f"({error.strerror or error}); move it by hand"
+                    ) from error
 
 
 def read_result(file: Path) -> RunResult:
@@ -170,7 +221,7 @@ def read_result(file: Path) -> RunResult:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise CorruptResultError(f"{file}: {place}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptResultError(f"{file}: not a readable result ({error})") from None
 
 
