@@ -30,11 +30,12 @@ _SEQUENCE_HEADS = frozenset({"classifier", "pooler"})
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of a sequence in each stack, and those that only attention sees, before its own."""
+    """Sequences, the tokens of each in either stack, and those that only attention sees."""
 
     batch: int
     encoder: int
     decoder: int
+    two_stacks: bool
     prefix: int = 0
 
     def of(self, block: Block) -> int:
@@ -65,21 +66,30 @@ def closed_form(model: nn.Module, shapes: Shapes) -> int | None:
 
 def _tokens(shapes: Shapes) -> _Tokens:
     batch, length = shapes["input_ids"]
-    target = shapes.get("decoder_input_ids", shapes["input_ids"])[1]
-    return _Tokens(batch=batch, encoder=length, decoder=target)
+    target = shapes.get("decoder_input_ids")
+    return _Tokens(
+        batch=batch,
+        encoder=length,
+        decoder=target[1] if target else length,
+        two_stacks=target is not None,
+    )
 
 
 def _with_prompt(model: nn.Module, tokens: _Tokens) -> _Tokens:
-    """Adds the virtual tokens of prompt learning: a prefix to attention, a prompt to the input."""
+    """Adds the virtual tokens of prompt learning in the PEFT library.
+
+    A prefix is seen by the attention of the last stack, a prompt stands before the input.
+    """
     config: Any = getattr(model, "active_peft_config", None)
     if config is None or not config.is_prompt_learning:
         return tokens
     virtual = config.num_virtual_tokens
     if config.peft_type == "PREFIX_TUNING":
         return replace(tokens, prefix=virtual)
-    one_stack = not peft_base(model).config.is_encoder_decoder  # type: ignore[union-attr]
-    into_decoder = virtual if one_stack or config.num_transformer_submodules > 1 else 0
-    return replace(tokens, encoder=tokens.encoder + virtual, decoder=tokens.decoder + into_decoder)
+    encoder = tokens.encoder + virtual
+    return replace(
+        tokens, encoder=encoder, decoder=tokens.decoder if tokens.two_stacks else encoder
+    )
 
 
 def _block(model: nn.Module, block: Block, tokens: _Tokens) -> int:
@@ -103,7 +113,8 @@ def _from_encoder(attention: Attention) -> list[str]:
 def _attention(attention: Attention, block: Block, tokens: _Tokens) -> int:
     """Query by key, and the weights by value: both over every pair of tokens."""
     own = tokens.of(block)
-    keys = tokens.encoder if attention.cross else own + tokens.prefix
+    last_stack = block.stack == "decoder" or not tokens.two_stacks
+    keys = tokens.encoder if attention.cross else own + tokens.prefix * last_stack
     return 2 * own * keys * attention.heads * attention.head_size
 
 

@@ -94,7 +94,7 @@ def _trace(
     return Counter(analysis.by_operator()), set(analysis.unsupported_ops())
 
 
-def _adapt(name: str, handler: Handler, weights: Weights) -> Any:  # noqa: ANN401 - fvcore's handle
+def _adapt(name: str, handler: Handler, weights: Weights) -> Any:
     def handle(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
         try:
             return handler(Call(inputs, outputs, weights=weights))

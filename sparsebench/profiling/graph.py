@@ -54,7 +54,7 @@ class Weights:
         self._tensors = tensors
         self._by_name: dict[str, torch.Tensor] = {}
 
-    def find(self, value: Any) -> tuple[torch.Tensor | None, bool]:  # noqa: ANN401 - torch._C.Value
+    def find(self, value: Any) -> tuple[torch.Tensor | None, bool]:
         """Returns the tensor whose entries ``value`` has, and whether it is transposed."""
         transposed = False
         while (kind := value.node().kind()) in _SAME_ENTRIES:
@@ -112,7 +112,7 @@ class Call:
         """Whether there is a tensor at a place among the inputs."""
         return place < len(self._inputs) and self._inputs[place].type().kind() == "TensorType"
 
-    def _operand(self, value: Any) -> Operand:  # noqa: ANN401 - torch._C.Value
+    def _operand(self, value: Any) -> Operand:
         weight, transposed = self._weights.find(value)
         if value.isCompleteTensor():
             shape, dtype = tuple(value.type().sizes()), value.type().dtype()

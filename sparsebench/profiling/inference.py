@@ -101,6 +101,6 @@ def _check_length(config: object, length: int) -> None:
         )
 
 
-def _cache_config(module: nn.Module) -> Any | None:  # noqa: ANN401 - a foreign configuration
+def _cache_config(module: nn.Module) -> Any | None:
     config = getattr(module, "config", None)
     return config if hasattr(config, "use_cache") else None

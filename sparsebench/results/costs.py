@@ -283,7 +283,8 @@ class Costs(_Record):
     memory: Memory | None = None
 
     missing: dict[str, str] = {}
-    """Why a part is None, by its name."""
+    """Why something is None, by its name: ``parameters``, ``flops``, ``latency`` or
+    ``activations``."""
 
 
 def _share_gone(nonzero: int, *, total: int, reference: int | None) -> float:
