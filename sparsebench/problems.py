@@ -1,0 +1,162 @@
+"""What is wrong with something a user wrote: where, what, and the nearest thing that is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from sparsebench.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+KeyPath = tuple[str | int, ...]
+"""The keys that lead to a value in nested settings."""
+
+
+_SHAPES = {
+    "dict_type": "should be a mapping of keys to values",
+    "list_type": "should be a list",
+    "model_type": "should be a mapping of keys to values",
+    "tuple_type": "should be a list",
+}
+
+
+class Severity(StrEnum):
+    """What becomes of a run that has the problem."""
+
+    ERROR = "error"
+    """It cannot be made."""
+
+    NOTE = "note"
+    """It will be skipped, or it cannot be told from here."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        severity: How bad it is.
+        where: Where it was written, such as ``"glue.yaml:12"`` or ``"--methods"``.
+        message: What is wrong and what to do.
+    """
+
+    severity: Severity
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        """As it is shown, but for the severity."""
+        return f"{self.where}: {self.message}"
+
+
+def raise_errors(problems: Iterable[Problem]) -> None:
+    """Raises one ``UserError`` that shows every error, one a line; notes raise nothing."""
+    errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
+    if errors:
+        raise UserError("\n".join(errors))
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Sorts by line, what the command line said first; those of one line stay as they are."""
+
+    def line(problem: Problem) -> int:
+        _, _, number = problem.where.rpartition(":")
+        return int(number) if number.isdecimal() else 0
+
+    return sorted(problems, key=line)
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], data: object
+) -> list[tuple[KeyPath, str]]:
+    """Says in plain words what pydantic has found.
+
+    Args:
+        error: What was raised.
+        model: The class that the data was validated by.
+        data: What was validated.
+
+    Returns:
+        The path to each bad value, as far as it is in the data, with what is wrong there. What
+        several alternatives of a union say of the same value is joined.
+    """
+    found: dict[KeyPath, list[str]] = {}
+    for detail in error.errors():
+        path = _existing(detail["loc"], data)
+        messages = found.setdefault(path, [])
+        message = _message(detail, model=model, path=path)
+        if message not in messages:
+            messages.append(message)
+    return [(path, ", or ".join(messages)) for path, messages in found.items()]
+
+
+def located(path: KeyPath, message: str) -> str:
+    """Returns the message with the path before it: ``training.warmup: should be less than 1``."""
+    return f"{'.'.join(map(str, path))}: {message}" if path else message
+
+
+def place_of(path: KeyPath, places: Mapping[tuple[str, ...], str]) -> str:
+    """Returns the place of a path, or of the nearest that holds it; the empty path has one."""
+    keys = tuple(map(str, path))
+    while keys not in places:
+        keys = keys[:-1]
+    return places[keys]
+
+
+def _existing(loc: KeyPath, data: object) -> KeyPath:
+    """Cuts off what pydantic adds to a path: the alternatives of a union, and absent keys."""
+    for depth, key in enumerate(loc):
+        is_item = isinstance(data, list | tuple) and isinstance(key, int)
+        if not is_item and not (isinstance(data, Mapping) and key in data):
+            return loc[:depth]
+        data = data[key]  # type: ignore[index]
+    return loc
+
+
+def _message(detail: ErrorDetails, *, model: type[BaseModel], path: KeyPath) -> str:
+    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key{suggestion(str(path[-1]), _keys(model, path[:-1]))}"
+    if kind == "missing":
+        return f"the key {detail['loc'][-1]!r} is missing"
+    if kind in {"literal_error", "enum"}:
+        options = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+        return f"unknown value {given!r}{suggestion(str(given), options)}"
+    if kind in {"value_error", "assertion_error"}:
+        return str(context["error"])
+    text = _SHAPES.get(kind) or detail["msg"].partition(", unable to parse")[0]
+    text = text.removeprefix("Input ")
+    return f"{text[0].lower()}{text[1:]}, not {_short(given)}"
+
+
+def _keys(annotation: object, path: KeyPath) -> set[str]:
+    """The keys that are known at a path below a type."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _keys(arguments[0], path)
+    if origin in (Union, UnionType):
+        return set().union(*(_keys(argument, path) for argument in arguments))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        if not path:
+            return set(fields)
+        return _keys(fields[str(path[0])].annotation, path[1:]) if path[0] in fields else set()
+    if path and arguments:
+        return _keys(arguments[-1 if origin is dict else 0], path[1:])
+    return set()
+
+
+def _short(value: Any, *, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
