@@ -30,6 +30,10 @@ FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 """What is fetched of a Hub repository: no code, and no format that must be unpickled."""
 
 
+class UnreachableHubError(UserError):
+    """The Hub does not answer, and the local cache lacks what is asked for."""
+
+
 class ModelSource(ABC):
     """Where a backbone comes from.
 
@@ -62,8 +66,9 @@ class ModelSource(ABC):
         Raises:
             UserError: It is of no family that we know.
         """
+        config = self.config
         try:
-            return family_of(type("Config", (), self.config))
+            return family_of(type("Config", (), config))
         except UserError as error:
             raise UserError(f"model {self.spec!r}: {error}") from None
 
@@ -142,10 +147,15 @@ class HubSource(ModelSource):
     def fingerprint(self) -> str:
         """The commit that the revision stands for now, or in the local cache when offline."""
         import huggingface_hub as hub
+        from huggingface_hub import errors
 
         revision = self.spec.partition("@")[2] or None
         try:
             return str(hub.HfApi().model_info(self.name, revision=revision).sha)
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+            raise UserError(f"model {self.spec!r}: the Hub has no such id or revision") from error
+        except errors.HFValidationError as error:
+            raise UserError(f"model {self.spec!r}: no folder, and no Hub id: {error}") from None
         except Exception as error:  # noqa: BLE001 - without the network, many kinds are raised
             return self._cached_commit(revision, cause=error)
 
@@ -156,7 +166,7 @@ class HubSource(ModelSource):
             folder = hub.snapshot_download(self.name, revision=revision, local_files_only=True)
         except Exception:  # noqa: BLE001
             reason = str(cause).strip().partition("\n")[0]
-            raise UserError(
+            raise UnreachableHubError(
                 f"model {self.spec!r} is neither a folder with a config.json, nor random:<name>, "
                 f"nor quick/<family>, and the Hub did not answer for it ({reason})"
             ) from None
@@ -167,7 +177,14 @@ class HubSource(ModelSource):
         """The repository's ``config.json``."""
         import huggingface_hub as hub
 
-        file = hub.hf_hub_download(self.name, "config.json", revision=self.fingerprint)
+        revision = self.fingerprint
+        try:
+            file = hub.hf_hub_download(self.name, "config.json", revision=revision)
+        except Exception as error:  # noqa: BLE001 - without the network, many kinds are raised
+            reason = str(error).strip().partition("\n")[0]
+            raise UnreachableHubError(
+                f"model {self.spec!r}: its config.json could not be had from the Hub ({reason})"
+            ) from None
         return _read_config(Path(file))
 
     def folder(self) -> Path:
@@ -185,6 +202,11 @@ class HubSource(ModelSource):
         return Path(folder)
 
 
+def quick_backbones() -> list[str]:
+    """Returns the backbones that come with the package, such as ``quick/bert``."""
+    return sorted(f"quick/{file.parent.name}" for file in QUICK.glob("*/config.json"))
+
+
 def model_source(spec: str) -> ModelSource:
     """Reads how a user names a backbone.
 
@@ -197,11 +219,9 @@ def model_source(spec: str) -> ModelSource:
             raise UnknownNameError("architecture", name, known=ARCHITECTURES)
         return RandomSource(spec)
     if spec.startswith("quick/"):
-        family = spec.removeprefix("quick/")
-        known = sorted(path.name for path in QUICK.iterdir() if path.is_dir())
-        if family not in known:
-            raise UnknownNameError("quick backbone", spec, known=[f"quick/{k}" for k in known])
-        return FolderSource(spec, QUICK / family)
+        if spec not in (known := quick_backbones()):
+            raise UnknownNameError("quick backbone", spec, known=known)
+        return FolderSource(spec, QUICK / spec.removeprefix("quick/"))
     path = Path(spec).expanduser()
     if (path / "config.json").is_file():
         return FolderSource(spec, path)
