@@ -41,8 +41,15 @@ class MethodEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
-def _from_list(value: object) -> object:
+def entries(value: object) -> object:
+    """Turns a list of names into a mapping of names to entries that set nothing.
+
+    Raises:
+        ValueError: The list holds anything but names.
+    """
     if isinstance(value, (list, tuple)):
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError("a list may hold names only: for settings, write NAME: {KEY: VALUE}")
         return {name: {} for name in value}
     if isinstance(value, dict):
         return {name: {} if entry is None else entry for name, entry in value.items()}
@@ -62,13 +69,13 @@ class Suite(Section):
     description: str = ""
     """One line for ``sparsebench list suites``."""
 
-    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(_from_list)] = Field(min_length=1)
+    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(min_length=1)
     """Tasks by name, or a list of names."""
 
     models: tuple[str, ...] = Field(min_length=1)
     """Backbones: Hub ids, folders, ``quick/<family>``."""
 
-    methods: Annotated[dict[Name, MethodEntry], BeforeValidator(_from_list)] = Field(min_length=1)
+    methods: Annotated[dict[Name, MethodEntry], BeforeValidator(entries)] = Field(min_length=1)
     """Methods by label with their settings, or a list of names."""
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(1,), min_length=1)
