@@ -1,0 +1,170 @@
+"""Checking a suite before anything is trained: every name, setting, backbone and file, in one pass.
+
+What is wrong with the file itself was found when it was read; here it is held against what is
+installed and what is on disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sparsebench.errors import UserError
+from sparsebench.methods import METHODS, setting_faults
+from sparsebench.models import Family, model_source
+from sparsebench.models.sources import RandomSource, UnreachableHubError
+from sparsebench.problems import Problem, Severity, in_order, located
+from sparsebench.tasks import TASKS, NotApplicableError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from sparsebench.method import Method
+    from sparsebench.models import Form
+    from sparsebench.problems import KeyPath
+    from sparsebench.suite_files import SuiteFile
+    from sparsebench.tasks import DataSource, Task
+
+
+def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[Problem]:
+    """Returns everything that is wrong with a suite, in the order of its lines.
+
+    Args:
+        suite_file: The suite.
+        data: Where the data of its tasks comes from; it is read whole. None to leave it alone.
+    """
+    check = _Check(suite_file, list(suite_file.problems))
+    check.repeats("seeds", suite_file.suite.seeds)
+    tasks = check.tasks()
+    check.pairs(check.methods(), tasks, check.models())
+    if data is not None:
+        check.data(tasks, data)
+    return in_order(check.found)
+
+
+@dataclass
+class _Check:
+    """One pass over a suite.
+
+    Attributes:
+        file: The suite.
+        found: What is wrong, so far.
+    """
+
+    file: SuiteFile
+    found: list[Problem] = field(default_factory=list)
+
+    def error(self, path: KeyPath, message: str) -> None:
+        self.found.append(Problem(Severity.ERROR, self.file.where(*path), message))
+
+    def note(self, path: KeyPath, message: str) -> None:
+        self.found.append(Problem(Severity.NOTE, self.file.where(*path), message))
+
+    def methods(self) -> dict[str, Method]:
+        """Checks the methods and their settings; returns the sound ones by label."""
+        sound = {}
+        for label in self.file.suite.methods:
+            method = self._method(label)
+            if method is not None:
+                sound[label] = method
+        return sound
+
+    def _method(self, label: str) -> Method | None:
+        entry, path = self.file.suite.methods[label], ("methods", label)
+        near = difflib.get_close_matches("method", entry.settings, n=1)
+        if entry.method is None and label not in METHODS and near:
+            self.error((*path, near[0]), f"unknown key {near[0]!r}; did you mean 'method'?")
+            return None
+        try:
+            method = METHODS.get(entry.method or label)
+        except UserError as error:
+            self.error((*path, "method"), f"methods.{label}: {error}")
+            return None
+        faults = setting_faults(method, entry.settings)
+        for inner, message in faults:
+            self.error((*path, *inner), located((*path, *inner), message))
+        if faults:
+            return None
+        try:
+            return method(method.Config.model_validate(entry.settings))
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
+            self.error(path, f"methods.{label}: {type(error).__name__}: {error}")
+        return None
+
+    def tasks(self) -> dict[str, Task]:
+        """Checks the names of the tasks; returns those that are known."""
+        known = {}
+        for name in self.file.suite.tasks:
+            try:
+                known[name] = TASKS.get(name)
+            except UserError as error:
+                self.error(("tasks", name), f"tasks: {error}")
+        return known
+
+    def models(self) -> dict[str, Family | None]:
+        """Checks the backbones; returns the families of those that are known, None if random."""
+        self.repeats("models", self.file.suite.models)
+        families: dict[str, Family | None] = {}
+        for index, spec in enumerate(self.file.suite.models):
+            try:
+                source = model_source(spec)
+                families[spec] = None if isinstance(source, RandomSource) else source.family
+                if isinstance(source, RandomSource):
+                    self.note(("models", index), f"{spec} is for costs alone: its runs are skipped")
+            except UnreachableHubError as error:
+                quick = [f"quick/{family}" for family in Family]
+                near = difflib.get_close_matches(spec, quick, n=1, cutoff=0.8)
+                if near:
+                    self.error(("models", index), f"{error}; did you mean {near[0]!r}?")
+                else:
+                    self.note(("models", index), f"cannot be checked from here: {error}")
+            except UserError as error:
+                self.error(("models", index), str(error))
+        return families
+
+    def repeats(self, section: str, values: Sequence[Hashable]) -> None:
+        """Finds what a list has twice."""
+        for value, count in Counter(values).items():
+            if count > 1:
+                self.error((section, len(values) - 1), f"{section}: {value!r} is there twice")
+
+    def pairs(
+        self, methods: dict[str, Method], tasks: dict[str, Task], models: dict[str, Family | None]
+    ) -> None:
+        """Finds the combinations that will be skipped, and what is left with none."""
+        families = [family for family in dict.fromkeys(models.values()) if family]
+        forms = {family: self._forms(family, tasks) for family in families}
+        all_known = bool(models) and set(models) == set(self.file.suite.models)
+        for name in tasks:
+            if all_known and not any(name in of for of in forms.values()):
+                self.error(("tasks", name), f"{name}: no backbone of the suite can answer it")
+        for label, method in methods.items():
+            pairs = {(family, form) for family, of in forms.items() for form in of.values()}
+            refused = {pair: reason for pair in sorted(pairs) if (reason := method.refuses(*pair))}
+            for (family, form), reason in refused.items():
+                message = f"{label} refuses {family} for {form}: {reason}; such runs are skipped"
+                self.note(("methods", label), message)
+            if all_known and pairs and set(refused) == pairs:
+                self.error(("methods", label), f"{label}: works on no backbone of the suite")
+
+    def _forms(self, family: Family, tasks: dict[str, Task]) -> dict[str, Form]:
+        """Returns in which form a family answers each task that it can answer."""
+        forms = {}
+        for name, task in tasks.items():
+            try:
+                forms[name] = task.form_for(family)
+            except NotApplicableError as error:
+                self.note(("tasks", name), f"{error}; such runs are skipped")
+        return forms
+
+    def data(self, tasks: dict[str, Task], source: DataSource) -> None:
+        """Reads the data of every task."""
+        for name, task in tasks.items():
+            try:
+                task.load(source)
+            except UserError as error:
+                self.error(("tasks", name), str(error))
+            except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
+                self.error(("tasks", name), f"{name}: {type(error).__name__}: {error}")
