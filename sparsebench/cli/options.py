@@ -1,0 +1,198 @@
+"""The arguments that ``run``, ``plan`` and ``validate`` share, and the suite that they select."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sparsebench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sparsebench.overrides import Overrides
+    from sparsebench.plan import Cell
+    from sparsebench.results.store import Store
+    from sparsebench.suite import Suite
+    from sparsebench.tasks import DataSource
+
+OUTPUT = Path("runs")
+"""The results folder, where none is named."""
+
+_SELECT = "What to run"
+
+SuiteArgument = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A YAML file, or a suite that 'list suites' shows.")
+]
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        "--methods",
+        metavar="A,B",
+        help="Only these: labels of the suite with their settings, other methods with defaults.",
+        rich_help_panel=_SELECT,
+    ),
+]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        metavar="A,B",
+        help="These backbones: Hub ids, folders, quick/<family>.",
+        rich_help_panel=_SELECT,
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option("--tasks", metavar="A,B", help="Only these tasks.", rich_help_panel=_SELECT),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option("--seeds", metavar="1,2", help="These seeds.", rich_help_panel=_SELECT),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting, such as lora.r=16 or training.batch_size=64; may be repeated.",
+        rich_help_panel=_SELECT,
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="TEXT",
+        help="The budget of every run, such as '230 steps' or '3 epochs'.",
+        rich_help_panel=_SELECT,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        envvar="SPARSEBENCH_DATA",
+        exists=True,
+        file_okay=False,
+        help="A folder with the data in the official formats; without it, the Hub.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="DIR", file_okay=False, help=f"The results folder; '{OUTPUT}'."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A sound suite, where its data comes from, and where its results are kept."""
+
+    suite: Suite
+    data: DataSource
+    store: Store
+
+    def plan(
+        self,
+        console: Console,
+        *,
+        retry_failed: bool = False,
+        fresh: bool = False,
+        keep_models: bool = False,
+        command: str = "",
+    ) -> list[Cell]:
+        """Returns every run of the suite, with what is to be done about it."""
+        from sparsebench.plan import Rerun, plan
+
+        with console.status("Reading backbones and data"):
+            return plan(
+                self.suite,
+                store=self.store,
+                data=self.data,
+                rerun=Rerun(failed=retry_failed, fresh=fresh),
+                keep_model=keep_models,
+                command=command,
+            )
+
+
+def selected(
+    suite: str,
+    *,
+    methods: str | None,
+    models: str | None,
+    tasks: str | None,
+    seeds: str | None,
+    sets: list[str] | None,
+    budget: str | None,
+    data: Path | None,
+    output: Path | None,
+) -> Selected:
+    """Returns what the command line asks for.
+
+    Raises:
+        UserError: Anything is wrong with the suite or the arguments; a line for every mistake.
+    """
+    from sparsebench.problems import raise_errors
+    from sparsebench.results.store import Store
+    from sparsebench.suite_files import find_suite, read_suite
+    from sparsebench.tasks import DataSource
+    from sparsebench.validation import problems
+
+    changes = overrides(
+        methods=methods, models=models, tasks=tasks, seeds=seeds, sets=sets, budget=budget
+    )
+    suite_file = read_suite(find_suite(suite), changes)
+    raise_errors(problems(suite_file))
+    source = DataSource(folder=data, revision=suite_file.suite.revision)
+    return Selected(suite_file.suite, source, Store(output or OUTPUT))
+
+
+def overrides(
+    *,
+    methods: str | None = None,
+    models: str | None = None,
+    tasks: str | None = None,
+    seeds: str | None = None,
+    sets: list[str] | None = None,
+    budget: str | None = None,
+) -> Overrides:
+    """Reads the options that change a suite.
+
+    Raises:
+        UserError: A list is empty, or a seed is no whole number.
+    """
+    from sparsebench.overrides import Overrides
+
+    return Overrides(
+        methods=_names("--methods", methods),
+        models=_names("--models", models),
+        tasks=_names("--tasks", tasks),
+        seeds=_seeds(seeds),
+        sets=tuple(sets or ()),
+        budget=budget,
+    )
+
+
+def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UserError(f"{option}: name at least one, or leave the option out")
+    return tuple(dict.fromkeys(names))
+
+
+def _seeds(text: str | None) -> tuple[int, ...] | None:
+    names = _names("--seeds", text)
+    if names is None:
+        return None
+    for name in names:
+        if not name.isdecimal():
+            raise UserError(f"--seeds: {name!r} is no whole number")
+    return tuple(map(int, names))
