@@ -46,7 +46,7 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
     return FeedForward(
         path=f"{path}.output",
         activation=f"{path}.intermediate.intermediate_act_fn",
-        neurons=layer.intermediate.dense.out_features,
+        neurons=layer.intermediate.dense.weight.shape[0],
         into=Matrix(Role.FFN_IN, f"{path}.intermediate.dense"),
         out=Matrix(Role.FFN_OUT, f"{path}.output.dense"),
     )

@@ -51,7 +51,7 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
     return FeedForward(
         path=path,
         activation=f"{path}.act",
-        neurons=layer.mlp.c_fc.nf,
+        neurons=layer.mlp.c_fc.weight.shape[1],
         into=Matrix(Role.FFN_IN, f"{path}.c_fc", transposed=True),
         out=Matrix(Role.FFN_OUT, f"{path}.c_proj", transposed=True),
     )
