@@ -51,6 +51,12 @@ class SentenceTask(Task):
         """Whether the label is a number."""
         return len(self.labels) == 1
 
+    @property
+    def headline_metric(self) -> str:  # type: ignore[override]
+        """The metric, or what the mean is taken of."""
+        names = " and ".join(self.metrics)
+        return names if len(self.metrics) == 1 else f"mean of {names}"
+
     def encode(
         self,
         examples: Dataset,
