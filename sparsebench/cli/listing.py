@@ -1,0 +1,143 @@
+"""``sparsebench list``: what is installed, broken plugins included."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sparsebench.registry import Registry
+
+Row = dict[str, str | None]
+"""Column -> value. Every row has a ``name``, and an ``error`` where it cannot be used."""
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    METHODS = "methods"
+    TASKS = "tasks"
+    MODELS = "models"
+    SUITES = "suites"
+    EXECUTORS = "executors"
+
+
+class Format(StrEnum):
+    """How a list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def list_(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    *,
+    format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+) -> None:
+    """List what is installed; a plugin that cannot be used is shown with its error."""
+    rows = {
+        What.METHODS: _methods,
+        What.TASKS: _tasks,
+        What.MODELS: _models,
+        What.SUITES: _suites,
+        What.EXECUTORS: _executors,
+    }[what]()
+    if format_ is Format.JSON:
+        typer.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    _print(console, list(rows))
+    if what is What.MODELS:
+        from sparsebench.models import Family
+
+        console.print(f"And every folder or Hub id of the families {', '.join(Family)}.")
+
+
+def _print(console: Console, rows: list[Row]) -> None:
+    columns = [
+        name for name in dict.fromkeys(key for row in rows for key in row) if name != "error"
+    ]
+    last = columns[-1] if columns else "name"
+    cells = (
+        {**row, last: f"cannot be used: {row['error']}"} if row.get("error") else row
+        for row in rows
+    )
+    print_table(console, columns, [[row.get(name) or "" for name in columns] for row in cells])
+
+
+def _methods() -> Iterator[Row]:
+    from sparsebench.methods import METHODS
+
+    return _registered(
+        METHODS,
+        lambda method: {
+            "paper": method.paper,
+            "version": method.version,
+            "summary": docstring(method).partition("\n")[0],
+        },
+    )
+
+
+def _tasks() -> Iterator[Row]:
+    from sparsebench.tasks import TASKS
+
+    return _registered(
+        TASKS,
+        lambda task: {
+            "group": task.group,
+            "forms": ", ".join(task.forms),
+            "summary": task.description,
+        },
+    )
+
+
+def _executors() -> Iterator[Row]:
+    from sparsebench.executors import EXECUTORS
+
+    return _registered(
+        EXECUTORS, lambda executor: {"summary": docstring(executor).partition("\n")[0]}
+    )
+
+
+def _registered(registry: Registry[Any], describe: Callable[[Any], Row]) -> Iterator[Row]:
+    for name, entry in registry.entries.items():
+        row: Row = {"name": name, "package": entry.package}
+        error = entry.error
+        yield {**row, **({} if error else describe(entry.load())), "error": error}
+
+
+def _models() -> Iterator[Row]:
+    from sparsebench.models import ARCHITECTURES
+    from sparsebench.models.sources import quick_backbones
+
+    for spec in quick_backbones():
+        family = spec.removeprefix("quick/")
+        yield {"name": spec, "family": family, "summary": "tiny, pretrained on the toy language"}
+    for name, (family, _) in ARCHITECTURES.items():
+        yield {"name": f"random:{name}", "family": family, "summary": "random weights, for costs"}
+
+
+def _suites() -> Iterator[Row]:
+    from sparsebench.suite import cells
+    from sparsebench.suite_files import read_suite, suites
+
+    for name, path in suites().items():
+        suite_file = read_suite(path)
+        suite, errors = suite_file.suite, "; ".join(map(str, suite_file.problems))
+        runs = str(sum(1 for _ in cells(suite)))
+        row: Row = {"name": name, "runs": runs, "summary": suite.description}
+        yield {**row, "path": str(path), "error": errors or None}
+
+
+def docstring(thing: object) -> str:
+    """Returns the docstring that a thing has itself, without the marks of code."""
+    return inspect.cleandoc(vars(thing).get("__doc__") or "").replace("``", "")

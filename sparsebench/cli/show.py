@@ -1,0 +1,171 @@
+"""``sparsebench show``: all about one method, task, suite, backbone or executor."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli.listing import docstring
+from sparsebench.cli.settings import describe_settings
+from sparsebench.cli.tables import print_table
+from sparsebench.errors import UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sparsebench.registry import Registry
+
+
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(help="A name that 'list' shows, or KIND:NAME where two things share it."),
+    ],
+) -> None:
+    """Show all about a method with its settings, a task, a suite, a backbone or an executor."""
+    show_on(Console(soft_wrap=True, highlight=False, markup=False), name)
+
+
+def show_on(console: Console, name: str) -> None:
+    """Prints all about what a name stands for.
+
+    Raises:
+        UserError: It stands for nothing, or for several things, or cannot be used.
+    """
+    kind, name = _resolve(name, known=_names())
+    _SHOW[kind](console, name)
+
+
+def _resolve(name: str, *, known: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """Returns what kind of thing a name stands for, and its full name."""
+    kind, _, rest = name.partition(":")
+    if kind in known and rest:
+        if rest not in known[kind]:
+            raise UnknownNameError(kind, rest, known=known[kind])
+        return kind, rest
+    if name.endswith((".yaml", ".yml")):
+        return "suite", name
+    for full in (name, f"random:{name}", f"quick/{name}"):
+        kinds = [kind for kind, names in known.items() if full in names]
+        if len(kinds) > 1:
+            options = " or ".join(f"{kind}:{name}" for kind in kinds)
+            raise UserError(f"{name!r} is a {' and a '.join(kinds)}: write {options}")
+        if kinds:
+            return kinds[0], full
+    names = [name for names in known.values() for name in names]
+    if difflib.get_close_matches(name, names):
+        raise UnknownNameError("name", name, known=names)
+    kinds = [f"'sparsebench list {kind}s'" for kind in known]
+    raise UserError(f"unknown name {name!r}; known are those of {', '.join(kinds)}")
+
+
+def _names() -> dict[str, list[str]]:
+    from sparsebench.executors import EXECUTORS
+    from sparsebench.methods import METHODS
+    from sparsebench.models import ARCHITECTURES
+    from sparsebench.models.sources import quick_backbones
+    from sparsebench.suite_files import suites
+    from sparsebench.tasks import TASKS
+
+    return {
+        "method": list(METHODS),
+        "task": list(TASKS),
+        "suite": list(suites()),
+        "model": [*quick_backbones(), *(f"random:{name}" for name in ARCHITECTURES)],
+        "executor": list(EXECUTORS),
+    }
+
+
+def _method(console: Console, name: str) -> None:
+    from sparsebench.methods import METHODS
+
+    method = METHODS.get(name)
+    facts = {"paper": method.paper, "version": method.version, **_origin(METHODS, name)}
+    _print(console, f"{name} (method)", facts, text=docstring(method))
+    console.print("\nSettings")
+    columns = ("setting", "type", "default", "what it is")
+    print_table(console, columns, describe_settings(method.Config))
+
+
+def _task(console: Console, name: str) -> None:
+    from sparsebench.models import FORMS
+    from sparsebench.tasks import TASKS
+
+    task = TASKS.get(name)
+    families = [family for family, forms in FORMS.items() if set(forms) & set(task.forms)]
+    facts = {
+        "group": task.group,
+        "forms": ", ".join(task.forms),
+        "families": ", ".join(families),
+        "classes": ", ".join(task.labels),
+        "headline": task.headline_metric,
+        "version": task.version,
+        **_origin(TASKS, name),
+    }
+    _print(console, f"{task.title} (task {name})", facts, text=task.description)
+
+
+def _suite(console: Console, name: str) -> None:
+    from sparsebench.cli.validate import summary
+    from sparsebench.suite_files import find_suite, load_suite
+
+    path = find_suite(name)
+    suite = load_suite(path).suite
+    _print(console, summary(suite), {"file": str(path)}, text=suite.description)
+    console.print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
+
+
+def _model(console: Console, name: str) -> None:
+    from transformers import AutoConfig
+
+    from sparsebench.models import model_source
+
+    source = model_source(name)
+    folder = source.folder()
+    facts = {
+        "family": source.family.value,
+        "weights": "random" if folder is None else str(folder),
+        "fingerprint": source.fingerprint,
+    }
+    _print(console, f"{name} (model)", facts)
+    config = AutoConfig.for_model(**source.config).to_dict()
+    sizes = [(key, f"{value:,}") for key, value in config.items() if type(value) is int]
+    console.print("\nSizes")
+    print_table(console, ("name", "size"), [row for row in sizes if not row[0].endswith("_id")])
+
+
+def _executor(console: Console, name: str) -> None:
+    from sparsebench.executors import EXECUTORS
+
+    executor = EXECUTORS.get(name)
+    _print(console, f"{name} (executor)", _origin(EXECUTORS, name), text=docstring(executor))
+
+
+_SHOW: dict[str, Callable[[Console, str], None]] = {
+    "method": _method,
+    "task": _task,
+    "suite": _suite,
+    "model": _model,
+    "executor": _executor,
+}
+
+
+def _origin(registry: Registry[Any], name: str) -> dict[str, str]:
+    entry = registry.entries[name]
+    return {"package": f"{entry.package} ({entry.target})"}
+
+
+def _print(
+    console: Console, title: str, facts: Mapping[str, str | None], *, text: str = ""
+) -> None:
+    console.print(title, style="bold")
+    if text:
+        console.print(f"\n{text}")
+    console.print()
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        if value:
+            console.print(f"{key:<{width}}  {value}")
