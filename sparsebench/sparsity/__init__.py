@@ -1,0 +1,35 @@
+"""The parts that sparse methods are made of."""
+
+from __future__ import annotations
+
+from sparsebench.sparsity.masked import (
+    Masked,
+    fold_masked,
+    has_sparsity,
+    remask,
+    straight_through,
+)
+from sparsebench.sparsity.masks import HALF, Pattern, Scope, keep_highest, pruned_count, two_of_four
+from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold
+from sparsebench.sparsity.schedules import Schedule
+from sparsebench.sparsity.selection import kth_lowest
+
+__all__ = [
+    "HALF",
+    "Masked",
+    "Pattern",
+    "Reweighted",
+    "Schedule",
+    "Scope",
+    "attach",
+    "attached",
+    "fold",
+    "fold_masked",
+    "has_sparsity",
+    "keep_highest",
+    "kth_lowest",
+    "pruned_count",
+    "remask",
+    "straight_through",
+    "two_of_four",
+]

@@ -1,0 +1,129 @@
+"""Weights under a mask that is a buffer: chosen between steps, saved with every checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sparsebench.sparsity.masks import Pattern, Scope, keep_highest, pruned_count
+from sparsebench.sparsity.reweighted import attached, fold
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Masked(nn.Module):
+    """The map ``weight * mask``; the base of every map with a mask.
+
+    The raw weight keeps its value where it is pruned, gets no gradient there, and may come back
+    when the mask is chosen again. A subclass trains something and says how it scores.
+
+    Args:
+        weight: The matrix ``[out, in]``; nothing of it is pruned at first.
+
+    Attributes:
+        mask: Boolean ``[out, in]``, True where the weight stays.
+    """
+
+    mask: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        kept = torch.ones(weight.shape, dtype=torch.bool, device=weight.device)
+        self.register_buffer("mask", kept)
+
+    def score(self, weight: Tensor) -> Tensor:
+        """Returns the scores ``[out, in]`` of which the lowest are pruned: the magnitude."""
+        return weight.abs()
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Returns the masked weight ``[out, in]``."""
+        return weight * self.mask
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, scores: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG004
+        ctx.save_for_backward(weight, mask)
+        return weight * mask
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        weight, mask = ctx.saved_tensors
+        return (
+            grad * mask if ctx.needs_input_grad[0] else None,
+            grad * weight if ctx.needs_input_grad[1] else None,
+            None,
+        )
+
+
+def straight_through(weight: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
+    """Returns ``weight * mask``, its gradient passed to the scores as if they were the mask.
+
+    With G the gradient of the result, the weight gets ``G * mask`` and the scores ``G * weight``.
+
+    Args:
+        weight: The weight ``[out, in]``.
+        scores: What the mask was chosen by ``[out, in]``.
+        mask: Boolean ``[out, in]``.
+    """
+    result: Tensor = _StraightThrough.apply(weight, scores, mask)  # type: ignore[no-untyped-call]
+    return result
+
+
+@torch.no_grad()
+def remask(
+    model: nn.Module,
+    *,
+    sparsity: float,
+    scope: Scope = Scope.PER_MATRIX,
+    pattern: Pattern = Pattern.UNSTRUCTURED,
+) -> None:
+    """Chooses all masks of a model again, by the scores as they now are.
+
+    Args:
+        model: A model with ``Masked`` maps attached.
+        sparsity: The share to prune.
+        scope: Where scores compete.
+        pattern: Which weights may be pruned together.
+    """
+    parts = list(attached(model, Masked))
+    pools = [parts] if scope is Scope.GLOBAL else [[part] for part in parts]
+    for pool in pools:
+        scores = [change.score(weight) for weight, change in pool]
+        masks = keep_highest(scores, sparsity=sparsity, scope=scope, pattern=pattern)
+        for (_, change), mask in zip(pool, masks, strict=True):
+            change.mask.copy_(mask)
+
+
+def has_sparsity(model: nn.Module, sparsity: float, *, scope: Scope = Scope.PER_MATRIX) -> bool:
+    """Whether the masks of a model prune exactly the share that is asked for.
+
+    Args:
+        model: A model with ``Masked`` maps attached.
+        sparsity: The share to prune.
+        scope: Whether in each matrix or in all together.
+    """
+    masks = [change.mask for _, change in attached(model, Masked)]
+    kept = torch.stack([mask.count_nonzero() for mask in masks]).tolist()
+    sizes = [mask.numel() for mask in masks]
+    if scope is Scope.GLOBAL:
+        kept, sizes = [sum(kept)], [sum(sizes)]
+    return all(n - k == pruned_count(n, sparsity) for n, k in zip(sizes, kept, strict=True))
+
+
+@torch.no_grad()
+def fold_masked(model: nn.Module) -> None:
+    """Folds a model whose maps have masks, and sees to it that what they prune is zero.
+
+    Raises:
+        RuntimeError: A map left something where its mask prunes.
+    """
+    masks = [(weight, change.mask) for weight, change in attached(model, Masked)]
+    fold(model)
+    for weight, mask in masks:
+        if weight[~mask].any():
+            raise RuntimeError("a pruned weight is not zero after folding")
+        weight.masked_fill_(~mask, 0.0)  # no negative zero
