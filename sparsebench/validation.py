@@ -16,13 +16,13 @@ from sparsebench.methods import METHODS, setting_faults
 from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError
 from sparsebench.problems import Problem, Severity, in_order, located
-from sparsebench.tasks import TASKS, NotApplicableError
+from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from sparsebench.method import Method
-    from sparsebench.models import Form
+    from sparsebench.models import Form, ModelSource
     from sparsebench.problems import KeyPath
     from sparsebench.suite_files import SuiteFile
     from sparsebench.tasks import DataSource, Task
@@ -110,9 +110,12 @@ class _Check:
         for index, spec in enumerate(self.file.suite.models):
             try:
                 source = model_source(spec)
-                families[spec] = None if isinstance(source, RandomSource) else source.family
                 if isinstance(source, RandomSource):
+                    families[spec] = None
                     self.note(("models", index), f"{spec} is for costs alone: its runs are skipped")
+                else:
+                    families[spec] = source.family
+                    self._lengths(source)
             except UnreachableHubError as error:
                 quick = [f"quick/{family}" for family in Family]
                 near = difflib.get_close_matches(spec, quick, n=1, cutoff=0.8)
@@ -123,6 +126,20 @@ class _Check:
             except UserError as error:
                 self.error(("models", index), str(error))
         return families
+
+    def _lengths(self, source: ModelSource) -> None:
+        """Finds inputs that are longer than a backbone can take."""
+        positions, suite = source.positions, self.file.suite
+        if positions is None:
+            return
+        limit = f"{source.spec} takes no more than {positions} tokens"
+        if suite.costs.length > positions:
+            self.error(("costs", "length"), f"costs.length: {limit}, not {suite.costs.length}")
+        if suite.training.max_length > positions:
+            self.note(("training", "max_length"), f"{limit}: longer inputs will fail")
+        for name, entry in suite.tasks.items():
+            if (entry.max_length or 0) > positions:
+                self.note(("tasks", name, "max_length"), f"{limit}: longer inputs will fail")
 
     def repeats(self, section: str, values: Sequence[Hashable]) -> None:
         """Finds what a list has twice."""
@@ -160,11 +177,17 @@ class _Check:
         return forms
 
     def data(self, tasks: dict[str, Task], source: DataSource) -> None:
-        """Reads the data of every task."""
+        """Reads the data of every task; of a group that the Hub does not give, only the first."""
+        absent: dict[str, str] = {}
         for name, task in tasks.items():
+            if task.group in absent:
+                self.error(("tasks", name), f"{task.title}: not tried, like {absent[task.group]}")
+                continue
             try:
                 task.load(source)
             except UserError as error:
+                if isinstance(error, MissingDataError) and source.folder is None:
+                    absent[task.group] = task.title
                 self.error(("tasks", name), str(error))
             except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
                 self.error(("tasks", name), f"{name}: {type(error).__name__}: {error}")

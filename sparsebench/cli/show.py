@@ -132,7 +132,7 @@ def _model(console: Console, name: str) -> None:
     }
     _print(console, f"{name} (model)", facts)
     config = AutoConfig.for_model(**source.config).to_dict()
-    sizes = [(key, f"{value:,}") for key, value in config.items() if type(value) is int]
+    sizes = [(key, f"{value:,}") for key, value in config.items() if type(value) is int and value]
     console.print("\nSizes")
     print_table(console, ("name", "size"), [row for row in sizes if not row[0].endswith("_id")])
 

@@ -52,7 +52,7 @@ def validate(
     if errors:
         console.print(f"{suite_file.path}: {errors} {'error' if errors == 1 else 'errors'}")
         raise typer.Exit(MISTAKES)
-    console.print(summary(suite_file.suite), markup=False)
+    console.print(f"{summary(suite_file.suite)}\n{budgets(suite_file.suite)}", markup=False)
 
 
 def summary(suite: Suite) -> str:
@@ -66,4 +66,18 @@ def summary(suite: Suite) -> str:
         "seed": suite.seeds,
     }
     counts = [f"{len(p)} {name}{'' if len(p) == 1 else 's'}" for name, p in parts.items()]
-    return f"{suite.name}: {sum(1 for _ in cells(suite))} runs, of {', '.join(counts)}"
+    runs = sum(1 for _ in cells(suite))
+    return f"{suite.name}: {runs} {'run' if runs == 1 else 'runs'}, of {', '.join(counts)}"
+
+
+def budgets(suite: Suite) -> str:
+    """Returns the budget that every method has on each task."""
+    from sparsebench.suite import training_for
+
+    tasks: dict[str, list[str]] = {}
+    for task in suite.tasks:
+        tasks.setdefault(str(training_for(suite, task).budget), []).append(task)
+    if len(tasks) == 1:
+        return f"budget of every method: {next(iter(tasks))}"
+    parts = [f"{budget} on {', '.join(names)}" for budget, names in tasks.items()]
+    return f"budget of every method: {'; '.join(parts)}"

@@ -16,14 +16,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models.anatomy import family_of
 from sparsebench.models.architectures import ARCHITECTURES
-
-if TYPE_CHECKING:
-    from sparsebench.models.families import Family
+from sparsebench.models.families import Family
 
 QUICK = Path(__file__).parents[1] / "quick" / "backbones"
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -71,6 +69,17 @@ class ModelSource(ABC):
             return family_of(type("Config", (), config))
         except UserError as error:
             raise UserError(f"model {self.spec!r}: {error}") from None
+
+    @property
+    def positions(self) -> int | None:
+        """The most tokens of an input, as its configuration tells; None for no limit."""
+        if self.family is Family.T5:
+            return None
+        key = "n_positions" if self.family is Family.GPT2 else "max_position_embeddings"
+        positions: int | None = self.config.get(key)
+        if positions and self.family is Family.ROBERTA:
+            positions -= self.config.get("pad_token_id", 1) + 1
+        return positions
 
 
 @dataclass(frozen=True)
