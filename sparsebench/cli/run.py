@@ -123,14 +123,14 @@ def _make(
 
 def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
-    from sparsebench.leaderboard import markdown, table, terminal
+    from sparsebench.leaderboard import FORMATS, TerminalTable, build
     from sparsebench.results.schema import Status
 
     results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = table(results)
-    console.print(terminal(board))
+    board = build(results)
+    console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
-    file.write_text(markdown(board), encoding="utf-8")
+    file.write_text(FORMATS["md"](board), encoding="utf-8")
     console.print(f"Results: {chosen.store.root}   Leaderboard: {file}")
     failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
     return FAILED if failed else 0

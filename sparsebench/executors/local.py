@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from sparsebench.events import Report
     from sparsebench.job import Job
 
-PRELOAD = ("sparsebench.run", "sparsebench.executors.worker")
+PRELOAD = (
+    "sparsebench.run",
+    "sparsebench.executors.worker",
+    "sparsebench.metrics.classification",
+    "sparsebench.metrics.correlation",
+    "peft",
+)
 LOG_LINES = 20
 
 
