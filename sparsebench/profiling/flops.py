@@ -2,8 +2,8 @@
 
 fvcore by itself misses scaled dot-product attention, counts a sparse product as nothing, and passes
 over operators that it does not know. Here every operator has a handler, is known to compute
-nothing, or is reported by its name. On the meta device a model of any size is traced in a fraction
-of a second.
+nothing, or is reported by its name. Work whose result nobody reads is no part of a trace. On the
+meta device a model of any size is traced in about a second.
 """
 
 from __future__ import annotations

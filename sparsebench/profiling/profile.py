@@ -36,7 +36,7 @@ def profile(
     training: MemoryPeak | None = None,
     effort: Effort = QUICK,
 ) -> Costs:
-    """Measures a deployed model on one batch of inputs.
+    """Measures a deployed model on one batch of inputs, arithmetic on its first sequence alone.
 
     Args:
         model: The model as it ships, loaded on the device to measure on.
@@ -56,7 +56,7 @@ def profile(
         "parameters": lambda: parameters(
             model, head=head, trainable=trainable, reference=reference, folder=folder
         ),
-        "flops": lambda: flops(model, inputs),
+        "flops": lambda: flops(model, _one_sequence(inputs)),
         "latency": lambda: _latency(model, reference, inputs, effort=effort),
         "activations": lambda: _activations(model, inputs),
     }
@@ -111,6 +111,10 @@ def _activations(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> Memory
         with tracker.track():
             model(**inputs)
     return tracker.peak
+
+
+def _one_sequence(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor[:1] for name, tensor in inputs.items()}
 
 
 def _runnable_device(model: nn.Module) -> torch.device:
