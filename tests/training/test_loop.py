@@ -15,7 +15,7 @@ from sparsebench.evaluation import EXTRA
 from sparsebench.models import Form
 from sparsebench.spec import Training
 from sparsebench.training import DivergedError, Selection, train
-from tests.tiny_models import tiny_backbone
+from tiny_models import tiny_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
