@@ -57,6 +57,9 @@ class Matrix:
     rows: slice | None = None
     transposed: bool = False
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a slice has no hash before Python 3.12
+
     @property
     def name(self) -> str:
         """A name that is unique in the model, fused matrices told apart by their role."""
