@@ -1,7 +1,7 @@
 """Reading YAML that people write: nothing but plain data, with the line of every key.
 
-Scalars are read by the core schema of YAML 1.2, in which ``1e-4`` is a number and ``no``, ``010``,
-``1:30`` and ``2024-01-01`` are texts. Anchors, aliases and merge keys work.
+Scalars are read by the core schema of YAML 1.2, in which ``1e-4`` is a number, ``010`` is ten, and
+``no``, ``1:30`` and ``2024-01-01`` are texts. Anchors, aliases and merge keys work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LARGEST = 1_000_000
@@ -24,9 +24,10 @@ LARGEST = 1_000_000
 MOST_NODES = 20_000
 """The most keys and values that a file may stand for, every alias written out."""
 
+_TEXT = "tag:yaml.org,2002:str"
 _NULL = r"~|null|Null|NULL|"
 _BOOL = r"true|True|TRUE|false|False|FALSE"
-_INT = r"[-+]?(?:0|[1-9][0-9]*)"
+_INT = r"[-+]?[0-9]+"
 _FLOAT = (
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -47,6 +48,7 @@ for _name, _pattern, _first in [
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first
     )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ def _parse(text: str, *, name: str) -> Document:
                 f"{name}: its aliases stand for over {MOST_NODES:,} keys and values, or contain "
                 "themselves"
             )
-        repeats = tuple(_repeats(root, seen=set()))
+        nodes = list(_unique(root, set()))
+        for node in nodes:
+            _refuse_tags(loader, node, name=name)
+        repeats = tuple(repeat for node in nodes for repeat in _repeats(node))
         data = loader.construct_document(root)
     finally:
         loader.dispose()
@@ -134,19 +139,36 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
-def _repeats(node: yaml.Node, *, seen: set[int]) -> Iterator[tuple[int, str]]:
+def _unique(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
+    """Yields every node once, in the order of the file."""
     if id(node) in seen:
         return
     seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in names:
-                    yield key.start_mark.line + 1, key.value
-                names.add(key.value)
+    yield node
     for child in _children(node):
-        yield from _repeats(child, seen=seen)
+        yield from _unique(child, seen)
+
+
+def _refuse_tags(loader: _Loader, node: yaml.Node, *, name: str) -> None:
+    """Refuses a node whose tag says anything that its plain form would not say."""
+    resolve: Callable[..., str] = loader.resolve
+    plain = resolve(type(node), node.value, (True, False))
+    if node.tag not in (plain, _TEXT):
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        raise UserError(f"{name}:{_line(node)}: the tag {tag!r} is refused: write plain values")
+
+
+def _repeats(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    names = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in names:
+                yield _line(key), key.value
+            names.add(key.value)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
 def _lines(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -154,12 +176,12 @@ def _lines(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))
-            yield inner, key.start_mark.line + 1
+            yield inner, _line(key)
             yield from _lines(value, inner)
     elif isinstance(node, yaml.SequenceNode):
-        texts = [item for item in node.value if item.tag == "tag:yaml.org,2002:str"]
-        yield from (((*path, item.value), item.start_mark.line + 1) for item in texts)
+        texts = [item for item in node.value if item.tag == _TEXT]
+        yield from (((*path, item.value), _line(item)) for item in texts)
         for index, item in enumerate(node.value):
             inner = (*path, str(index))
-            yield inner, item.start_mark.line + 1
+            yield inner, _line(item)
             yield from _lines(item, inner)
