@@ -144,7 +144,7 @@ def _synchronized_seconds(call: Forward) -> float:
 
 def _cuda_seconds(device: torch.device, call: Forward) -> float:
     with torch.cuda.device(device):
-        start, end = (torch.Event(device, enable_timing=True) for _ in range(2))
+        start, end = (_event() for _ in range(2))
         torch.cuda.synchronize()
         start.record()
         call()
@@ -152,6 +152,10 @@ def _cuda_seconds(device: torch.device, call: Forward) -> float:
         torch.cuda.synchronize()
     milliseconds: float = start.elapsed_time(end)
     return milliseconds / 1000
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def test_agrees_with_the_closed_form_at_full_size(name: str, length: int) -> Non
     assert counted.status is FlopStatus.VERIFIED
 
 
-@pytest.mark.parametrize(("length", "target", "batch"), [(1, 1, 1), (7, 12, 3), (32, 5, 2)])
+@pytest.mark.parametrize(("length", "target", "batch"), [(1, 1, 1), (7, 12, 3)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_attention_implementations_agree(kind: str, length: int, target: int, batch: int) -> None:
     eager, sdpa = (

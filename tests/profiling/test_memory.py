@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -113,5 +114,14 @@ def test_a_fresh_process_sees_weights_and_activations(
     shapes = {"input_ids": (1, 8), "decoder_input_ids": (1, 4)}
     peak = fresh_inference_peak(tmp_path, loader="loader_for_test:load", shapes=shapes)
     assert peak.bytes > BLOCK
-    with pytest.raises(RuntimeError, match="no_such_module"):
-        fresh_inference_peak(tmp_path, loader="no_such_module:load", shapes=shapes)
+
+
+def test_a_fresh_process_that_fails_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho Traceback >&2\necho 'KeyError: 3' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(RuntimeError, match=r"^KeyError: 3$"):
+        fresh_inference_peak(tmp_path, loader="a:b", shapes={"input_ids": (1, 8)})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHORT = Effort(warmup=1, rounds=3, seconds=0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "flan-t5"])
 def test_all_costs_of_a_model(kind: str, tmp_path: Path) -> None:
     backbone, whole = tiny_backbone(kind), tiny_backbone(kind).model
     (tmp_path / "weights").write_bytes(b"1234")
