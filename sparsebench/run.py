@@ -116,11 +116,13 @@ def _run(job: Job, report: Report) -> Outcome:
     set_seed(spec.seed)
     task, source = TASKS.get(spec.task), model_source(job.model)
     form = task.form_for(source.family)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    memory = MemoryTracker(device)
     backbone = load_backbone(source, form=form, labels=task.labels)
     setting = _Setting(
         job=job,
         report=report,
-        device=(device := torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+        device=device,
         precision=_precision(spec.training.precision, device),
         task=task,
         form=form,
@@ -131,7 +133,7 @@ def _run(job: Job, report: Report) -> Outcome:
     work = Store(job.store).work_folder(spec)
     head = backbone.head
 
-    model, trained = _train(setting, method, backbone, work=work)
+    model, trained = _train(setting, method, backbone, work=work, memory=memory)
     folder = _deploy(method, model, work=work, setting=setting, head=head)
     del model, backbone
     gc.collect()
@@ -163,7 +165,7 @@ def _run(job: Job, report: Report) -> Outcome:
 
 
 def _train(
-    setting: _Setting, method: Method, backbone: Backbone, *, work: Path
+    setting: _Setting, method: Method, backbone: Backbone, *, work: Path, memory: MemoryTracker
 ) -> tuple[nn.Module, _Trained]:
     """Trains; returns the training view and what there is to tell of it."""
     spec = setting.job.spec
@@ -171,7 +173,6 @@ def _train(
     model = method.prepare(backbone).to(setting.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     rows, selection = _selection(setting)
-    memory = MemoryTracker(setting.device)
     with memory.track():
         record = train(
             method,

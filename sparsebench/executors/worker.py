@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing as mp
 import os
 import signal
@@ -43,6 +44,7 @@ def work(job: Job, events: Connection, log: Path, threads: int, device: str) -> 
 
     from sparsebench.run import run
 
+    gc.freeze()  # the preloaded libraries are here to stay: collecting garbage may skip them
     torch.set_num_threads(threads)
     _silence_libraries()
     outcome = run(job, _throttled(events))
