@@ -92,7 +92,11 @@ def explain(
         several alternatives of a union say of the same value is joined.
     """
     found: dict[KeyPath, list[str]] = {}
-    for detail in error.errors():
+    details = error.errors()
+    bad_items = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        if detail["type"] == "too_short" and detail["loc"] in bad_items:
+            continue  # for want of the items that are bad, which are told on their own
         path = _existing(detail["loc"], data)
         messages = found.setdefault(path, [])
         message = _message(detail, model=model, path=path)
@@ -136,8 +140,9 @@ def _message(detail: ErrorDetails, *, model: type[BaseModel], path: KeyPath) -> 
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])
     text = _SHAPES.get(kind) or detail["msg"].partition(", unable to parse")[0]
-    text = text.removeprefix("Input ")
-    return f"{text[0].lower()}{text[1:]}, not {_short(given)}"
+    text = text.removeprefix("Input ").replace(" after validation", "")
+    ending = "" if kind in {"too_short", "too_long"} else f", not {_short(given)}"
+    return f"{text[0].lower()}{text[1:]}{ending}"
 
 
 def _keys(annotation: object, path: KeyPath) -> set[str]:
