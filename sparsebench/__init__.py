@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.errors import UserError
+from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.method import Method, MethodConfig, Stage
 from sparsebench.models import Anatomy, Backbone, Family, Form, Role
 from sparsebench.version import __version__
@@ -21,13 +21,14 @@ __all__ = [
     "MethodConfig",
     "Role",
     "Stage",
+    "UnknownNameError",
     "UserError",
     "__version__",
     "load",
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
+def __getattr__(name: str) -> Any:
     if name == "load":
         from sparsebench.deployed import load
 

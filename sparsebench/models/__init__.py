@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparsebench.models.adapters import attach_adapter
 from sparsebench.models.anatomy import (
     Anatomy,
     Attention,
@@ -15,6 +16,7 @@ from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.backbone import Backbone, load_backbone
 from sparsebench.models.families import FORMS, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
+from sparsebench.models.surgery import untie
 
 __all__ = [
     "ARCHITECTURES",
@@ -30,6 +32,8 @@ __all__ = [
     "ModelSource",
     "Role",
     "anatomy_of",
+    "attach_adapter",
     "load_backbone",
     "model_source",
+    "untie",
 ]

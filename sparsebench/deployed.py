@@ -1,0 +1,248 @@
+"""What ships, on disk: saved whole or not at all, and loaded back to the same predictions.
+
+The folder is one of transformers' own format (``config.json``, ``model.safetensors``, the
+tokenizer) with a record beside it, ``deployed.json``, of what a configuration cannot tell. Where an
+adapter cannot be merged, the folder holds the model under it, and ``adapter/`` the adapter.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sparsebench.errors import UserError
+from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
+from sparsebench.models.backbone import auto_class
+from sparsebench.models.families import Form
+from sparsebench.models.surgery import keep_untied
+from sparsebench.sparsity.record import apply_record, removal_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import torch
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+RECORD_FILE = "deployed.json"
+WEIGHTS_FILE = "model.safetensors"
+ADAPTER = "adapter"
+
+
+class Record(BaseModel):
+    """What a deployed model's configuration does not tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    format: Literal[1] = 1
+    """The version of the folder's layout."""
+
+    form: Form
+    """How the model answers."""
+
+    head: tuple[str, ...]
+    """Names of the parameters of the task head."""
+
+    attention: str
+    """The attention implementation it was deployed with."""
+
+    tied: tuple[tuple[str, ...], ...]
+    """Names that stand for one and the same tensor; it is stored under the first of each group."""
+
+    removed: dict[str, Any]
+    """What is left of blocks that lost parts, as ``sparsity.record`` writes it."""
+
+    adapter: str | None
+    """The PEFT type of the adapter in ``adapter/``, or None for a plain model."""
+
+
+def save(
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    form: Form,
+    head: Iterable[str] = (),
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> None:
+    """Saves a deployed model, replacing what is in the folder only once all is written.
+
+    Args:
+        model: A plain transformers model, or a ``peft.PeftModel`` around one.
+        folder: Where to.
+        form: How the model answers.
+        head: Names of the parameters of the task head, in the plain model.
+        tokenizer: Saved with the model.
+
+    Raises:
+        UserError: The model is neither, or has parameters that its configuration does not explain.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        adapter = None
+        if has_adapter(model):
+            adapter = str(model.active_peft_config.peft_type.value)  # type: ignore[union-attr]
+            save_adapter(model, partial / ADAPTER)
+            model = detached(model)
+        _save_plain(model, partial, form=form, head=tuple(sorted(head)), adapter=adapter)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(str(partial))
+        partial.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
+    """Loads a deployed model, in evaluation mode.
+
+    Args:
+        folder: What a run kept, or ``save`` wrote.
+        device: Where to put it.
+
+    Raises:
+        UserError: A file is missing or broken; the message names it.
+    """
+    import torch
+
+    folder = Path(folder)
+    record = read_record(folder)
+    with torch.random.fork_rng(devices=[]):
+        model = _load_plain(folder, record)
+        if record.adapter is not None:
+            with _reading(folder / ADAPTER):
+                model = load_adapter(model, folder / ADAPTER)
+    return model.to(device).eval()
+
+
+def read_record(folder: str | Path) -> Record:
+    """Reads the record of a deployed model.
+
+    Raises:
+        UserError: There is none, or it is of another version.
+    """
+    file = Path(folder) / RECORD_FILE
+    try:
+        return Record.model_validate_json(file.read_bytes())
+    except OSError:
+        raise UserError(f"{file} is not there: {folder} holds no deployed model") from None
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise UserError(f"{file}: {where or 'file'}: {fault['msg']}") from None
+
+
+def _save_plain(
+    model: Any, folder: Path, *, form: Form, head: tuple[str, ...], adapter: str | None
+) -> None:
+    from safetensors.torch import save_file
+
+    tensors, tied = _tensors(model)
+    record = Record(
+        form=form,
+        head=head,
+        attention=_attention(model),
+        tied=tied,
+        removed=removal_record(model),
+        adapter=adapter,
+    )
+    names = set(_skeleton(model.config, record).state_dict())
+    if odd := sorted(names ^ set(tensors).union(*tied)):
+        raise UserError(
+            f"{type(model).__name__} is not the plain model that its configuration describes: "
+            f"{odd[0]!r} is in one of them only; deploy() must fold in or take out what it added"
+        )
+    save_file(tensors, str(folder / WEIGHTS_FILE), metadata={"format": "pt"})
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.dtype = model.dtype
+    config.save_pretrained(str(folder))
+    if model.can_generate():
+        model.generation_config.save_pretrained(str(folder))
+    (folder / RECORD_FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _tensors(model: nn.Module) -> tuple[dict[str, torch.Tensor], tuple[tuple[str, ...], ...]]:
+    """Returns the tensors to store, and the names that stand for one of them."""
+    names: dict[int, list[str]] = {}
+    state = model.state_dict(keep_vars=True)
+    for name, tensor in state.items():
+        names.setdefault(id(tensor), []).append(name)
+    kept = {group[0]: state[group[0]].detach().cpu().contiguous() for group in names.values()}
+    return kept, tuple(tuple(group) for group in names.values() if len(group) > 1)
+
+
+def _attention(model: Any) -> str:
+    chosen = model.config._attn_implementation  # noqa: SLF001 - nothing public tells
+    return chosen if chosen in {"eager", "sdpa"} else "sdpa"
+
+
+def _skeleton(config: Any, record: Record) -> Any:
+    """Returns the model that was deployed, without memory for its parameters."""
+    from accelerate import init_empty_weights
+
+    build = auto_class(record.form).from_config
+    with init_empty_weights(include_buffers=False):
+        model = build(copy.deepcopy(config), attn_implementation=record.attention)
+        apply_record(model, record.removed)
+    return model
+
+
+def _load_plain(folder: Path, record: Record) -> nn.Module:
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, GenerationConfig
+
+    with _reading(folder / "config.json"):
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        model: nn.Module = _skeleton(config, record)
+    with _reading(folder / WEIGHTS_FILE):
+        _fill(model, load_file(str(folder / WEIGHTS_FILE)), tied=record.tied)
+    if (folder / (name := "generation_config.json")).is_file():
+        with _reading(folder / name):
+            kept = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+            model.generation_config = kept
+    return model
+
+
+def _fill(
+    model: Any, tensors: dict[str, torch.Tensor], *, tied: tuple[tuple[str, ...], ...]
+) -> None:
+    """Gives a skeleton its tensors."""
+    from torch import nn
+
+    expected, aliases = model.state_dict(), {group[0]: group for group in tied}
+    if odd := sorted(expected.keys() ^ set(tensors).union(*tied)):
+        raise ValueError(f"{odd[0]!r} is missing in the file or in the model")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            shapes = f"{list(tensor.shape)}, not {list(expected[name].shape)}"
+            raise ValueError(f"{name!r} has the shape {shapes}")
+        path, _, leaf = name.rpartition(".")
+        is_parameter = leaf in dict(model.get_submodule(path).named_parameters(recurse=False))
+        value = nn.Parameter(tensor) if is_parameter else tensor
+        for alias in aliases.get(name, (name,)):
+            path, _, leaf = alias.rpartition(".")
+            setattr(model.get_submodule(path), leaf, value)
+    for name in set(model.all_tied_weights_keys).difference(*tied):
+        keep_untied(model, name)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what goes wrong in reading a file into an error that names it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,64 @@
+"""Takes a method through its life on one batch: a few steps, deploy, save, load, predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sparsebench import Backbone, Form, Method, load
+from sparsebench.deployed import save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Batch = dict[str, torch.Tensor]
+
+
+def train_steps(
+    method: Method, model: Any, batch: Batch, *, steps: int = 2, rate: float = 1e-2
+) -> float:
+    """Trains as the harness does, without its Trainer; returns the last loss."""
+    optimizer = torch.optim.AdamW(method.parameter_groups(model), lr=rate)
+    loss = torch.tensor(0.0)
+    model.train()
+    for step in range(steps):
+        method.before_step(model, step / steps)
+        loss = model(**batch).loss
+        penalty = method.penalty(model)
+        (loss if penalty is None else loss + penalty).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    method.before_step(model, 1.0)
+    model.eval()
+    return loss.item()
+
+
+def predict(model: Any, batch: Batch, form: Form) -> tuple[torch.Tensor, ...]:
+    """Returns the logits, and for a model that answers in words what it generates."""
+    with torch.no_grad():
+        outputs = model(**batch)
+        if form is Form.SPAN:
+            return outputs.start_logits, outputs.end_logits
+        if form is Form.CLASSIFICATION:
+            return (outputs.logits,)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        return outputs.logits, model.generate(**inputs, max_new_tokens=4, do_sample=False)
+
+
+def round_trip(model: Any, backbone: Backbone, folder: Path) -> Any:
+    """Saves what ships and loads it."""
+    save(model, folder, form=backbone.form, head=backbone.head)
+    return load(folder)
+
+
+def largest_difference(a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> float:
+    """Returns the largest difference of two predictions of the same shapes."""
+    assert [x.shape for x in a] == [x.shape for x in b]
+    return max((x.double() - y.double()).abs().max().item() for x, y in zip(a, b, strict=True))
+
+
+def snapshot(model: Any) -> dict[str, torch.Tensor]:
+    """Returns a copy of every parameter, a shared one under each of its names."""
+    named = model.named_parameters(remove_duplicate=False)
+    return {name: parameter.detach().clone() for name, parameter in named}
