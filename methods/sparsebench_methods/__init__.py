@@ -1,0 +1,1 @@
+"""The methods that come with sparsebench, written as anyone's plugin would be."""
