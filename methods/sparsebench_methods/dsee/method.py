@@ -1,0 +1,162 @@
+"""DSEE: a low-rank plus sparse update of a weight that is itself pruned."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from pydantic import Field
+
+from sparsebench import Backbone, Method, MethodConfig, Stage
+from sparsebench.sparsity.branches import attach_branches, fold_branches
+from sparsebench.sparsity.lowrank import LowRank
+from sparsebench.sparsity.sparse_update import SparseUpdate
+from sparsebench_methods.dsee.coefficients import attach, coefficients, fold
+from sparsebench_methods.dsee.pruning import Score, prune_parts, prune_weights
+from sparsebench_methods.dsee.support import Support, positions
+from sparsebench_methods.dsee.update import Update
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sparsebench.models import Attention, Matrix
+
+_STD = 0.02
+"""Standard deviation of A at first."""
+
+
+class Prune(StrEnum):
+    """What is pruned between the stages."""
+
+    UNSTRUCTURED = "unstructured"
+    """Weights, wherever they are: zeros in dense matrices."""
+
+    STRUCTURED = "structured"
+    """Attention heads and feed-forward neurons, physically."""
+
+
+class DSEEConfig(MethodConfig):
+    """The settings of DSEE; the defaults are those of the published RTE run."""
+
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Peak learning rate, of either stage."""
+
+    rank: int = Field(default=16, ge=1)
+    """Rank r of the update."""
+
+    alpha: float = Field(default=32.0, gt=0)
+    """The update is multiplied by ``alpha / rank``."""
+
+    entries: int = Field(default=16, ge=0)
+    """N: entries of the sparse part of the update in each adapted matrix."""
+
+    support: Support = Support.GREBSMO
+    """How their positions are chosen."""
+
+    prune: Prune = Prune.UNSTRUCTURED
+    """What is pruned."""
+
+    sparsity: float = Field(default=0.2, ge=0, lt=1)
+    """Unstructured: the share of the weights that goes, in each of the two pools."""
+
+    score: Score = Score.UPDATE
+    """Unstructured: what the adapted matrices are ranked by."""
+
+    head_share: float = Field(default=0.25, ge=0, lt=1)
+    """Structured: the share of the heads of every attention that goes, rounded."""
+
+    neuron_share: float = Field(default=0.4, ge=0, lt=1)
+    """Structured: the share of all feed-forward neurons that goes, rounded."""
+
+    l1: float = Field(default=1e-4, ge=0)
+    """Structured: weight of the sum of the absolute coefficients in the loss."""
+
+    tune_share: float = Field(default=1 / 3, gt=0, lt=1)
+    """The share of the budget before pruning; the rest is for re-tuning."""
+
+
+class DSEE(Method):
+    """Dually sparsity-embedded efficient tuning: a sparse update of a sparse weight.
+
+    Query and value get an update of low rank plus a few free entries, which trains with the task
+    head alone. After the first stage the frozen weights are pruned, and the update is tuned again.
+    """
+
+    Config = DSEEConfig
+    paper: ClassVar[str | None] = "arXiv:2111.00160"
+    config: DSEEConfig
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Puts an update beside every query and value, and coefficients where parts will go."""
+        backbone.freeze()
+        model: nn.Module = backbone.model
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        updates: dict[Matrix, Update] = {}
+        for block in backbone.anatomy.blocks:
+            for attention in block.attentions:
+                for matrix in (attention.query, attention.value):
+                    updates[matrix] = self._update(model, matrix, attention, generator)
+        attach_branches(model, updates)
+        if self.config.prune is Prune.STRUCTURED:
+            attach(model, backbone.anatomy)
+        return model
+
+    def _update(
+        self, model: nn.Module, matrix: Matrix, attention: Attention, generator: torch.Generator
+    ) -> Update:
+        config, weight = self.config, matrix.weight(model)
+        shape, scale = (weight.shape[0], weight.shape[1]), config.alpha / config.rank
+        low = LowRank(shape, rank=config.rank, scale=scale, std=_STD, generator=generator)
+        if config.support is Support.NONE or not config.entries:
+            return Update(low, None)
+        places = positions(
+            weight,
+            config.support,
+            entries=config.entries,
+            groups=attention.heads if config.prune is Prune.STRUCTURED else 1,
+            generator=generator,
+        )
+        sparse = SparseUpdate(places, shape=shape, entries=config.entries, scale=scale)
+        return Update(low, sparse)
+
+    def stages(self) -> tuple[Stage, Stage]:
+        """Returns the two stages, which share one budget."""
+        share = self.config.tune_share
+        return Stage("tune", share), Stage("retune", 1 - share)
+
+    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+        """Prunes before the second stage."""
+        if stage.name == "tune":
+            return
+        config = self.config
+        if config.prune is Prune.STRUCTURED:
+            prune_parts(model, head_share=config.head_share, neuron_share=config.neuron_share)
+        else:
+            prune_weights(model, sparsity=config.sparsity, score=config.score)
+
+    def penalty(self, model: nn.Module) -> torch.Tensor | None:
+        """Returns the l1 norm of all coefficients, weighted; None where there are none."""
+        learned = coefficients(model).values()
+        if not learned or not self.config.l1:
+            return None
+        return self.config.l1 * torch.stack([c.abs().sum() for c in learned]).sum()
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        """Folds updates and coefficients into the weights.
+
+        The update is not masked: merged query and value matrices are dense. What is pruned of the
+        pretrained weights alone is told by ``frozen_sparsity`` of the training view.
+        """
+        fold(model)
+        fold_branches(model)
+        return model
+
+    @staticmethod
+    def frozen_sparsity(model: nn.Module) -> float:
+        """Returns the share of zeros in the block matrices of a training view, updates apart."""
+        from sparsebench.models import anatomy_of
+
+        weights = [matrix.weight(model) for matrix in anatomy_of(model).matrices()]
+        zeros = sum(int((weight == 0).sum()) for weight in weights)
+        return zeros / sum(weight.numel() for weight in weights)
