@@ -1,0 +1,60 @@
+"""The table as comma-separated values: one line a row, raw numbers, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sparsebench.leaderboard.table import Group, Row, Table
+
+Value = str | int | float | bool | None
+
+
+def render(table: Table) -> str:
+    """Returns CSV; a number that is missing is an empty field, and ``failures`` says why."""
+    lines = [_line(group, row) for group in table.groups for row in group.rows]
+    tasks = sorted({column.name for group in table.groups for column in group.columns})
+    scores = [_scores(group, row) for group in table.groups for row in group.rows]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    if lines:
+        writer.writerow([*lines[0], *(f"score:{task}" for task in tasks)])
+    for line, by_task in zip(lines, scores, strict=True):
+        writer.writerow([*map(_inert, line.values()), *(by_task.get(task) for task in tasks)])
+    return stream.getvalue()
+
+
+def _line(group: Group, row: Row) -> dict[str, Value]:
+    failures = (
+        f"{column.name} seed {failure.seed}: {failure.kind}: {failure.reason}"
+        for column, cell in zip(group.columns, row.cells, strict=True)
+        for failure in cell.failures
+    )
+    return {
+        "model": group.name,
+        "protocol": group.protocol.value,
+        "selected_on_reported_split": group.flagged,
+        "method": row.name,
+        "average": row.average and row.average.value,
+        "spread": row.average and row.average.spread,
+        "seeds": len(group.seeds),
+        "status": row.status,
+        "failures": "; ".join(failures),
+        **asdict(row.figures),
+        "unverified": "; ".join(row.figures.unverified),
+    }
+
+
+def _scores(group: Group, row: Row) -> dict[str, float | None]:
+    pairs = zip(group.columns, row.cells, strict=True)
+    return {column.name: cell.mean for column, cell in pairs}
+
+
+def _inert(value: Value) -> Value:
+    """Returns a text that no spreadsheet takes for a formula; numbers stay what they are."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value

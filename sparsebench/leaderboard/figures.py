@@ -1,0 +1,84 @@
+"""The costs of a row: medians over its runs."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from sparsebench.leaderboard.table import Figures
+from sparsebench.results.costs import FlopStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sparsebench.results.costs import Costs, Flops, Latency, Memory, Parameters
+    from sparsebench.results.schema import RunResult
+
+
+def figures_of(runs: Iterable[RunResult]) -> Figures:
+    """Returns what the runs of one row cost.
+
+    Counts are the lower median, so that the number shown is one that was counted.
+    """
+    costs = [run.costs for run in runs if run.costs]
+    parameters = [cost.parameters for cost in costs if cost.parameters]
+    flops = [cost.flops for cost in costs if cost.flops]
+    latencies = [cost.latency for cost in costs if cost.latency]
+    memories = [cost.memory for cost in costs if cost.memory]
+    return Figures(
+        trainable=_count(part.trainable for part in parameters),
+        trainable_share=_ratio(_trainable_share(part) for part in parameters),
+        macs=_count(part.matrix for part in flops),
+        unverified=_unverified(flops),
+        latency_ratio=_ratio(part.ratio for part in latencies),
+        noisy=_noisy(latencies),
+        training_bytes=_count(part.training.bytes for part in memories if part.training),
+        inference_bytes=_count(part.inference for part in memories),
+    )
+
+
+def conditions(costs: Costs) -> dict[str, str]:
+    """Returns what the costs of two runs must share to be compared, key by key."""
+    known = {"device": costs.device.name, "dtype": costs.dtype}
+    if costs.flops:
+        known["FLOPs of"] = _shapes(costs.flops)
+    if costs.latency:
+        known["latency of"] = _shapes(costs.latency)
+        known["threads"] = str(costs.latency.threads)
+    if costs.memory:
+        known["memory of"] = _shapes(costs.memory)
+        kinds = {part.kind for part in (costs.memory.training, costs.memory.fresh) if part}
+        known["memory read from"] = " and ".join(sorted(kinds))
+    return known
+
+
+def _shapes(part: Flops | Latency | Memory) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(part.shapes.items()))
+
+
+def _trainable_share(parameters: Parameters) -> float | None:
+    backbone = (parameters.reference_total or parameters.total) - parameters.head
+    if parameters.trainable is None or backbone <= 0:
+        return None
+    return parameters.trainable / backbone
+
+
+def _unverified(flops: Sequence[Flops]) -> tuple[str, ...]:
+    doubtful = [part for part in flops if part.status is FlopStatus.UNVERIFIED]
+    operators = {name for part in doubtful for name in part.uncounted}
+    reasons = {part.reason for part in doubtful if part.reason}
+    return tuple(sorted(operators or reasons))
+
+
+def _noisy(latencies: Sequence[Latency]) -> bool:
+    return bool(latencies) and 2 * sum(part.noisy for part in latencies) >= len(latencies)
+
+
+def _count(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return statistics.median_low(known) if known else None
+
+
+def _ratio(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

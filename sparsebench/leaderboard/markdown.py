@@ -1,0 +1,41 @@
+"""The table as Markdown, in which no name can break out of its cell."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns
+
+if TYPE_CHECKING:
+    from sparsebench.leaderboard.table import Group, Table
+
+
+def render(table: Table) -> str:
+    """Returns GitHub-flavoured Markdown: one section a group, with its notes below."""
+    return "\n\n".join([*map(_section, table.groups), f"_{LEGEND}_"]) + "\n"
+
+
+def _section(group: Group) -> str:
+    columns = text_columns(group)
+    body = tabulate(
+        list(zip(*(map(escape, column.values) for column in columns), strict=True)),
+        headers=[escape(column.heading) for column in columns],
+        tablefmt="pipe",
+        colalign=["right" if column.is_number else "left" for column in columns],
+        disable_numparse=True,
+    )
+    below = "\n".join(f"- {escape(note)}" for note in notes(group))
+    return "\n\n".join(part for part in (f"## {escape(heading(group))}", body, below) if part)
+
+
+def escape(text: str) -> str:
+    """Returns text that Markdown shows as it is, HTML included.
+
+    An underscore between letters means nothing in GitHub's Markdown, and stays readable.
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)

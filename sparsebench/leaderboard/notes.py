@@ -1,0 +1,144 @@
+"""The notes under a table: what failed and why, and what keeps rows from being compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparsebench.leaderboard.facts import Facts, common, differences, group_by, term_facts
+from sparsebench.leaderboard.figures import conditions
+from sparsebench.leaderboard.rows import belongs
+from sparsebench.leaderboard.table import MISSING
+from sparsebench.results.schema import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sparsebench.leaderboard.rows import RowRuns
+    from sparsebench.leaderboard.table import Column, Failure, Row
+    from sparsebench.results.schema import RunResult
+
+
+def notes_of(
+    rows: Sequence[Row], *, sources: Sequence[RowRuns], columns: Sequence[Column]
+) -> list[str]:
+    """Returns the notes of a group, one line each, the gravest first."""
+    return [
+        *_missing(rows, columns),
+        *_failed(rows, columns),
+        *_doubles(sources),
+        *_told_apart(sources),
+        *_unequal_terms(sources, columns),
+        *_unequal_conditions(sources),
+        *_unmeasured(sources),
+    ]
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Returns ``seed 1`` or ``seeds 1, 2``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _missing(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:
+    for row in rows:
+        gaps = []
+        for column, cell in zip(columns, row.cells, strict=True):
+            seeds = [failure.seed for failure in cell.failures if failure.kind == MISSING]
+            if seeds:
+                gaps.append(f"{column.name} {seeds_in_words(seeds)}")
+        if gaps:
+            yield f"{row.name}: no result for {'; '.join(gaps)}"
+
+
+def _failed(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:
+    """Yields each failure once: the same in many rows is told together."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for place, column in enumerate(columns):
+        for row in rows:
+            tried = [failure for failure in row.cells[place].failures if failure.kind != MISSING]
+            for what, alike in group_by(tried, _what).items():
+                where = f"{column.name} {seeds_in_words([failure.seed for failure in alike])}"
+                told.setdefault((where, what), []).append(row.name)
+    for (where, what), names in told.items():
+        yield f"{', '.join(names)} on {where}: {what}"
+
+
+def _what(failure: Failure) -> str:
+    return f"{failure.kind}: {failure.reason}"
+
+
+def _doubles(sources: Sequence[RowRuns]) -> Iterator[str]:
+    for source in sources:
+        tried = [run for run in source.runs if run.status is not Status.SKIPPED]
+        for runs in group_by(tried, lambda run: run.key).values():
+            if len(runs) > 1:
+                yield f"{len(runs)} results of {runs[0].spec.title}: the newest is shown"
+
+
+def _told_apart(sources: Sequence[RowRuns]) -> Iterator[str]:
+    for label, rows in group_by(sources, lambda source: source.label).items():
+        if len(rows) > 1:
+            for difference in _differences({row.name: row.facts for row in rows}):
+                yield f"{label} has {len(rows)} rows: {difference}"
+
+
+def _unequal_terms(sources: Sequence[RowRuns], columns: Sequence[Column]) -> Iterator[str]:
+    """Yields in what the terms of rows differ on a task; the same on many tasks is told once."""
+    told: dict[str, list[str]] = {}
+    for column in columns:
+        facts = {}
+        for source in sources:
+            runs = [run for run in source.runs if belongs(run, column)]
+            tried = [run for run in runs if run.status is not Status.SKIPPED]
+            if tried:
+                facts[source.name] = common(term_facts(run.spec) for run in tried)
+        for difference in _differences(facts):
+            told.setdefault(difference, []).append(column.name)
+    for difference, tasks in told.items():
+        yield f"not on equal terms ({', '.join(tasks)}): {difference}"
+
+
+def _unequal_conditions(sources: Sequence[RowRuns]) -> Iterator[str]:
+    found: dict[str, dict[str, list[str]]] = {}
+    for source in sources:
+        for run in source.runs:
+            known = conditions(run.costs) if run.costs else {}
+            for key, value in known.items():
+                names = found.setdefault(key, {}).setdefault(value, [])
+                names += [] if source.name in names else [source.name]
+    for key, values in sorted(found.items()):
+        if len(values) > 1:
+            yield f"costs under different conditions: {key} {_in_words(values)}"
+
+
+def _unmeasured(sources: Sequence[RowRuns]) -> Iterator[str]:
+    told: dict[tuple[str, str], list[str]] = {}
+    for source in sources:
+        for run in source.runs:
+            for part, reason in _gaps(run):
+                names = told.setdefault((part, reason), [])
+                names += [] if source.name in names else [source.name]
+    for (part, reason), names in sorted(told.items()):
+        yield f"{part} of {', '.join(names)}: not measured: {reason}"
+
+
+def _gaps(run: RunResult) -> list[tuple[str, str]]:
+    if run.status is not Status.OK:
+        return []
+    if run.costs is None:
+        return [("costs", "the result has none")]
+    reasons, parts = run.costs.missing, ("parameters", "flops", "latency", "memory")
+    return [
+        (part, reasons.get(part, "no reason was recorded"))
+        for part in parts
+        if getattr(run.costs, part) is None
+    ]
+
+
+def _differences(facts: dict[str, Facts]) -> Iterator[str]:
+    for key, values in differences(facts).items():
+        yield f"{key} {_in_words(values)}"
+
+
+def _in_words(values: dict[str, list[str]]) -> str:
+    told = (f"{value} for {', '.join(names)}" for value, names in sorted(values.items()))
+    return f"is {'; '.join(told)}"

@@ -1,0 +1,220 @@
+"""Every format says the same, and no name can break out of its place."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import make_costs, make_result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from sparsebench.leaderboard import FORMATS, TerminalTable, build
+from sparsebench.leaderboard.markdown import escape
+from sparsebench.leaderboard.text import clean, percent
+from sparsebench.results.schema import RunResult, Status
+from sparsebench.spec import HeldOut, Protocol
+
+if TYPE_CHECKING:
+    import random
+
+HOSTILE = "x|y<script>alert(1)</script>\n## h\x1b[2J`c`[l](u)&amp;\u202e"
+
+RESULTS = [
+    *(
+        make_result(0.8 + seed / 100, method="full", task=task, seed=seed, costs=make_costs())
+        for task in ("mrpc", "rte")
+        for seed in (1, 2)
+    ),
+    *(
+        make_result(0.7, method="lora", task="mrpc", seed=seed, costs=make_costs(noisy=True))
+        for seed in (1, 2)
+    ),
+    make_result(status=Status.OOM, reason="too | large", method="lora", task="rte", seed=1),
+    make_result(0.5, method="lora", task="rte", seed=2, costs=make_costs(uncounted=("aten::x",))),
+    make_result(0.9, protocol=Protocol.PAPER, held_out=HeldOut(), method="full"),
+]
+
+
+def render(form: str, results: list[RunResult]) -> str:
+    return FORMATS[form](build(results))
+
+
+def on_terminal(results: list[RunResult], *, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(TerminalTable(build(results)))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_markdown_by_eye() -> None:
+    rows = markdown_rows(render("md", RESULTS))
+
+    assert rows[0] == [
+        *("method", "average", "mrpc", "rte", "trainable"),
+        *("GMACs", "latency", "train MiB", "infer MiB", "status"),
+    ]
+    assert rows[2] == [
+        *("full", "81.5 ± 0.7", "81.5", "81.5", "0.500 % (5,000)"),
+        *("2.000", "1.00×", "300", "100", "ok"),
+    ]
+    assert rows[3] == [
+        *("lora", "—", "70.0", "oom seed 1", "0.500 % (5,000)"),
+        *("2.000 unverified: aten::x", "1.00× noisy", "300", "100", "1 oom"),
+    ]
+    assert "- lora on rte seed 1: oom: too \\| large" in render("md", RESULTS)
+
+
+def test_scores_selected_on_the_reported_split_carry_a_mark() -> None:
+    text = render("md", RESULTS)
+
+    assert "## minilm · protocol paper (selected on the split that is reported) · seed 1" in text
+    assert markdown_rows(text)[-1][:3] == ["full", "90.0†", "90.0†"]
+    assert "- † the checkpoint was selected on the split that is reported" in text
+    assert "†" not in render("md", RESULTS[:-1])
+
+
+def test_a_cell_says_only_what_failed() -> None:
+    cells = {
+        seeds: markdown_rows(render("md", results))[2][2]
+        for seeds, results in {
+            "all": [make_result(status=Status.DIVERGED, seed=seed) for seed in (1, 2)],
+            "one": [make_result(seed=1), make_result(status=Status.SKIPPED, seed=2)],
+            "both": [
+                make_result(status=Status.OOM, seed=1),
+                make_result(status=Status.ERROR, seed=2),
+            ],
+        }.items()
+    }
+
+    assert cells == {"all": "diverged", "one": "n/a seed 2", "both": "error seed 2, oom seed 1"}
+
+
+def test_a_hostile_name_stays_in_its_cell_of_markdown() -> None:
+    results = [make_result(model=HOSTILE, method=HOSTILE, task=HOSTILE), make_result(method="full")]
+    results += [make_result(status=Status.ERROR, reason=HOSTILE, model=HOSTILE)]
+
+    text = render("md", results)
+
+    assert "<" not in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert text.count("\n## ") + text.startswith("## ") == 2
+    assert {len(row) for row in markdown_rows(text)} == {9, 10}
+    assert not re.search(r"(?<!\\)\[l", text)
+
+
+@given(st.text())
+def test_any_name_keeps_the_shape_of_the_markdown_table(name: str) -> None:
+    rows = markdown_rows(render("md", [make_result(method=name), make_result(method="full")]))
+
+    assert [len(row) for row in rows] == [9] * 4
+
+
+@given(st.text())
+def test_clean_text_is_one_line_that_steers_nothing(text: str) -> None:
+    assert clean(text).isprintable()
+    assert clean(clean(text)) == clean(text)
+
+
+def test_ordinary_names_stay_readable_in_markdown() -> None:
+    assert escape("ada_deft-0.5 é") == "ada_deft-0.5 é"
+    assert escape("_a_ *b*") == r"\_a\_ \*b\*"
+
+
+def test_a_hostile_name_stays_in_its_field_of_csv() -> None:
+    results = [make_result(0.5, method=HOSTILE), make_result(0.4, method="=1+1", task="@sum")]
+
+    lines = list(csv.DictReader(io.StringIO(render("csv", results))))
+
+    assert [line["method"] for line in lines] == ["'=1+1", HOSTILE]
+    assert "score:@sum" in lines[0]
+
+
+def test_csv_holds_raw_numbers_and_leaves_missing_ones_empty() -> None:
+    full, lora, paper = csv.DictReader(io.StringIO(render("csv", RESULTS)))
+
+    assert float(full["average"]) == pytest.approx(0.815)
+    assert full["macs"] == "2000000000"
+    assert (lora["average"], lora["score:rte"], lora["score:mrpc"]) == ("", "", "0.7")
+    assert lora["failures"] == "rte seed 1: oom: too | large"
+    assert (paper["selected_on_reported_split"], paper["score:rte"]) == ("True", "")
+
+
+def test_json_holds_every_seed_and_setting() -> None:
+    last, paper = json.loads(render("json", RESULTS))["groups"]
+    lora = last["rows"][1]
+
+    assert lora["average"] is None
+    assert lora["scores"]["rte"] == {
+        "mean": None,
+        "spread": None,
+        "seeds": {"2": 0.5},
+        "failures": [{"seed": 1, "kind": "oom", "reason": "too | large"}],
+    }
+    assert lora["method"]["name"] == "lora"
+    assert lora["costs"]["unverified"] == ["aten::x"]
+    assert paper["selected_on_reported_split"] is True
+
+
+def test_a_terminal_shows_one_table_where_it_fits() -> None:
+    wide = on_terminal(RESULTS[:4], width=160)
+
+    assert wide.count("method") == 1
+    assert "81.5 ± 0.7" in wide
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_narrow_terminal_shows_every_number_whole(width: int) -> None:
+    many = [
+        make_result(0.123 + n / 10, method=method, task=f"task-{n}", costs=make_costs())
+        for n in range(8)
+        for method in ("full", "a-method-with-a-name")
+    ]
+
+    text = on_terminal(many, width=width)
+
+    assert max(map(len, text.splitlines())) <= width
+    for shown in ("12.3", "82.3", "0.500 % (5,000)", "1.00×", "a-method-with-a-name", "ok"):
+        assert text.count(shown) >= 2
+
+
+def test_a_hostile_name_does_not_steer_the_terminal() -> None:
+    text = on_terminal([make_result(method=HOSTILE + "[red]x[/nothing]")], width=200)
+
+    assert "\x1b" not in text
+    assert "[red]x[/nothing]" in text
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms())
+def test_the_order_of_results_changes_no_byte(generator: random.Random) -> None:
+    results = [*RESULTS, make_result(0.8, settings={"r": 1}), make_result(0.8, settings={"r": 2})]
+    expected = [render(form, results) for form in FORMATS]
+    generator.shuffle(results)
+
+    assert [render(form, results) for form in FORMATS] == expected
+
+
+def test_no_results_make_an_empty_table() -> None:
+    assert json.loads(render("json", [])) == {"groups": []}
+    assert render("csv", []) == ""
+    assert "Scores" in render("md", [])
+    assert "Scores" in on_terminal([], width=80)
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"), [(0.8534, "85.3"), (1.0, "100.0"), (-0.0001, "0.0"), (-0.05, "-5.0")]
+)
+def test_scores_are_shown_times_a_hundred(score: float, shown: str) -> None:
+    assert percent(score) == shown
