@@ -1,0 +1,87 @@
+"""LoRA on a fixed magnitude mask: what a learned mask must beat."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from sparsebench import Method
+from sparsebench.sparsity import Masked, attach, fold_masked, remask
+from sparsebench_methods.scheduled import PatternConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparsebench import Backbone
+
+
+class LoRAMagnitudeConfig(PatternConfig):
+    """Settings of ``lora_magnitude``."""
+
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Peak learning rate."""
+
+    rank: int = Field(default=8, ge=1)
+    """Rank of the update of every matrix of the blocks."""
+
+    alpha: float = Field(default=16.0, gt=0)
+    """The update is scaled by ``alpha / rank``."""
+
+
+class LoRAMagnitude(Method):
+    """Zeroes the smallest pretrained weights, and trains a low-rank update under the same mask.
+
+    The mask M is chosen once, before training, and the update is masked too:
+    ``M * (W0 + alpha / rank * B A)``. An update outside the mask would make the merged weight
+    dense. This is PST with a mask that is not learned. The task head trains as well.
+    """
+
+    Config = LoRAMagnitudeConfig
+    config: LoRAMagnitudeConfig
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Freezes all but the head, chooses the masks and adds the updates."""
+        model: nn.Module = backbone.model
+        config = self.config
+        backbone.freeze()
+        scale = config.alpha / config.rank
+        attach(
+            model,
+            {
+                matrix: MaskedLoRA(matrix.weight(model), rank=config.rank, scale=scale)
+                for matrix in backbone.anatomy.matrices()
+            },
+        )
+        remask(model, sparsity=config.sparsity, scope=config.scope, pattern=config.pattern)
+        return model
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        """Merges the masked updates into the masked weights."""
+        fold_masked(model)
+        return model
+
+
+class MaskedLoRA(Masked):
+    """The map ``W0 -> M * (W0 + scale * B A)``, equal to ``M * W0`` at the start.
+
+    Args:
+        weight: The frozen weight W0 ``[out, in]``.
+        rank: Rows of A, columns of B.
+        scale: Scale of the update.
+    """
+
+    def __init__(self, weight: Tensor, *, rank: int, scale: float) -> None:
+        super().__init__(weight)
+        rows, columns = weight.shape
+        self.A = nn.Parameter(weight.detach().new_empty(rank, columns))
+        self.B = nn.Parameter(weight.detach().new_zeros(rows, rank))
+        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Returns the masked and updated weight ``[out, in]``."""
+        return torch.addmm(weight, self.B, self.A, alpha=self.scale) * self.mask

@@ -1,0 +1,105 @@
+"""Magnitude pruning: the smallest weights go, at once or little by little."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from sparsebench import Stage
+from sparsebench.sparsity import Masked, Pattern, Schedule, Scope, attach, has_sparsity
+from sparsebench_methods.scheduled import PatternConfig, ScheduleConfig, ScheduledSparsity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from sparsebench import Backbone
+
+
+class Mode(StrEnum):
+    """When weights are pruned."""
+
+    ONE_SHOT = "one_shot"
+    """All at once, with or without training afterwards."""
+
+    GRADUAL = "gradual"
+    """On a cubic schedule while training."""
+
+
+class MagnitudeConfig(ScheduleConfig, PatternConfig):
+    """Settings of ``magnitude``."""
+
+    mode: Mode = Mode.GRADUAL
+    """When weights are pruned: ``one_shot`` or ``gradual``."""
+
+    refresh: float = Field(default=0.01, ge=0, le=1)
+    """Gradual: masks are chosen anew whenever such a share of the run has passed; 0: every step."""
+
+    retrain: float = Field(default=0.5, ge=0, le=1)
+    """One-shot: share of the run after pruning, a stage of its own; 0 prunes at the very end."""
+
+
+class Magnitude(ScheduledSparsity):
+    """Trains every weight and prunes those of smallest magnitude.
+
+    ``gradual`` (Zhu and Gupta): sparsity grows on a cubic schedule. A pruned weight gets no
+    gradient, keeps its value, and comes back if others become smaller. ``one_shot``: full
+    fine-tuning, then all pruning at once, then fine-tuning of what is left.
+    """
+
+    Config = MagnitudeConfig
+    paper = "arXiv:1710.01878"
+    config: MagnitudeConfig
+
+    @property
+    def schedule(self) -> Schedule:
+        """Sparsity over the run: the cubic schedule, or a single step."""
+        config = self.config
+        if config.mode is Mode.ONE_SHOT:
+            pruning = 1 - config.retrain
+            return Schedule(0.0, config.sparsity, pruning, pruning)
+        return Schedule(
+            config.initial_sparsity,
+            config.sparsity,
+            config.start,
+            config.end,
+            every=config.refresh,
+        )
+
+    @property
+    def scope(self) -> Scope:
+        """Where weights compete."""
+        return self.config.scope
+
+    @property
+    def pattern(self) -> Pattern:
+        """Which weights may be pruned together."""
+        return self.config.pattern
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Lets everything train, the matrices of the blocks under a mask."""
+        model: nn.Module = backbone.model.requires_grad_(requires_grad=True)
+        attach(model, {m: Masked(m.weight(model)) for m in backbone.anatomy.matrices()})
+        return model
+
+    def stages(self) -> Sequence[Stage]:
+        """Returns one stage, or for one-shot pruning those before and after it."""
+        if self.config.mode is Mode.GRADUAL:
+            return super().stages()
+        after = self.config.retrain
+        stages = (Stage("tune", 1 - after), Stage("retrain", after))
+        return [stage for stage in stages if stage.share > 0]
+
+    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+        """Prunes before the second stage of one-shot pruning."""
+        if stage.name == "retrain":
+            self.choose(model, self.config.sparsity)
+
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        """Chooses the masks again where the schedule has moved."""
+        sparsity = self.schedule.at(progress)
+        if sparsity and not has_sparsity(model, sparsity, scope=self.scope):
+            self.choose(model, sparsity)

@@ -1,0 +1,145 @@
+"""PST: low-rank updates of weights and of their importance, under a mask that they decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from sparsebench.sparsity import Masked, attach
+from sparsebench_methods.scheduled import ScheduleConfig, ScheduledSparsity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparsebench import Backbone
+
+
+class PSTConfig(ScheduleConfig):
+    """Settings of ``pst``."""
+
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Peak learning rate."""
+
+    end: float = Field(default=0.7, ge=0, le=1)
+    """Share of the run after which sparsity is final."""
+
+    weight_rank: int = Field(default=8, ge=1)
+    """Rank r1 of the update of a weight, ``U V``."""
+
+    score_rank: int = Field(default=8, ge=1)
+    """Rank r2 of the data-driven importance, ``A B``."""
+
+    beta: float = 1.0
+    """Scale of the update ``U V``."""
+
+    alpha1: float = 1.0
+    """Scale of the importance ``A B`` of single weights."""
+
+    alpha2: float = 1.0
+    """Scale of the importance ``R + C`` of rows and columns."""
+
+    train_head: bool = True
+    """Whether the task head trains; the authors' code leaves it at its random start."""
+
+    detach_magnitude: bool = False
+    """Whether the magnitude in the score passes no gradient; the authors' code lets it pass."""
+
+
+class PST(ScheduledSparsity):
+    """Trains low-rank updates of frozen weights and of the importance that decides their mask.
+
+    A weight becomes ``M * W'`` with ``W' = W0 + beta U V``. Its mask M is without the lowest of
+    ``|W'| + alpha1 A B + alpha2 (R + C)`` in its matrix, chosen again at every step; gradients pass
+    the mask straight through. Sparsity grows on a cubic schedule.
+    """
+
+    Config = PSTConfig
+    paper = "arXiv:2205.11005"
+    config: PSTConfig
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Freezes the model, but for the head if it trains, and adds U, V, A, B, R and C."""
+        model: nn.Module = backbone.model
+        backbone.freeze(except_head=self.config.train_head)
+        matrices = backbone.anatomy.matrices()
+        attach(model, {m: PSTWeight(m.weight(model), self.config) for m in matrices})
+        return model
+
+
+class PSTWeight(Masked):
+    """The map ``W0 -> M * (W0 + beta U V)``, with the parameters that M is chosen by.
+
+    At the start it is the plain weight, and its scores are the plain magnitudes.
+
+    Args:
+        weight: The frozen weight W0 ``[out, in]``.
+        config: The settings of the method.
+    """
+
+    def __init__(self, weight: Tensor, config: PSTConfig) -> None:
+        super().__init__(weight)
+        rows, columns = weight.shape
+        new = weight.detach().new_empty
+        self.U = nn.Parameter(new(rows, config.weight_rank).normal_())
+        self.V = nn.Parameter(new(config.weight_rank, columns).zero_())
+        self.A = nn.Parameter(new(rows, config.score_rank).normal_())
+        self.B = nn.Parameter(new(config.score_rank, columns).zero_())
+        self.R = nn.Parameter(new(rows).zero_())
+        self.C = nn.Parameter(new(columns).zero_())
+        self.config = config
+
+    def score(self, weight: Tensor) -> Tensor:
+        """Returns the importance ``[out, in]``: magnitude plus what was learned from data."""
+        config = self.config
+        score = torch.addmm(weight, self.U, self.V, alpha=config.beta).abs_()
+        score.addmm_(self.A, self.B, alpha=config.alpha1)
+        score.add_(self.R[:, None], alpha=config.alpha2)
+        return score.add_(self.C, alpha=config.alpha2)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Returns ``M * W'`` ``[out, in]``."""
+        learned = (self.U, self.V, self.A, self.B, self.R, self.C)
+        result: Tensor = _MaskedUpdate.apply(weight, *learned, self.mask, self.config)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _MaskedUpdate(torch.autograd.Function):
+    """``M * (W0 + beta U V)``, with the straight-through gradients of all six factors.
+
+    Nothing of the weight's size is kept for the backward pass but what is there anyway, W0 and the
+    mask; the scores are not computed at all.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
+        """Returns the masked weight ``[out, in]``."""
+        *learned, mask, config = rest
+        ctx.save_for_backward(weight, *learned, mask)
+        ctx.config = config
+        return torch.addmm(weight, learned[0], learned[1], alpha=config.beta).mul_(mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        """Returns the gradients; ``grad`` is G, that of ``M * W'``."""
+        weight, u, v, a, b, _, _, mask = ctx.saved_tensors
+        config = ctx.config
+        updated = torch.addmm(weight, u, v, alpha=config.beta)
+        score_grad = grad * updated
+        if config.detach_magnitude:
+            weight_grad = grad * mask
+        else:
+            weight_grad = updated.abs_().add_(mask).mul_(grad)
+        return (
+            None,
+            weight_grad @ v.T * config.beta,
+            u.T @ weight_grad * config.beta,
+            score_grad @ b.T * config.alpha1,
+            a.T @ score_grad * config.alpha1,
+            score_grad.sum(1) * config.alpha2,
+            score_grad.sum(0) * config.alpha2,
+            None,
+            None,
+        )

@@ -1,0 +1,102 @@
+"""What methods with a mask share: how sparse, in which pattern, and on which schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, model_validator
+
+from sparsebench import Method, MethodConfig
+from sparsebench.sparsity import HALF, Pattern, Schedule, Scope, fold_masked, has_sparsity, remask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SparsityConfig(MethodConfig):
+    """Settings of every method that prunes to a given sparsity."""
+
+    sparsity: float = Field(default=0.9, ge=0, lt=1)
+    """Share of the weights of the blocks that is zero in the end; embeddings and head stay."""
+
+
+class PatternConfig(SparsityConfig):
+    """Settings of every method whose mask may be given a pattern."""
+
+    scope: Scope = Scope.PER_MATRIX
+    """Whether weights compete within each matrix or across all."""
+
+    pattern: Pattern = Pattern.UNSTRUCTURED
+    """Which weights may be pruned together; ``2:4`` means a sparsity of 0.5."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _half_by_default(cls, values: Any) -> Any:
+        half = isinstance(values, dict) and values.get("pattern") == Pattern.TWO_OF_FOUR
+        return {"sparsity": HALF, **values} if half else values
+
+    @model_validator(mode="after")
+    def _half_at_most(self) -> Self:
+        if self.pattern == Pattern.TWO_OF_FOUR and self.sparsity != HALF:
+            raise ValueError("the pattern 2:4 means a sparsity of 0.5: leave sparsity out")
+        return self
+
+
+class ScheduleConfig(SparsityConfig):
+    """Settings of every method that prunes on a schedule."""
+
+    initial_sparsity: float = Field(default=0.0, ge=0, lt=1)
+    """The same share before the schedule starts."""
+
+    start: float = Field(default=0.1, ge=0, le=1)
+    """Share of the run after which sparsity begins to grow."""
+
+    end: float = Field(default=0.8, ge=0, le=1)
+    """Share of the run after which sparsity is final."""
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> Self:
+        if self.start > self.end:
+            raise ValueError(f"start ({self.start:g}) is after end ({self.end:g})")
+        return self
+
+
+class ScheduledSparsity(Method):
+    """Chooses masks before every step, at the sparsity that the schedule has reached."""
+
+    config: ScheduleConfig
+
+    @property
+    def schedule(self) -> Schedule:
+        """Sparsity over the run."""
+        config = self.config
+        return Schedule(config.initial_sparsity, config.sparsity, config.start, config.end)
+
+    @property
+    def scope(self) -> Scope:
+        """Where scores compete."""
+        return Scope.PER_MATRIX
+
+    @property
+    def pattern(self) -> Pattern:
+        """Which weights may be pruned together."""
+        return Pattern.UNSTRUCTURED
+
+    def choose(self, model: nn.Module, sparsity: float) -> None:
+        """Chooses all masks again."""
+        remask(model, sparsity=sparsity, scope=self.scope, pattern=self.pattern)
+
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        """Chooses all masks again, at the sparsity of the schedule."""
+        self.choose(model, self.schedule.at(progress))
+
+    def is_final(self, progress: float) -> bool:
+        """Whether the final sparsity is reached."""
+        return self.schedule.is_final(progress)
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        """Folds the masks into the weights, at the final sparsity whatever the checkpoint had."""
+        if not has_sparsity(model, self.config.sparsity, scope=self.scope):
+            self.choose(model, self.config.sparsity)
+        fold_masked(model)
+        return model

@@ -1,0 +1,106 @@
+"""Soft movement pruning: scores under a threshold, and a penalty that pushes them there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import Field
+
+from sparsebench import Method, MethodConfig
+from sparsebench.sparsity import Schedule, attached, fold_masked, keep_highest
+from sparsebench_methods.movement import ScoredWeight, add_scores, score_groups
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sparsebench import Backbone
+
+
+class SoftMovementConfig(MethodConfig):
+    """Settings of ``soft_movement``."""
+
+    learning_rate: float = Field(default=3e-5, gt=0)
+    """Peak learning rate of the weights."""
+
+    score_learning_rate: float = Field(default=1e-2, gt=0)
+    """Peak learning rate of the scores."""
+
+    threshold: float = Field(default=0.1, gt=0, lt=1)
+    """Final threshold tau that the sigmoid of a score must be over for its weight to stay."""
+
+    penalty: float = Field(default=400.0, ge=0)
+    """Final weight lambda of the penalty; it decides the sparsity that is reached."""
+
+    keep_at_least: float = Field(default=0.005, ge=0, lt=1)
+    """Share of each matrix that stays whatever its scores."""
+
+    start: float = Field(default=0.1, ge=0, le=1)
+    """Share of the run after which the threshold begins to rise from 0."""
+
+    end: float = Field(default=0.8, ge=0, le=1)
+    """Share of the run after which the threshold is final."""
+
+
+class SoftMovement(Method):
+    """Movement pruning in which the weights that stay are those with ``sigmoid(score) > tau``.
+
+    The threshold tau rises on a cubic schedule, and with it the weight of a penalty on the mean
+    ``sigmoid(score)``. The sparsity that is reached is not set: it follows from the penalty, the
+    scores' learning rate and the length of the run. No distillation.
+    """
+
+    Config = SoftMovementConfig
+    paper = "arXiv:2005.07683"
+    config: SoftMovementConfig
+
+    def __init__(self, config: SoftMovementConfig | None = None) -> None:
+        super().__init__(config)
+        self._risen = 0.0
+
+    @property
+    def schedule(self) -> Schedule:
+        """The threshold, as a share of the final one, over the run."""
+        return Schedule(0.0, 1.0, self.config.start, self.config.end)
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Lets everything train, and adds the scores."""
+        return add_scores(backbone)
+
+    @torch.no_grad()
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        """Applies the threshold of the schedule to the scores."""
+        self._risen = self.schedule.at(progress)
+        tau = self._risen * self.config.threshold
+        limit = math.log(tau / (1 - tau)) if tau else -math.inf
+        parts = [change for _, change in attached(model, ScoredWeight)]
+        for part in parts:
+            torch.gt(part.scores, limit, out=part.mask)
+        kept = torch.stack([part.mask.count_nonzero() for part in parts]).tolist()
+        for part, count in zip(parts, kept, strict=True):
+            if count < self.config.keep_at_least * part.mask.numel():
+                most = 1 - self.config.keep_at_least
+                part.mask.copy_(keep_highest([part.scores], sparsity=most)[0])
+
+    def is_final(self, progress: float) -> bool:
+        """Whether the threshold is final."""
+        return self.schedule.is_final(progress)
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Returns lambda times the mean over all matrices of their mean ``sigmoid(score)``."""
+        if self._risen == 0:
+            return None
+        means = [change.scores.sigmoid().mean() for _, change in attached(model, ScoredWeight)]
+        return torch.stack(means).mean() * (self.config.penalty * self._risen)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Gives the scores a learning rate of their own, and no weight decay."""
+        return score_groups(
+            super().parameter_groups(model), model, learning_rate=self.config.score_learning_rate
+        )
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        """Folds the masks into the weights."""
+        fold_masked(model)
+        return model

@@ -1,0 +1,106 @@
+"""A plain training loop that calls a method in the order the contract documents."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from sparsebench import Backbone, Method
+
+
+@dataclass
+class Checkpoint:
+    """What a run needs to go on: the step it is at, the state of the view and the optimizer's."""
+
+    step: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+
+@dataclass
+class Loop:
+    """Trains a prepared model.
+
+    Attributes:
+        method: The method.
+        model: Its training view.
+        batches: Batches with labels, taken in turn.
+        steps: Optimizer steps of the whole run.
+        losses: The loss of every step, penalty included.
+        after_step: Is called after every optimizer step with the number of steps done.
+    """
+
+    method: Method
+    model: nn.Module
+    batches: Sequence[dict[str, Tensor]]
+    steps: int
+    losses: list[float] = field(default_factory=list)
+    after_step: Callable[[int], None] = lambda _: None
+
+    def train(self, *, until: int | None = None, since: Checkpoint | None = None) -> Checkpoint:
+        """Trains all stages, or up to a step, or on from a checkpoint; returns where it came to."""
+        first, until = since.step if since else 0, self.steps if until is None else until
+        start, share = 0, 0.0
+        reached = None
+        for stage in self.method.stages():
+            share += stage.share
+            end = round(self.steps * share)
+            self.method.begin_stage(self.model, stage)
+            if first < end and start < until:
+                optimizer = self._optimizer()
+                if since and start <= first:
+                    self.model.load_state_dict(since.model)
+                    optimizer.load_state_dict(since.optimizer)
+                for step in range(max(start, first), min(end, until)):
+                    self._step(optimizer, step, decay=(end - step) / (end - start))
+                reached = Checkpoint(
+                    min(end, until),
+                    copy.deepcopy(self.model.state_dict()),
+                    copy.deepcopy(optimizer.state_dict()),
+                )
+            start = end
+        if until == self.steps:
+            self.method.before_step(self.model, 1.0)
+        assert reached is not None
+        return reached
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        config = self.method.config
+        groups = self.method.parameter_groups(self.model)
+        optimizer = torch.optim.AdamW(
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+        return optimizer
+
+    def _step(self, optimizer: torch.optim.Optimizer, step: int, *, decay: float) -> None:
+        self.method.before_step(self.model, step / self.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * decay
+        loss = self.model(**self.batches[step % len(self.batches)]).loss
+        penalty = self.method.penalty(self.model)
+        if penalty is not None:
+            loss = loss + penalty
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        self.losses.append(loss.item())
+        self.after_step(step + 1)
+
+
+def drive(
+    method: Method, backbone: Backbone, batches: Sequence[dict[str, Tensor]], steps: int
+) -> nn.Module:
+    """Prepares, trains and deploys; returns the deployed model in evaluation mode."""
+    loop = Loop(method, method.prepare(backbone), batches, steps)
+    loop.train()
+    return method.deploy(loop.model.eval())
