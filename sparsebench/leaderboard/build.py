@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from sparsebench.results.schema import RunResult
 
 
-def build(results: Iterable[RunResult]) -> Table:
+def build(results: Iterable[RunResult], *, unreadable: Iterable[str] = ()) -> Table:
     """Makes the leaderboard of any results; their order does not matter.
 
     Results are compared only within a group: of one backbone, under one protocol. In a group every
     method is expected to have every task and every seed that any method has.
+
+    Args:
+        results: The results.
+        unreadable: Results that could not be read, each with its reason, for a warning.
     """
     by_group: dict[tuple[str, str, str], list[RunResult]] = {}
     for result in results:
@@ -33,7 +37,7 @@ def build(results: Iterable[RunResult]) -> Table:
     for (model, fingerprint, _), members in sorted(by_group.items()):
         name = f"{model} ({fingerprint[:8]})" if twins[model] > 1 else model
         groups.append(_group(members, name=name))
-    return Table(tuple(groups))
+    return Table(tuple(groups), tuple(sorted(unreadable)))
 
 
 def _group(results: list[RunResult], *, name: str) -> Group:

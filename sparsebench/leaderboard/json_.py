@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def render(table: Table) -> str:
     """Returns one JSON object with ``groups``; a number that is missing is null."""
-    content = {"groups": [_group(group) for group in table.groups]}
+    groups = [_group(group) for group in table.groups]
+    content = {"groups": groups, "unreadable": table.unreadable}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns
+from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group, Table
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def render(table: Table) -> str:
     """Returns GitHub-flavoured Markdown: one section a group, with its notes below."""
-    return "\n\n".join([*map(_section, table.groups), f"_{LEGEND}_"]) + "\n"
+    warning = "\n".join(f"> {escape(line)}  " for line in warnings(table))
+    parts = [warning, *map(_section, table.groups), f"_{LEGEND}_"]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _section(group: Group) -> str:

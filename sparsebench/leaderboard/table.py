@@ -170,9 +170,12 @@ class Table:
 
     Attributes:
         groups: By name, then by protocol.
+        unreadable: Results that could not be read, each with its reason. Tasks, seeds and methods
+            that only they have are not in the groups.
     """
 
     groups: tuple[Group, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def spread(values: Iterable[float]) -> float | None:

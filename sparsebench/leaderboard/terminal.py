@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sparsebench.leaderboard.text import LEGEND, Kind, heading, notes, text_columns
+from sparsebench.leaderboard.text import LEGEND, Kind, heading, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +34,8 @@ class TerminalTable:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """Yields each group, then what the columns mean."""
+        for line in warnings(self._table):
+            yield Text(line, style="red")
         for group in self._table.groups:
             yield Text(heading(group), style="bold")
             yield from _fitting(text_columns(group), console=console, options=options)

@@ -12,7 +12,7 @@ from sparsebench.leaderboard.notes import seeds_in_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sparsebench.leaderboard.table import Cell, Failure, Group, Row
+    from sparsebench.leaderboard.table import Cell, Failure, Group, Row, Table
 
 NOTHING = "—"
 FLAG = "†"
@@ -98,6 +98,15 @@ def notes(group: Group) -> Iterator[str]:
     if group.flagged:
         yield f"{FLAG} the checkpoint was selected on the split that is reported"
     yield from (clean(note) for note in group.notes)
+
+
+def warnings(table: Table) -> list[str]:
+    """Returns what must be known to read the whole table, a headline first; mostly nothing."""
+    if not table.unreadable:
+        return []
+    count = len(table.unreadable)
+    headline = f"{count} result{'' if count == 1 else 's'} could not be read; the averages do not know of them"
+    return [headline, *map(clean, table.unreadable)]
 
 
 def clean(text: str, *, limit: int = 400) -> str:

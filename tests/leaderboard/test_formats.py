@@ -206,8 +206,22 @@ def test_the_order_of_results_changes_no_byte(generator: random.Random) -> None:
     assert [render(form, results) for form in FORMATS] == expected
 
 
+def test_results_that_could_not_be_read_are_told_in_every_format_for_people() -> None:
+    table = build([make_result()], unreadable=["b/result.json: torn", "a|b: torn"])
+    console = Console(width=80, file=io.StringIO())
+    console.print(TerminalTable(table))
+    assert isinstance(console.file, io.StringIO)
+
+    headline = "2 results could not be read; the averages do not know of them"
+    assert FORMATS["md"](table).startswith(
+        f"> {headline}  \n> a\\|b: torn  \n> b/result.json: torn"
+    )
+    assert console.file.getvalue().startswith(headline)
+    assert json.loads(FORMATS["json"](table))["unreadable"] == ["a|b: torn", "b/result.json: torn"]
+
+
 def test_no_results_make_an_empty_table() -> None:
-    assert json.loads(render("json", [])) == {"groups": []}
+    assert json.loads(render("json", [])) == {"groups": [], "unreadable": []}
     assert render("csv", []) == ""
     assert "Scores" in render("md", [])
     assert "Scores" in on_terminal([], width=80)
