@@ -1,0 +1,103 @@
+"""``show`` tells all about a name, or which name was meant."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from sparsebench.cli.settings import describe_settings, type_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Said
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("lora", ["arXiv:2106.09685", "learning_rate", "0.0005", "The rank of every update."]),
+        ("method:full", ["full (method)", "weight_decay"]),
+        ("mrpc", ["MRPC", "text-to-text", "equivalent", "mean of accuracy and f1"]),
+        ("glue", ["384 runs", "budget: 10 epochs", "glue.yaml"]),
+        ("random:t5-small", ["t5", "random", "d_model", "32,128"]),
+        ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
+        ("local", ["local (executor)"]),
+    ],
+)
+def test_a_name_is_told_all_about(cli: Callable[..., Said], name: str, shown: list[str]) -> None:
+    said = cli("show", name)
+    assert said.code == 0, said
+    for text in shown:
+        assert text in said.out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("loar", "unknown name 'loar'; did you mean 'lora'?"),
+        ("task:mrcp", "unknown task 'mrcp'; did you mean 'mrpc'?"),
+        ("zzzzzz", "'sparsebench list methods'"),
+        ("glu.yaml", "there is no file 'glu.yaml'"),
+    ],
+)
+def test_an_unknown_name_says_the_nearest(
+    cli: Callable[..., Said], name: str, message: str
+) -> None:
+    said = cli("show", name)
+    assert said.code == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_name_of_two_things_asks_which(
+    cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparsebench import suite_files
+    from sparsebench.suite_files import suites
+
+    shipped = suites()
+    monkeypatch.setattr(suite_files, "suites", lambda: {"lora": shipped["glue"]})
+    said = cli("show", "lora")
+    assert said.code == 2
+    assert "'lora' is a method and a suite: write method:lora or suite:lora" in said.err
+    assert cli("show", "suite:lora").out.startswith("glue: ")
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Base(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    rate: float = Field(default=1e-3, gt=0, le=1)
+    """How ``fast``,
+    in what."""
+
+
+class Settings(Base):
+    kind: Literal["a", "b"] | None = None
+    """Which."""
+
+    colours: tuple[Colour, ...] = (Colour.RED,)
+    needed: int
+    table: dict[str, float] = Field(default_factory=dict)
+
+
+def test_settings_are_told_with_type_default_and_description() -> None:
+    assert describe_settings(Settings) == [
+        ("kind", '"a" | "b" | null', "null", "Which."),
+        ("colours", 'tuple["red" | "blue", ...]', '["red"]', ""),
+        ("needed", "int", "must be set", ""),
+        ("table", "dict[str, float]", "{}", ""),
+        ("rate", "float > 0, ≤ 1", "0.001", "How fast, in what."),
+    ]
+
+
+def test_what_stands_beside_a_type_is_left_out() -> None:
+    assert type_text(Annotated[int, "note"]) == "int"
