@@ -105,7 +105,8 @@ def warnings(table: Table) -> list[str]:
     if not table.unreadable:
         return []
     count = len(table.unreadable)
-    headline = f"{count} result{'' if count == 1 else 's'} could not be read; the averages do not know of them"
+    results = "1 result" if count == 1 else f"{count} results"
+    headline = f"{results} could not be read; the averages do not know of them"
     return [headline, *map(clean, table.unreadable)]
 
 
