@@ -15,6 +15,8 @@ from sparsebench.spec import Training
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["METHODS", "configure"]
+
 _OTHER_WORDS = {
     "batch": "batch_size",
     "epochs": "budget",
@@ -41,6 +43,8 @@ def _check(loaded: object) -> type[Method]:
         raise TypeError(f"not a subclass of sparsebench.Method: {loaded!r}")
     if not (isinstance(loaded.Config, type) and issubclass(loaded.Config, MethodConfig)):
         raise TypeError(f"its Config is not a subclass of sparsebench.MethodConfig: {loaded!r}")
+    if "method" in loaded.Config.model_fields:
+        raise TypeError("its Config has a field 'method', a key that in a suite names the method")
     return loaded
 
 

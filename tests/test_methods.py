@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field
 
-from sparsebench import Method, MethodConfig, UserError
+from sparsebench import Method, MethodConfig, UserError, methods
 from sparsebench.methods import METHODS, configure, setting_faults
 
 
@@ -109,6 +109,15 @@ def test_configure_says_every_bad_setting_and_where() -> None:
 def test_configure_says_the_nearest_method() -> None:
     with pytest.raises(UserError, match="unknown method 'fulll'; did you mean 'full'"):
         configure("fulll", {})
+
+
+def test_no_setting_is_called_method_which_a_suite_reads_as_the_name() -> None:
+    class Wrapper(Sample):
+        class Config(MethodConfig):
+            method: str = "full"
+
+    with pytest.raises(TypeError, match="a field 'method'"):
+        methods._check(Wrapper)
 
 
 def test_every_built_in_method_has_defaults_descriptions_and_a_docstring() -> None:
