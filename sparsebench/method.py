@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -60,7 +60,8 @@ class Method(ABC):
     """A way to fine-tune a backbone.
 
     A subclass states its settings in ``Config``, and who described it in ``paper``; its docstring
-    is what ``sparsebench show`` prints.
+    is what ``sparsebench show`` prints. ``starts_pretrained`` and ``target_sparsity`` are what it
+    promises, and ``sparsebench check`` holds it to them.
 
     Args:
         config: The settings, an instance of ``Config``.
@@ -75,8 +76,21 @@ class Method(ABC):
     version: ClassVar[str] = "1"
     """Change it when results change: runs made with another version are not reused."""
 
-    def __init__(self, config: Any = None) -> None:  # noqa: ANN401 - narrowed by each subclass
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Name of a check that the method is known to fail -> the reason."""
+
+    def __init__(self, config: Any = None) -> None:
         self.config: Any = config if config is not None else self.Config()
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether what ``prepare`` returns answers as the pretrained model does, before training."""
+        return True
+
+    @property
+    def target_sparsity(self) -> float | None:
+        """The share of the weights of the blocks that is zero in what ships; None if not set."""
+        return None
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
         """Returns why the method cannot work on such a backbone, or None if it can."""
