@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from sparsebench import Method
-from sparsebench.sparsity import Masked, attach, fold_masked, remask
+from sparsebench.sparsity import Masked, attach, prune, remask
 from sparsebench_methods.scheduled import PatternConfig
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class LoRAMagnitude(Method):
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Merges the masked updates into the masked weights."""
-        fold_masked(model)
+        prune(model, pattern=self.config.pattern)
         return model
 
 

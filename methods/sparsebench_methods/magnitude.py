@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from sparsebench import Stage
-from sparsebench.sparsity import Masked, Pattern, Schedule, Scope, attach, has_sparsity
+from sparsebench.sparsity import Masked, Pattern, Schedule, Scope, attach
 from sparsebench_methods.scheduled import PatternConfig, ScheduleConfig, ScheduledSparsity
 
 if TYPE_CHECKING:
@@ -101,5 +101,5 @@ class Magnitude(ScheduledSparsity):
     def before_step(self, model: nn.Module, progress: float) -> None:
         """Chooses the masks again where the schedule has moved."""
         sparsity = self.schedule.at(progress)
-        if sparsity and not has_sparsity(model, sparsity, scope=self.scope):
-            self.choose(model, sparsity)
+        if sparsity:
+            self.reach(model, sparsity)

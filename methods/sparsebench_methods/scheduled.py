@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from sparsebench import Method, MethodConfig
-from sparsebench.sparsity import HALF, Pattern, Schedule, Scope, fold_masked, has_sparsity, remask
+from sparsebench.sparsity import HALF, Pattern, Schedule, Scope, has_sparsity, prune, remask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +17,7 @@ class SparsityConfig(MethodConfig):
     """Settings of every method that prunes to a given sparsity."""
 
     sparsity: float = Field(default=0.9, ge=0, lt=1)
-    """Share of the weights of the blocks that is zero in the end; embeddings and head stay."""
+    """Share of the weights of the blocks that is pruned in the end; embeddings and head stay."""
 
 
 class PatternConfig(SparsityConfig):
@@ -27,7 +27,8 @@ class PatternConfig(SparsityConfig):
     """Whether weights compete within each matrix or across all."""
 
     pattern: Pattern = Pattern.UNSTRUCTURED
-    """Which weights may be pruned together; ``2:4`` means a sparsity of 0.5."""
+    """``unstructured``; ``2:4``, a sparsity of 0.5; or ``structured``: sparsity is the share of
+    attention heads and of FFN neurons that is removed."""
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +87,11 @@ class ScheduledSparsity(Method):
         """Chooses all masks again."""
         remask(model, sparsity=sparsity, scope=self.scope, pattern=self.pattern)
 
+    def reach(self, model: nn.Module, sparsity: float) -> None:
+        """Chooses all masks again, unless they have this sparsity already."""
+        if not has_sparsity(model, sparsity, scope=self.scope, pattern=self.pattern):
+            self.choose(model, sparsity)
+
     def before_step(self, model: nn.Module, progress: float) -> None:
         """Chooses all masks again, at the sparsity of the schedule."""
         self.choose(model, self.schedule.at(progress))
@@ -95,8 +101,7 @@ class ScheduledSparsity(Method):
         return self.schedule.is_final(progress)
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Folds the masks into the weights, at the final sparsity whatever the checkpoint had."""
-        if not has_sparsity(model, self.config.sparsity, scope=self.scope):
-            self.choose(model, self.config.sparsity)
-        fold_masked(model)
+        """Prunes for good, to the final sparsity whatever the checkpoint had."""
+        self.reach(model, self.config.sparsity)
+        prune(model, pattern=self.pattern)
         return model

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sparsebench.sparsity.masked import (
-    Masked,
-    fold_masked,
-    has_sparsity,
-    remask,
-    straight_through,
+from sparsebench.sparsity.masked import Masked, fold_masked, straight_through
+from sparsebench.sparsity.masks import (
+    HALF,
+    Pattern,
+    Scope,
+    keep_highest,
+    pruned_count,
+    two_of_four,
+    without_lowest,
 )
-from sparsebench.sparsity.masks import HALF, Pattern, Scope, keep_highest, pruned_count, two_of_four
+from sparsebench.sparsity.pruning import has_sparsity, prune, remask
 from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold
 from sparsebench.sparsity.schedules import Schedule
 from sparsebench.sparsity.selection import kth_lowest
@@ -28,8 +31,10 @@ __all__ = [
     "has_sparsity",
     "keep_highest",
     "kth_lowest",
+    "prune",
     "pruned_count",
     "remask",
     "straight_through",
     "two_of_four",
+    "without_lowest",
 ]

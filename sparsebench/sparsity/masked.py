@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sparsebench.sparsity.masks import Pattern, Scope, keep_highest, pruned_count
 from sparsebench.sparsity.reweighted import attached, fold
 
 if TYPE_CHECKING:
@@ -71,47 +70,6 @@ def straight_through(weight: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
     """
     result: Tensor = _StraightThrough.apply(weight, scores, mask)  # type: ignore[no-untyped-call]
     return result
-
-
-@torch.no_grad()
-def remask(
-    model: nn.Module,
-    *,
-    sparsity: float,
-    scope: Scope = Scope.PER_MATRIX,
-    pattern: Pattern = Pattern.UNSTRUCTURED,
-) -> None:
-    """Chooses all masks of a model again, by the scores as they now are.
-
-    Args:
-        model: A model with ``Masked`` maps attached.
-        sparsity: The share to prune.
-        scope: Where scores compete.
-        pattern: Which weights may be pruned together.
-    """
-    parts = list(attached(model, Masked))
-    pools = [parts] if scope is Scope.GLOBAL else [[part] for part in parts]
-    for pool in pools:
-        scores = [change.score(weight) for weight, change in pool]
-        masks = keep_highest(scores, sparsity=sparsity, scope=scope, pattern=pattern)
-        for (_, change), mask in zip(pool, masks, strict=True):
-            change.mask.copy_(mask)
-
-
-def has_sparsity(model: nn.Module, sparsity: float, *, scope: Scope = Scope.PER_MATRIX) -> bool:
-    """Whether the masks of a model prune exactly the share that is asked for.
-
-    Args:
-        model: A model with ``Masked`` maps attached.
-        sparsity: The share to prune.
-        scope: Whether in each matrix or in all together.
-    """
-    masks = [change.mask for _, change in attached(model, Masked)]
-    kept = torch.stack([mask.count_nonzero() for mask in masks]).tolist()
-    sizes = [mask.numel() for mask in masks]
-    if scope is Scope.GLOBAL:
-        kept, sizes = [sum(kept)], [sum(sizes)]
-    return all(n - k == pruned_count(n, sparsity) for n, k in zip(sizes, kept, strict=True))
 
 
 @torch.no_grad()

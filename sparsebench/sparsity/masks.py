@@ -46,6 +46,9 @@ class Pattern(StrEnum):
     TWO_OF_FOUR = "2:4"
     """Two of every four neighbours in a row, which GPUs of the Ampere line and later can skip."""
 
+    STRUCTURED = "structured"
+    """Whole attention heads and whole neurons of the feed-forward networks."""
+
 
 def pruned_count(numel: int, sparsity: float) -> int:
     """Returns how many of ``numel`` weights a sparsity in [0, 1] prunes: ``int`` of the product."""
@@ -69,7 +72,7 @@ def keep_highest(
         sparsity: The share to prune: exactly ``int(numel * sparsity)`` entries of each matrix, or
             of all of them together where the scope is global.
         scope: Where scores compete.
-        pattern: Which sets of weights may be pruned together.
+        pattern: Which sets of weights may be pruned together: any, or two of four.
 
     Raises:
         UserError: The 2:4 pattern does not fit the shape or the sparsity.
@@ -78,9 +81,34 @@ def keep_highest(
         if sparsity > HALF:
             raise UserError(f"the 2:4 pattern prunes half of the weights, not {sparsity:g}")
         scores = [score.masked_fill(two_of_four(score), torch.inf) for score in scores]
-    if scope is Scope.GLOBAL:
-        return _keep_highest(scores, sparsity)
-    return [mask for score in scores for mask in _keep_highest([score], sparsity)]
+    pools = [scores] if scope is Scope.GLOBAL else [[score] for score in scores]
+    return [
+        mask
+        for pool in pools
+        for mask in without_lowest(pool, pruned_count(sum(s.numel() for s in pool), sparsity))
+    ]
+
+
+def without_lowest(scores: Sequence[Tensor], pruned: int) -> list[Tensor]:
+    """Returns a mask for each tensor of scores, without so many of the lowest of all.
+
+    Args:
+        scores: Scores of any shapes, of one type and on one device, with no NaN in them.
+        pruned: How many entries go.
+    """
+    numel = sum(score.numel() for score in scores)
+    if pruned == 0:
+        return [torch.ones_like(score, dtype=torch.bool) for score in scores]
+    threshold = kth_lowest(scores, pruned)
+    masks = [(score > threshold).contiguous() for score in scores]
+    ties = numel - pruned - int(sum(torch.count_nonzero(mask) for mask in masks))
+    for score, mask in zip(reversed(scores), reversed(masks), strict=True):
+        if ties <= 0:
+            break
+        equal = (score == threshold).flatten().nonzero().flatten()[-ties:]
+        mask.view(-1)[equal] = True
+        ties -= equal.numel()
+    return masks
 
 
 def two_of_four(scores: Tensor) -> Tensor:
@@ -99,20 +127,3 @@ def two_of_four(scores: Tensor) -> Tensor:
     groups = scores.reshape(*scores.shape[:-1], -1, GROUP)
     lowest = groups.sort(stable=True).indices[..., : GROUP // 2]
     return torch.ones_like(groups, dtype=torch.bool).scatter_(-1, lowest, value=False).flatten(-2)
-
-
-def _keep_highest(scores: Sequence[Tensor], sparsity: float) -> list[Tensor]:
-    numel = sum(score.numel() for score in scores)
-    pruned = pruned_count(numel, sparsity)
-    if pruned == 0:
-        return [torch.ones_like(score, dtype=torch.bool) for score in scores]
-    threshold = kth_lowest(scores, pruned)
-    masks = [(score > threshold).contiguous() for score in scores]
-    ties = numel - pruned - int(sum(torch.count_nonzero(mask) for mask in masks))
-    for score, mask in zip(reversed(scores), reversed(masks), strict=True):
-        if ties <= 0:
-            break
-        equal = (score == threshold).flatten().nonzero().flatten()[-ties:]
-        mask.view(-1)[equal] = True
-        ties -= equal.numel()
-    return masks

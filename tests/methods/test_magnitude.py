@@ -6,8 +6,9 @@ import torch
 from contract_loop import Loop, drive
 from pydantic import ValidationError
 from sparsebench_methods.magnitude import Magnitude, MagnitudeConfig
-from tiny_models import KINDS, tiny_backbone
+from tiny_models import KINDS, tiny_backbone, tiny_batch
 
+from sparsebench.models import anatomy_of
 from sparsebench.sparsity import Masked, attached, has_sparsity
 
 SETTINGS = {
@@ -140,3 +141,71 @@ def test_settings_survive_a_round_trip() -> None:
     config = MagnitudeConfig.model_validate({"pattern": "2:4", "scope": "global"})
     assert config.sparsity == 0.5
     assert MagnitudeConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", SETTINGS)
+def test_structured_pruning_removes_heads_and_neurons(kind: str, mode: str) -> None:
+    backbone = tiny_backbone(kind)
+    method = magnitude(sparsity=0.5, pattern="structured", **SETTINGS[mode])
+    before = [(b.attentions, b.ffn) for b in backbone.anatomy.blocks]
+    view = method.prepare(backbone)
+    Loop(method, view, masked_runs.batches(backbone), 10).train()
+    batch = tiny_batch(backbone, seed=7)
+    in_training = view.eval()(**batch).logits
+    shipped = method.deploy(view)
+    torch.testing.assert_close(shipped(**batch).logits, in_training, rtol=1e-4, atol=1e-5)
+    for block, (attentions, ffn) in zip(anatomy_of(shipped).blocks, before, strict=True):
+        assert [a.heads for a in block.attentions] == [a.heads // 2 for a in attentions]
+        assert block.ffn is not None
+        assert block.ffn.neurons == ffn.neurons // 2
+    assert not any(zeros for zeros, _ in masked_runs.zeros_by_matrix(shipped))
+
+
+def test_structured_pruning_over_all_layers_spares_one_unit_of_each() -> None:
+    backbone = tiny_backbone("bert")
+    with torch.no_grad():
+        for matrix in backbone.anatomy.blocks[0].matrices:
+            matrix.weight(backbone.model).mul_(0.01)
+    method = magnitude(
+        sparsity=0.9, pattern="structured", scope="global", mode="one_shot", learning_rate=1e-5
+    )
+    shipped = drive(method, backbone, masked_runs.batches(backbone), 4)
+    blocks = anatomy_of(shipped).blocks
+    assert [block.attentions[0].heads for block in blocks] == [1, 1, 1]
+    neurons = [block.ffn.neurons for block in blocks if block.ffn]
+    assert neurons[0] == 1
+    assert sum(neurons) == 3 * 48 - int(3 * 48 * 0.9)
+
+
+def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
+    backbone = tiny_backbone("gpt2")
+    attention = backbone.anatomy.blocks[1].attentions[0]
+    ffn = backbone.anatomy.blocks[1].ffn
+    assert ffn is not None
+    with torch.no_grad():
+        for head in (1, 2):
+            rows = slice(head * 8, head * 8 + 8)
+            for matrix in attention.matrices[:3]:
+                matrix.weight(backbone.model)[rows] *= 0.5
+            attention.output.weight(backbone.model)[:, rows] *= 0.5
+        ffn.into.weight(backbone.model)[::2] *= 0.5
+        ffn.out.weight(backbone.model)[:, ::2] *= 0.5
+        value = attention.value.weight(backbone.model).clone()
+        out = ffn.out.weight(backbone.model).clone()
+    method = magnitude(sparsity=0.5, pattern="structured", mode="one_shot", retrain=1)
+    view = method.prepare(backbone)
+    method.begin_stage(view, method.stages()[0])
+    shipped = method.deploy(view)
+    kept = torch.cat([value[:8], value[24:]])
+    block = anatomy_of(shipped).blocks[1]
+    assert block.ffn is not None
+    assert torch.equal(block.attentions[0].value.weight(shipped), kept)
+    assert torch.equal(block.ffn.out.weight(shipped), out[:, 1::2])
+
+
+@pytest.mark.parametrize("mode", ["gradual", "one-shot, tuned again"])
+def test_structured_pruning_resumes_in_the_middle(mode: str) -> None:
+    masked_runs.assert_resumes(
+        lambda: magnitude(sparsity=0.5, pattern="structured", **SETTINGS[mode]), "bert", at=8
+    )
