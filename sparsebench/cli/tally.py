@@ -31,19 +31,19 @@ class Running:
         title: What it is called.
         since: When it began, by the tally's clock.
         latest: What it said last.
+        trained: The share of its training that is done.
     """
 
     title: str
     since: float
     latest: Progressed | None = None
+    trained: float = 0.0
 
-    @property
-    def trained(self) -> float:
-        """The share of its training that is done, where it is training; else 0."""
-        latest = self.latest
-        if latest is None or latest.phase != "train" or not latest.total:
-            return 0.0
-        return latest.done / latest.total
+    def moved(self, event: Progressed) -> Running:
+        """Returns the run as it is after an event."""
+        is_step = event.phase == "train" and event.total
+        trained = event.done / event.total if is_step else self.trained
+        return replace(self, latest=event, trained=trained)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Tally:
                 return
             known = self._running.get(event.key) or Running(self.title(event.key), self._clock())
             if isinstance(event, Progressed):
-                known = replace(known, latest=event)
+                known = known.moved(event)
             self._running[event.key] = known
             self._lanes = max(self._lanes, len(self._running))
 

@@ -107,6 +107,20 @@ def test_a_run_is_estimated_by_its_own_pace() -> None:
     assert tally.snapshot().seconds_left == pytest.approx(30)
 
 
+def test_a_run_that_is_done_training_keeps_its_progress() -> None:
+    clock = Clock()
+    tally = Tally({"a": "run a", "b": "run b"}, clock=clock)
+    clock.now += 10
+    tally.add(Progressed("a", "load"))
+    clock.now += 10
+    tally.add(Progressed("a", "train", 9, 9))
+    tally.add(Progressed("a", "evaluate", 1, 5))
+
+    now = tally.snapshot()
+    assert [run.trained for run in now.running] == [1.0]
+    assert now.seconds_left == pytest.approx(10)
+
+
 def test_at_the_end_nothing_is_left() -> None:
     tally = Tally({"a": "run a"})
     tally.add(ended("a"))
