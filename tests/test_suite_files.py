@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
 from sparsebench.overrides import Overrides
+from sparsebench.spec import Training
+from sparsebench.suite import Suite
 from sparsebench.suite_files import SuiteFile, find_suite, load_suite, read_suite, suites
 
 SUITE = """\
@@ -160,6 +166,30 @@ def test_what_is_sound_beside_a_mistake_is_still_there(folder: Path) -> None:
 def test_what_is_no_suite_says_so(folder: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"^s\.yaml"):
         load_suite(write(text))
+
+
+KEYS = st.sampled_from([*Suite.model_fields, *Training.model_fields, "method", "r", "1", ""])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["full", "1 step"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(data=st.dictionaries(KEYS, VALUES, min_size=1), key=KEYS, value=VALUES)
+def test_whatever_a_suite_holds_is_sound_or_has_a_problem(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, object], key: str, value: object
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(json.dumps(data).replace("Infinity", ".inf").replace("NaN", ".nan"))
+    sets = (f"training.{key}={json.dumps(value)}", f"full.{key}=1")
+    overrides = Overrides(methods=("full",), budget="1 step", sets=sets)
+    with suppress(UserError):
+        suite_file = read_suite(path, overrides)
+        if not suite_file.problems:
+            assert (
+                Suite.model_validate(suite_file.suite.model_dump(mode="json")) == suite_file.suite
+            )
 
 
 class TestOverrides:
