@@ -122,9 +122,9 @@ class PEFT(Method):
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Merges the tuner into the matrices; a prompt, or what cannot be merged, stays on."""
-        if model is self._adapted:
-            return model
         adapted: nn.Module = self._adapted
+        if adapted is model:
+            return model
         try:
             merged: nn.Module = self._adapted.merge_and_unload()
         except NotImplementedError:

@@ -38,6 +38,9 @@ def attach_adapter(model: nn.Module, config: Any) -> Any:
             view.set_submodule(name, module.original_module)
     if hasattr(config, "modules_to_save"):
         config.modules_to_save = None
+    for tensor in (*view.parameters(), *view.buffers()):
+        if tensor.untyped_storage().nbytes() > tensor.nbytes:  # a view, which cannot be saved
+            tensor.data = tensor.data.clone()
     return view
 
 

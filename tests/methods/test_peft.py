@@ -12,6 +12,7 @@ from sparsebench_methods.tuners import tuners
 from tiny_models import tiny_backbone, tiny_batch
 
 from sparsebench import Backbone, Family, Form, UserError, load
+from sparsebench.training.checkpoints import load_state, save_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +117,8 @@ def test_trains_ships_and_predicts_the_same(tuner: str, kind: str, tmp_path: Pat
     assert moved <= free
     assert len(moved) > len(head)
 
+    save_state(view, tmp_path / "state.safetensors")
+    load_state(view, tmp_path / "state.safetensors")
     in_training = predict(view, batch, backbone.form)
     shipped = method.deploy(view)
     deployed = predict(shipped, batch, backbone.form)
