@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 class MethodConfig(BaseModel):
     """The settings of a method; subclass it, and give every field a default and a description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     learning_rate: float = Field(default=5e-5, gt=0)
     """Peak learning rate."""

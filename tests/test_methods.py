@@ -56,6 +56,7 @@ class Sample(Method):
         ({"inner": {"dept": 2}}, ("inner", "dept"), "unknown key; did you mean 'depth'?"),
         ({"inner": {"depth": "x"}}, ("inner", "depth"), "should be a valid integer, not 'x'"),
         ({"inner": 3}, ("inner",), "should be a mapping of keys to values, not 3"),
+        ({"warmup": float("inf")}, ("warmup",), "should be a finite number, not inf"),
         ({"learning_rate": -1}, ("learning_rate",), "should be greater than 0, not -1"),
     ],
 )

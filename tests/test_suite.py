@@ -93,3 +93,9 @@ def test_micro_batches_fill_a_batch() -> None:
 def test_a_suite_does_not_change() -> None:
     with pytest.raises(ValidationError):
         make_suite().training.budget = Budget(amount=1, unit="steps")
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan")])
+def test_numbers_are_finite(seconds: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        make_suite(costs={"seconds": seconds})
