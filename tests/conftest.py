@@ -15,6 +15,14 @@ SHARED = Path(__file__).parents[2] / "shared"
 WORDS = "the a cat dog car runs sleeps barks red blue is not and it , . ? !"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Keeps tests that run side by side from fighting for cores."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps tests out of the user's cache; they share one of their own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from sparsebench.training.checkpoints import load_state, save_state
 
@@ -56,6 +56,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     def __init__(self, *, method: Method, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.remove_callback(PrinterCallback)
         self.method = method
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
 
