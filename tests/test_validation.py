@@ -14,7 +14,7 @@ from sparsebench import methods, validation
 from sparsebench.models import sources
 from sparsebench.problems import Severity
 from sparsebench.registry import Registry
-from sparsebench.suite_files import read_suite
+from sparsebench.suite_files import read_suite, suites
 from sparsebench.tasks import DataSource
 from sparsebench.validation import problems
 
@@ -184,6 +184,13 @@ def test_inputs_fit_the_positions_of_every_backbone(model: str, length: int, *, 
     assert bool(notes) is not fits
     errors, _ = check(text + f"costs: {{length: {length}}}\ntraining: {{max_length: 8}}\n")
     assert bool(errors) is not fits
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("name", sorted(suites()))
+def test_a_shipped_suite_names_only_what_is_there(name: str) -> None:
+    found = problems(read_suite(suites()[name]))
+    assert [str(p) for p in found if p.severity is Severity.ERROR] == []
 
 
 class TestData:
