@@ -37,10 +37,10 @@ class Kind(StrEnum):
     """Which row it is."""
 
     SCORE = "score"
-    """How good it is."""
+    """How good it is, and how its runs went."""
 
     COST = "cost"
-    """What it costs, and how its runs went."""
+    """What it costs."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def text_columns(group: Group) -> list[TextColumn]:
         column("latency", Kind.COST, _latency),
         column("train MiB", Kind.COST, lambda row: _mebibytes(row.figures.training_bytes)),
         column("infer MiB", Kind.COST, lambda row: _mebibytes(row.figures.inference_bytes)),
-        column("status", Kind.COST, lambda row: row.status, is_number=False),
+        column("status", Kind.SCORE, lambda row: row.status, is_number=False),
     ]
 
 
@@ -174,4 +174,6 @@ def _mebibytes(count: int | None) -> str:
 
 
 def _significant(value: float, *, digits: int) -> str:
-    return f"{value:,.0f}" if value >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
+    return (
+        f"{value:,.0f}" if value == 0 or value >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
+    )

@@ -232,3 +232,13 @@ def test_no_results_make_an_empty_table() -> None:
 )
 def test_scores_are_shown_times_a_hundred(score: float, shown: str) -> None:
     assert percent(score) == shown
+
+
+@pytest.mark.parametrize(
+    ("trainable", "shown"),
+    [(0, "0 % (0)"), (123, "0.0123 % (123)"), (1_000_000, "100 % (1,000,000)"), (None, "—")],
+)
+def test_shares_are_shown_with_three_digits(trainable: int | None, shown: str) -> None:
+    rows = markdown_rows(render("md", [make_result(costs=make_costs(trainable=trainable))]))
+
+    assert rows[2][3] == shown
