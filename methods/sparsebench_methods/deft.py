@@ -14,7 +14,7 @@ from sparsebench.sparsity.density import Surrogate, mean_surrogate
 from sparsebench_methods.densities import attach, densities, detach
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor, nn
 
@@ -121,23 +121,25 @@ class DEFT(Method):
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Returns the density penalty, and what the wrapped method adds of its own."""
-        total = self.density_penalty(densities(model))
-        own = self.inner.penalty(model)
-        return total if own is None else total + own
-
-    def density_penalty(self, measured: Mapping[str, Tensor]) -> Tensor:
-        """Returns the weighted mean density of each stack, summed.
-
-        Args:
-            measured: The density of every layer, by the path of its block.
-        """
+        measured = densities(model)
         weights = {"encoder": self.config.encoder_weight, "decoder": self.config.decoder_weight}
         terms = []
         for stack, weight in weights.items():
-            layers = [d for path, d in measured.items() if self._stacks[path] == stack]
+            layers = [path for path in measured if self._stacks[path] == stack]
             if layers:
-                terms.append(weight * torch.stack(layers).mean())
-        return torch.stack(terms).sum()
+                values = torch.stack([measured[path] for path in layers])
+                terms.append(weight * (self.layer_weights(model, layers) * values).sum())
+        own = self.inner.penalty(model)
+        return torch.stack(terms if own is None else [*terms, own]).sum()
+
+    def layer_weights(self, model: nn.Module, layers: Sequence[str]) -> Tensor | float:  # noqa: ARG002
+        """Returns how much the density of each layer of a stack counts; here, all the same.
+
+        Args:
+            model: The training view.
+            layers: The paths of the stack's blocks.
+        """
+        return 1 / len(layers)
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Takes off what listened, and deploys as the wrapped method does."""
