@@ -82,7 +82,8 @@ class ADADEFT(DEFT):
     def penalty(self, model: nn.Module) -> Tensor:
         """Returns DEFT's penalty, with learned layer weights, and that on the mean gate."""
         values = torch.stack([g.gate for g in gates(model).values()])
-        return super().penalty(model) + self.config.gate_weight * values.mean()
+        density = super().penalty(model)
+        return density.add(values.mean(), alpha=self.config.gate_weight)
 
     def layer_weights(self, model: nn.Module, layers: Sequence[str]) -> Tensor:
         """Returns the softmax of the learned weights of a stack's layers."""
