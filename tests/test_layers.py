@@ -21,10 +21,10 @@ METHODS = ROOT.parent / "methods" / "sparsebench_methods"
 LAYERS = (
     {"cli"},
     {"executors", "conformance"},
-    {"run", "plan", "validation"},
-    {"suite_files", "training", "deployed", "evaluation", "quick"},
-    {"overrides", "methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
-    {"suite", "method", "registry", "problems", "yamlfile", "models", "metrics", "results"},
+    {"run", "plan"},
+    {"suite", "training", "deployed", "evaluation", "quick"},
+    {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
+    {"method", "registry", "problems", "models", "metrics", "results"},
     {"errors", "version", "events", "spec"},
 )
 """The modules and packages of sparsebench: each may import from the lines below its own."""

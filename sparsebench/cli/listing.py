@@ -128,7 +128,7 @@ def _models() -> Iterator[Row]:
 
 def _suites() -> Iterator[Row]:
     from sparsebench.suite import cells
-    from sparsebench.suite_files import read_suite, suites
+    from sparsebench.suite.files import read_suite, suites
 
     for name, path in suites().items():
         suite_file = read_suite(path)

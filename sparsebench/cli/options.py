@@ -13,10 +13,10 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sparsebench.overrides import Overrides
     from sparsebench.plan import Cell
     from sparsebench.results.store import Store
     from sparsebench.suite import Suite
+    from sparsebench.suite.overrides import Overrides
     from sparsebench.tasks import DataSource
 
 OUTPUT = Path("runs")
@@ -140,9 +140,9 @@ def selected(
     """
     from sparsebench.problems import raise_errors
     from sparsebench.results.store import Store
-    from sparsebench.suite_files import find_suite, read_suite
+    from sparsebench.suite.files import find_suite, read_suite
+    from sparsebench.suite.validation import problems
     from sparsebench.tasks import DataSource
-    from sparsebench.validation import problems
 
     changes = overrides(
         methods=methods, models=models, tasks=tasks, seeds=seeds, sets=sets, budget=budget
@@ -167,7 +167,7 @@ def overrides(
     Raises:
         UserError: A list is empty, or a seed is no whole number.
     """
-    from sparsebench.overrides import Overrides
+    from sparsebench.suite.overrides import Overrides
 
     return Overrides(
         methods=_names("--methods", methods),

@@ -67,7 +67,7 @@ def _names() -> dict[str, list[str]]:
     from sparsebench.methods import METHODS
     from sparsebench.models import ARCHITECTURES
     from sparsebench.models.sources import quick_backbones
-    from sparsebench.suite_files import suites
+    from sparsebench.suite.files import suites
     from sparsebench.tasks import TASKS
 
     return {
@@ -110,7 +110,7 @@ def _task(console: Console, name: str) -> None:
 
 def _suite(console: Console, name: str) -> None:
     from sparsebench.cli.validate import summary
-    from sparsebench.suite_files import find_suite, load_suite
+    from sparsebench.suite.files import find_suite, load_suite
 
     path = find_suite(name)
     suite = load_suite(path).suite

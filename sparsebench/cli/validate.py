@@ -33,9 +33,9 @@ def validate(
     skipped, or what cannot be checked from here.
     """
     from sparsebench.problems import Severity
-    from sparsebench.suite_files import find_suite, read_suite
+    from sparsebench.suite.files import find_suite, read_suite
+    from sparsebench.suite.validation import problems
     from sparsebench.tasks import DataSource
-    from sparsebench.validation import problems
 
     console = Console(soft_wrap=True, highlight=False)
     changes = options.overrides(

@@ -51,8 +51,12 @@ class CorruptResultError(UserError):
 
 
 def run_key(spec: RunSpec) -> str:
-    """Returns the content key of a run: 16 hexadecimal digits of the hash of its spec."""
-    content = json.dumps(spec.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+    """Returns the content key of a run: 16 hexadecimal digits of the hash of its spec.
+
+    What changes no score does not count: where progress is reported, and how often it is saved.
+    """
+    idle = {"training": {"report_to", "checkpoint_every"}}
+    content = json.dumps(spec.model_dump(mode="json", exclude=idle), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -56,8 +56,8 @@ def test_an_unknown_name_says_the_nearest(
 def test_a_name_of_two_things_asks_which(
     cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparsebench import suite_files
-    from sparsebench.suite_files import suites
+    from sparsebench.suite import files as suite_files
+    from sparsebench.suite.files import suites
 
     shipped = suites()
     monkeypatch.setattr(suite_files, "suites", lambda: {"lora": shipped["glue"]})

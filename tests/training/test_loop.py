@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from datasets import Dataset
+from tiny_models import tiny_backbone
 
 from sparsebench import Method, MethodConfig, Stage
 from sparsebench.evaluation import EXTRA
 from sparsebench.models import Form
 from sparsebench.spec import Training
 from sparsebench.training import DivergedError, Selection, train
-from tiny_models import tiny_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from torch import nn
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
-from sparsebench.yamlfile import LARGEST, MOST_NODES, parse, read
+from sparsebench.suite.yamlfile import LARGEST, MOST_NODES, parse, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sparsebench import yamlfile
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.problems import KeyPath, Problem, Severity, place_of
-from sparsebench.suite import RESERVED
+from sparsebench.suite import RESERVED, yamlfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from plugins import METHOD, install
 
-from sparsebench import methods, validation
+from sparsebench import methods
 from sparsebench.models import sources
 from sparsebench.problems import Severity
 from sparsebench.registry import Registry
-from sparsebench.suite_files import read_suite, suites
+from sparsebench.suite import validation
+from sparsebench.suite.files import read_suite, suites
+from sparsebench.suite.validation import problems
 from sparsebench.tasks import DataSource
-from sparsebench.validation import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable

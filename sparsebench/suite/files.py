@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sparsebench import overrides as command_line
-from sparsebench import yamlfile
 from sparsebench.errors import UnknownNameError, UserError, suggestion
 from sparsebench.methods import METHODS
-from sparsebench.overrides import Draft, Overrides
 from sparsebench.problems import Problem, explain, located, place_of, raise_errors
-from sparsebench.suite import Suite
+from sparsebench.suite import Suite, yamlfile
+from sparsebench.suite import overrides as command_line
+from sparsebench.suite.overrides import Draft, Overrides
 from sparsebench.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from sparsebench.problems import KeyPath
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _ENDINGS = (".yaml", ".yml")
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",

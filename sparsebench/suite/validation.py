@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sparsebench.method import Method
     from sparsebench.models import Form, ModelSource
     from sparsebench.problems import KeyPath
-    from sparsebench.suite_files import SuiteFile
+    from sparsebench.suite.files import SuiteFile
     from sparsebench.tasks import DataSource, Task
 
 
