@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
 
-from sparsebench import Method, MethodConfig
 from sparsebench.sparsity import Schedule, attached, fold_masked, keep_highest
-from sparsebench_methods.movement import ScoredWeight, add_scores, score_groups
+from sparsebench_methods.scored import Scored, ScoredConfig, ScoredWeight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from sparsebench import Backbone
 
-
-class SoftMovementConfig(MethodConfig):
+class SoftMovementConfig(ScoredConfig):
     """Settings of ``soft_movement``."""
-
-    learning_rate: float = Field(default=3e-5, gt=0)
-    """Peak learning rate of the weights."""
-
-    score_learning_rate: float = Field(default=1e-2, gt=0)
-    """Peak learning rate of the scores."""
 
     threshold: float = Field(default=0.1, gt=0, lt=1)
     """Final threshold tau that the sigmoid of a score must be over for its weight to stay."""
@@ -43,7 +34,7 @@ class SoftMovementConfig(MethodConfig):
     """Share of the run after which the threshold is final."""
 
 
-class SoftMovement(Method):
+class SoftMovement(Scored):
     """Movement pruning in which the weights that stay are those with ``sigmoid(score) > tau``.
 
     The threshold tau rises on a cubic schedule, and with it the weight of a penalty on the mean
@@ -63,10 +54,6 @@ class SoftMovement(Method):
     def schedule(self) -> Schedule:
         """The threshold, as a share of the final one, over the run."""
         return Schedule(0.0, 1.0, self.config.start, self.config.end)
-
-    def prepare(self, backbone: Backbone) -> nn.Module:
-        """Lets everything train, and adds the scores."""
-        return add_scores(backbone)
 
     @torch.no_grad()
     def before_step(self, model: nn.Module, progress: float) -> None:
@@ -93,12 +80,6 @@ class SoftMovement(Method):
             return None
         means = [change.scores.sigmoid().mean() for _, change in attached(model, ScoredWeight)]
         return torch.stack(means).mean() * (self.config.penalty * self._risen)
-
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Gives the scores a learning rate of their own, and no weight decay."""
-        return score_groups(
-            super().parameter_groups(model), model, learning_rate=self.config.score_learning_rate
-        )
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Folds the masks into the weights."""

@@ -6,7 +6,8 @@ import masked_runs
 import pytest
 import torch
 from contract_loop import Loop
-from sparsebench_methods.movement import Movement, MovementConfig, ScoredWeight
+from sparsebench_methods.movement import Movement, MovementConfig
+from sparsebench_methods.scored import ScoredWeight
 from sparsebench_methods.soft_movement import SoftMovement, SoftMovementConfig
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
@@ -35,11 +36,20 @@ def test_scores_gather_minus_weight_times_gradient() -> None:
 
 @pytest.mark.parametrize("method", [Movement, SoftMovement])
 @pytest.mark.parametrize("kind", KINDS)
-def test_trains_everything_and_scores_at_their_own_rate(
+def test_trains_all_but_the_embeddings_and_scores_at_their_own_rate(
     method: type[Movement | SoftMovement], kind: str
 ) -> None:
     backbone = tiny_backbone(kind)
-    plain = sum(p.numel() for p in backbone.model.parameters())
+    embeddings = [
+        name
+        for name, module in backbone.model.named_modules()
+        if isinstance(module, torch.nn.Embedding) and "relative" not in name
+    ]
+    plain = {
+        name: p.numel()
+        for name, p in backbone.model.named_parameters()
+        if name.rpartition(".")[0] not in embeddings
+    }
     matrices = sum(m.weight(backbone.model).numel() for m in backbone.anatomy.matrices())
     made = method(method.Config(weight_decay=0.1))  # type: ignore[arg-type]
     view = made.prepare(backbone)
@@ -48,9 +58,16 @@ def test_trains_everything_and_scores_at_their_own_rate(
     assert scores["lr"] == 1e-2
     assert scores["weight_decay"] == 0
     assert sum(p.numel() for p in scores["params"]) == matrices
-    assert sum(p.numel() for group in rest for p in group["params"]) == plain
+    assert sum(p.numel() for group in rest for p in group["params"]) == sum(plain.values())
     assert all("lr" not in group for group in rest)
     assert all((score == 0).all() for score in scores["params"])
+
+
+@pytest.mark.parametrize("method", [Movement, SoftMovement])
+def test_embeddings_may_train_too(method: type[Movement | SoftMovement]) -> None:
+    backbone = tiny_backbone("bert")
+    view = method(method.Config(train_embeddings=True)).prepare(backbone)  # type: ignore[call-arg]
+    assert all(p.requires_grad for p in view.parameters())
 
 
 @pytest.mark.parametrize("kind", KINDS)
