@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sparsebench.errors import UserError
 from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
 from sparsebench.models.backbone import auto_class
+from sparsebench.models.bottlenecks import bottleneck_widths, insert_bottlenecks
 from sparsebench.models.families import Form
 from sparsebench.models.surgery import keep_untied
 from sparsebench.sparsity.record import apply_record, removal_record
@@ -57,6 +58,9 @@ class Record(BaseModel):
 
     removed: dict[str, Any]
     """What is left of blocks that lost parts, as ``sparsity.record`` writes it."""
+
+    bottlenecks: dict[str, int] = {}
+    """Units of each bottleneck adapter, by the path of the module that it stands behind."""
 
     adapter: str | None
     """The PEFT type of the adapter in ``adapter/``, or None for a plain model."""
@@ -152,6 +156,7 @@ def _save_plain(
         attention=_attention(model),
         tied=tied,
         removed=removal_record(model),
+        bottlenecks=bottleneck_widths(model),
         adapter=adapter,
     )
     names = set(_skeleton(model.config, record).state_dict())
@@ -193,6 +198,7 @@ def _skeleton(config: Any, record: Record) -> Any:
     with init_empty_weights(include_buffers=False):
         model = build(copy.deepcopy(config), attn_implementation=record.attention)
         apply_record(model, record.removed)
+        insert_bottlenecks(model, record.bottlenecks)
     return model
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sparsebench import UserError
+from sparsebench.models import Around
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class Meter:
         self._listening = False
 
 
-class Heard(nn.Module):
+class Heard(Around):
     """An activation function whose outputs a meter hears in training.
 
     Args:
@@ -84,8 +85,7 @@ class Heard(nn.Module):
     """
 
     def __init__(self, inner: nn.Module, *, layer: str, meter: Meter) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.layer = layer
         self.meter = meter
 

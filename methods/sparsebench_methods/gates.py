@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from sparsebench import UserError
-from sparsebench.models import anatomy_of
+from sparsebench.models import Adapted, Around, anatomy_of
 from sparsebench.sparsity.removal import remove_ffn
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Drop(StrEnum):
     """Those whose outputs were smallest in training, on average over tokens: a baseline."""
 
 
-class Gated(nn.Module):
+class Gated(Around):
     """The last matrix of a feed-forward network, its outputs multiplied by a gate.
 
     In evaluation a network that is to be dropped says nothing, as if it were gone already.
@@ -55,8 +55,7 @@ class Gated(nn.Module):
     passes: Tensor
 
     def __init__(self, inner: nn.Module, *, block: str, ticket: Tensor, weigh: bool) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.block = block
         self.weigh = weigh
         self.gate = nn.Parameter(torch.ones(()))
@@ -65,12 +64,6 @@ class Gated(nn.Module):
         self.register_buffer("ticket", ticket)
         self.register_buffer("norm", torch.zeros(()))
         self.register_buffer("passes", torch.zeros(()))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
     def factor(self) -> Tensor:
         """Returns what the outputs of the finished network are multiplied by."""
@@ -163,10 +156,13 @@ def fold(model: nn.Module, factors: dict[str, float | None]) -> None:
         if factor is None:
             remove_ffn(model, block)
             continue
-        if hasattr(block.ffn.out.module(model), "base_layer"):
+        module = block.ffn.out.module(model)
+        if hasattr(module, "base_layer"):
             raise UserError(
                 f"the adapter on {block.ffn.out.path} cannot be merged, and so no gate be folded"
             )
         block.ffn.out.weight(model).mul_(factor)
         if (bias := block.ffn.out.bias(model)) is not None:
             bias.mul_(factor)
+        if isinstance(module, Adapted):
+            module.multiply_outputs(factor)

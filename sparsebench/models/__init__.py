@@ -13,7 +13,9 @@ from sparsebench.models.anatomy import (
     anatomy_of,
 )
 from sparsebench.models.architectures import ARCHITECTURES
+from sparsebench.models.around import Around
 from sparsebench.models.backbone import Backbone, load_backbone
+from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
 from sparsebench.models.families import FORMS, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
 from sparsebench.models.surgery import untie
@@ -21,7 +23,9 @@ from sparsebench.models.surgery import untie
 __all__ = [
     "ARCHITECTURES",
     "FORMS",
+    "Adapted",
     "Anatomy",
+    "Around",
     "Attention",
     "Backbone",
     "Block",
@@ -33,6 +37,8 @@ __all__ = [
     "Role",
     "anatomy_of",
     "attach_adapter",
+    "bottleneck_widths",
+    "insert_bottlenecks",
     "load_backbone",
     "model_source",
     "untie",

@@ -7,10 +7,12 @@ only the branch is differentiated, so that no gradient of the size of the weight
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
+
+from sparsebench.models.around import Around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,11 +32,8 @@ class Branch(nn.Module):
         raise NotImplementedError
 
 
-class Branched(nn.Module):
+class Branched(Around):
     """A linear module with branches.
-
-    What is asked of it and is not its own (``weight``, ``bias`` ...) is answered by the module
-    inside, so that an anatomy can still be read, and matrices be had by their place in it.
 
     Args:
         inner: The ``Linear`` or ``Conv1D``.
@@ -42,16 +41,9 @@ class Branched(nn.Module):
     """
 
     def __init__(self, inner: nn.Module, branches: Mapping[Matrix, Branch]) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.branches = nn.ModuleDict({matrix.role.value: branches[matrix] for matrix in branches})
         self.matrices = tuple(branches)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
     def parts(self) -> Iterator[tuple[Matrix, Branch]]:
         """Yields each matrix that has a branch, with it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from sparsebench.models import Around
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from sparsebench.models import Matrix
 
 
-class Scaled(nn.Module):
+class Scaled(Around):
     """A linear module whose inputs are multiplied by learned coefficients, 1 at first.
 
     To multiply the attention probabilities of a head by a coefficient is to multiply what the head
@@ -28,18 +30,11 @@ class Scaled(nn.Module):
     """
 
     def __init__(self, inner: nn.Module, matrix: Matrix, *, groups: int) -> None:
-        super().__init__()
-        self.inner = inner
+        super().__init__(inner)
         self.matrix = matrix
         weight = matrix.view(inner.weight)  # type: ignore[arg-type]
         self.size = weight.shape[1] // groups
         self.coefficients = nn.Parameter(torch.ones(groups, device=weight.device))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("inner"), name)
 
     def factors(self) -> Tensor:
         """Returns what each input is multiplied by ``[in]``."""
