@@ -1,0 +1,80 @@
+"""All checks, in the order they are made, and making them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparsebench.conformance import deploying, reproducing, settings, sparsity, training
+from sparsebench.conformance.check import Check, Finding, Status
+from sparsebench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sparsebench.conformance.subject import Subject
+
+CHECKS: tuple[Check, ...] = (
+    settings.settings_have_defaults,
+    settings.settings_round_trip,
+    settings.bad_settings_are_refused,
+    settings.stages_share_the_budget,
+    deploying.runs_on_every_family,
+    training.starts_pretrained,
+    training.trains_what_it_claims,
+    training.frozen_values_stay,
+    training.penalty_is_differentiable,
+    deploying.ships_what_it_trained,
+    deploying.deploy_leaves_nothing_behind,
+    deploying.saves_and_loads,
+    sparsity.reaches_its_sparsity,
+    sparsity.masked_weights_stay_zero,
+    sparsity.schedules_go_by_progress,
+    reproducing.same_seed_same_result,
+    reproducing.another_seed_another_result,
+    reproducing.survives_a_restart,
+    reproducing.trains_in_bf16,
+    reproducing.leaves_the_process_alone,
+)
+"""Every check; each is made of every method, and says itself if it does not apply."""
+
+
+def check_method(subject: Subject) -> Iterator[Finding]:
+    """Makes every check of a method.
+
+    Args:
+        subject: The method.
+
+    Yields:
+        What comes of each, in the order of ``CHECKS``.
+
+    Raises:
+        UnknownNameError: The method expects to fail a check that there is not.
+    """
+    expected = expected_failures(subject)
+    for check in CHECKS:
+        yield judged(check.find(subject), expected.get(check.name))
+
+
+def expected_failures(subject: Subject) -> dict[str, str]:
+    """Returns which checks a method says it fails, and why.
+
+    Raises:
+        UnknownNameError: One of them is no check.
+    """
+    expected = dict(subject.method().expected_failures)
+    known = [check.name for check in CHECKS]
+    for name in expected:
+        if name not in known:
+            where = f"expected_failures of {subject.name!r}"
+            raise UnknownNameError("check", name, known=known, where=where)
+    return expected
+
+
+def judged(finding: Finding, expected: str | None) -> Finding:
+    """Returns the finding in the light of what the method says of it; None for nothing."""
+    if expected is None or finding.status is Status.NOT_APPLICABLE:
+        return finding
+    if finding.status is Status.FAIL:
+        return Finding(finding.check, Status.EXPECTED, f"{expected} ({finding.note})")
+    note = f"it passes, and expected_failures says that it does not: {expected}"
+    return Finding(finding.check, Status.FAIL, note)
