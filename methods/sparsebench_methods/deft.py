@@ -83,6 +83,16 @@ class DEFT(Method):
         super().__init__(config)
         self.inner: Method = _wrapped(self.config.wraps, self.config.settings)
 
+    @property
+    def starts_pretrained(self) -> bool:
+        """As the wrapped method."""
+        return self.inner.starts_pretrained
+
+    @property
+    def target_sparsity(self) -> float | None:
+        """As the wrapped method."""
+        return self.inner.target_sparsity
+
     def refuses(self, family: Family, form: Form) -> str | None:
         """Refuses what the wrapped method refuses."""
         return self.inner.refuses(family, form)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from sparsebench import Method
-from sparsebench.sparsity import Masked, attach, prune, remask
+from sparsebench.sparsity import Masked, Pattern, attach, prune, remask
 from sparsebench_methods.scheduled import PatternConfig
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ class LoRAMagnitude(Method):
 
     Config = LoRAMagnitudeConfig
     config: LoRAMagnitudeConfig
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether nothing is pruned: the masks hold from the start."""
+        return self.config.sparsity == 0
+
+    @property
+    def target_sparsity(self) -> float | None:
+        """The sparsity that is set; under the structured pattern none, as it leaves no zeros."""
+        return None if self.config.pattern is Pattern.STRUCTURED else self.config.sparsity
 
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Freezes all but the head, chooses the masks and adds the updates."""

@@ -61,6 +61,11 @@ class PEFT(Method):
 
     Config: ClassVar[type[MethodConfig]] = PEFTConfig
 
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the tuner changes matrices: a prompt that is not trained yet is seen already."""
+        return not tuners.is_prompt(self.tuner)
+
     def refuses(self, family: Family, form: Form) -> str | None:
         """Refuses tuners that PEFT does not have for the family, or that cannot fit the task."""
         return tuners.refusal(self.tuner, self._settings, family=family, form=form)

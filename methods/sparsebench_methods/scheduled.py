@@ -83,6 +83,11 @@ class ScheduledSparsity(Method):
         """Which weights may be pruned together."""
         return Pattern.UNSTRUCTURED
 
+    @property
+    def target_sparsity(self) -> float | None:
+        """The sparsity that is set; under the structured pattern none, as it leaves no zeros."""
+        return None if self.pattern is Pattern.STRUCTURED else self.config.sparsity
+
     def choose(self, model: nn.Module, sparsity: float) -> None:
         """Chooses all masks again."""
         remask(model, sparsity=sparsity, scope=self.scope, pattern=self.pattern)
