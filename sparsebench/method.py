@@ -86,7 +86,7 @@ class Method(ABC):
 
     @property
     def starts_pretrained(self) -> bool:
-        """Whether what ``prepare`` returns answers as the pretrained model does, before training."""
+        """Whether what ``prepare`` returns answers, untrained, as the pretrained model does."""
         return True
 
     @property

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparsebench.cli import options
+from sparsebench.cli.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,8 @@ def plan(
 
 def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> None:
     """Prints every run with its state, its steps and what similar runs took."""
+    from sparsebench.plan import State
+
     finished = [result for result in chosen.store if result.training]
     table = Table(box=None, pad_edge=False)
     for heading in ("task", "model", "method", "seed", "state"):
@@ -57,18 +60,18 @@ def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> Non
     table.add_column("about", justify="right")
     total, unknown = 0.0, 0
     for cell in cells:
-        seconds = _estimate(cell, finished) if cell.state == "run" else None
+        seconds = _estimate(cell, finished) if cell.state is State.RUN else None
         total += seconds or 0.0
-        unknown += cell.state == "run" and seconds is None
+        unknown += cell.state is State.RUN and seconds is None
         spec = cell.job.spec
         row = (spec.task, spec.model, spec.method.label, str(spec.seed), _state(cell))
-        steps = str(cell.steps) if cell.state == "run" else ""
-        table.add_row(*row, steps, "" if seconds is None else _duration(seconds))
+        steps = str(cell.steps) if cell.state is State.RUN else ""
+        table.add_row(*row, steps, "" if seconds is None else duration(seconds))
     console.print(table)
     counts = Counter(cell.state for cell in cells)
     console.print(", ".join(f"{counts[state]} {state}" for state in sorted(counts)))
-    if counts["run"] > unknown:
-        console.print(f"About {_duration(total)}, by the speed of finished runs like these.")
+    if counts[State.RUN] > unknown:
+        console.print(f"About {duration(total)}, by the speed of finished runs like these.")
     if unknown:
         console.print(f"No finished run tells how long {unknown} of them take.")
 
@@ -83,16 +86,8 @@ def _estimate(cell: Cell, finished: Sequence[RunResult]) -> float | None:
     """Returns the steps by the median time of a step in runs of this backbone on this task."""
     spec = cell.job.spec
     paces = [
-        result.training.seconds / result.training.steps
+        result.spec.training.batch_size / result.training.examples_per_second
         for result in finished
         if result.training and (result.spec.task, result.spec.model) == (spec.task, spec.model)
     ]
     return statistics.median(paces) * cell.steps if paces else None
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

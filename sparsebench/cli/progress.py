@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sparsebench.cli.durations import duration
 from sparsebench.cli.tally import OK, Tally
 from sparsebench.events import Finished, Progressed, Started
 from sparsebench.leaderboard.text import clean, percent
@@ -33,8 +34,6 @@ SHOWN = 8
 
 REDRAW = 0.1
 """The fewest seconds between two drawings of the live display that show but another step."""
-
-MINUTE = 60
 
 INTERVAL = 10.0
 """Seconds between two lines about the steps of a run, off a terminal."""
@@ -163,7 +162,7 @@ def _cells(run: Running) -> tuple[Text, ...]:
 
 
 def _ended(event: Finished, *, title: str) -> Text:
-    took = Text(f"  {_duration(event.seconds)}", style="dim")
+    took = Text(f"  {duration(event.seconds)}", style="dim")
     if event.status == OK:
         score = "" if event.score is None else f"  {percent(event.score)}"
         return Text.assemble(("✓ ", "green"), clean(title), (score, "bold"), took)
@@ -182,25 +181,17 @@ def _loss(event: Progressed) -> str:
 def _left(now: Snapshot) -> str:
     if now.seconds_left is None or now.finished == now.total:
         return ""
-    return f"about {_duration(now.seconds_left)} left"
+    return f"about {duration(now.seconds_left)} left"
 
 
 def _summary(now: Snapshot) -> str:
     counts = sorted(now.statuses.items(), key=lambda item: (item[0] != OK, item[0]))
     told = ", ".join(f"{count} {status}" for status, count in counts) or "none finished"
-    return f"{now.finished} of {_runs(now.total)} in {_duration(now.seconds)}: {told}"
+    return f"{now.finished} of {_runs(now.total)} in {duration(now.seconds)}: {told}"
 
 
 def _runs(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    """Returns seconds in the words of a person: ``40 s``, ``2 min``, ``1 h 20 min``."""
-    if seconds < 1.5 * MINUTE:
-        return f"{max(1, round(seconds))} s"
-    hours, minutes = divmod(round(seconds / MINUTE), 60)
-    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n)
 
 
 def _print(console: Console, line: Text) -> None:
