@@ -18,6 +18,7 @@ class LowRank(Branch):
         scale: What it is multiplied by.
         std: Standard deviation of the entries of A at first; those of B are zero.
         generator: Draws A; on the CPU.
+        dropout: The share of inputs that it does not see in training.
 
     Attributes:
         A: ``[rank, in]``.
@@ -32,14 +33,18 @@ class LowRank(Branch):
         scale: float,
         std: float,
         generator: torch.Generator,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.scale = scale
+        self.dropout = dropout
         self.A = nn.Parameter(torch.empty(rank, shape[1]).normal_(std=std, generator=generator))
         self.B = nn.Parameter(torch.zeros(shape[0], rank))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Returns what the update adds ``[..., out]`` for inputs ``[..., in]``."""
+        if self.dropout:
+            inputs = functional.dropout(inputs, self.dropout, training=self.training)
         narrow = functional.linear(inputs, self.A)
         return functional.linear(narrow, self.scale * self.B)
 
