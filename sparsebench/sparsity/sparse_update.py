@@ -107,6 +107,7 @@ class SparseUpdate(Branch):
         left = new_rows >= 0
         values = self.values.new_zeros(left.shape)
         values[:entries] = self.values
-        self.values = nn.Parameter(values[left][:entries], requires_grad=self.values.requires_grad)
+        kept = values[left][:entries].clone()  # no view, which a checkpoint could not hold
+        self.values = nn.Parameter(kept, requires_grad=self.values.requires_grad)
         self.places = torch.stack([new_rows, self.places[1]])[:, left]
         self.shape = (rows.numel(), self.shape[1])
