@@ -114,20 +114,13 @@ class DetachedPenalty(Sound):
         return None if penalty is None else penalty.detach()
 
 
-class PenaltyThatBlowsUp(Sound):
-    at_the_end: float = float("inf")
+class PenaltyWithBadGradient(Sound):
     over = False
 
     def before_step(self, model: nn.Module, progress: float) -> None:
         super().before_step(model, progress)
-        self.over = progress == 1
+        self.over = progress > 0.8
 
-    def penalty(self, model: nn.Module) -> Tensor | None:
-        penalty = super().penalty(model)
-        return penalty * self.at_the_end if self.over and penalty is not None else penalty
-
-
-class PenaltyWithBadGradient(PenaltyThatBlowsUp):
     def penalty(self, model: nn.Module) -> Tensor | None:
         first = trained(model)[0]
         return ((first - first.detach()).square().sum() + (not self.over)).sqrt()

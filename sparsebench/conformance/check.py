@@ -71,7 +71,13 @@ class Check:
         except Failed as reason:
             return Finding(self, Status.FAIL, str(reason))
         except Exception as error:  # noqa: BLE001 - a method may fail in any way
-            return Finding(self, Status.FAIL, f"{type(error).__name__}: {error}")
+            return Finding(self, Status.FAIL, error_text(error))
+
+
+def error_text(error: BaseException, *, limit: int = 200) -> str:
+    """Returns the type of an error and the first line of what it says, shortened."""
+    line = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"{type(error).__name__}: {line if len(line) <= limit else line[:limit] + '…'}"
 
 
 def of_method(applies_to: str) -> Callable[[Callable[[Subject], str | None]], Check]:

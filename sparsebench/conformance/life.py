@@ -79,19 +79,6 @@ PLAIN = Terms(last=Phase.LOAD)
 """The life that most checks look at."""
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """The penalty of one forward pass after training.
-
-    Attributes:
-        value: The tensor.
-        gradients: Its gradients with respect to what trains; nothing where there is none.
-    """
-
-    value: Tensor
-    gradients: tuple[Tensor, ...]
-
-
 @dataclass
 class Life:
     """All that was seen of a method in one life; what comes after a failure is missing.
@@ -106,7 +93,6 @@ class Life:
         shipped: What the deployed model answers.
         loaded: What it answers once it was saved and loaded.
         record: The record of the training.
-        penalty: The penalty after training.
         leaks: Weights that are not zero in the deployed model though a mask pruned them.
         model: The deployed model.
         reloaded: The deployed model, saved and loaded.
@@ -122,7 +108,6 @@ class Life:
     shipped: Outputs = ()
     loaded: Outputs = ()
     record: TrainingRecord = field(init=False)
-    penalty: Penalty | None = None
     leaks: int = 0
     model: nn.Module = field(init=False)
     reloaded: nn.Module = field(init=False)
@@ -207,8 +192,6 @@ def _train(scene: _Scene) -> None:
     life.record = _run(scene)
     life.watched.end_stage()
     life.trained = _outputs(scene.view, scene)
-    if life.watched.notes.penalised:
-        life.penalty = _penalty(scene)
 
 
 class _CutError(Exception):
@@ -252,19 +235,6 @@ def _run(scene: _Scene, on_step: Callable[[int], None] = lambda _: None) -> Trai
         selection=Selection(terms.steps, lambda _: next(countdown)) if terms.earliest else None,
         on_step=after_step,
     )
-
-
-def _penalty(scene: _Scene) -> Penalty:
-    model, watched = scene.view.train(), scene.life.watched
-    model(**scene.batch)
-    value = watched.penalty(model)
-    assert value is not None  # noqa: S101 - it was not None in training
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not value.requires_grad:
-        return Penalty(value.detach(), ())
-    found = torch.autograd.grad(value, trained, allow_unused=True)
-    gradients = tuple(gradient for gradient in found if gradient is not None)
-    return Penalty(value.detach(), gradients)
 
 
 def _deploy(scene: _Scene) -> None:

@@ -6,7 +6,7 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sparsebench.conformance.check import Failed, NotApplicable
+from sparsebench.conformance.check import Failed, NotApplicable, error_text
 from sparsebench.conformance.life import PLAIN, Life, Phase, Terms, live
 from sparsebench.methods import configure
 from sparsebench.models import FORMS, Family, Form
@@ -126,5 +126,4 @@ def failure_text(life: Life) -> str:
     """Returns in which phase a life has failed, and why."""
     assert life.failure is not None  # noqa: S101 - the caller has looked
     phase, error = life.failure
-    lines = str(error).strip().splitlines() or ["no message"]
-    return f"{phase.name.lower()}: {type(error).__name__}: {lines[0]}"
+    return f"{phase.name.lower()}: {error_text(error)}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import torch
-
 from sparsebench.conformance.check import Failed, NotApplicable, of_family
 from sparsebench.conformance.compare import difference, some
 
@@ -28,12 +26,8 @@ def trains_what_it_claims(trial: Trial) -> None:
             raise Failed(f"in parameter_groups without requires_grad: {some(odd)}")
         if twice := {name for name, count in grouped.items() if count > 1}:
             raise Failed(f"in parameter_groups more than once: {some(twice)}")
-        if still := {name for name in stage.trains if _is_still(stage, name)}:
+        if still := stage.trains - stage.moved:
             raise Failed(f"has requires_grad and never moves: {some(still)}")
-
-
-def _is_still(stage: StageNotes, name: str) -> bool:
-    return name in stage.after and torch.equal(stage.before[name], stage.after[name])
 
 
 @of_family("methods that freeze something")
@@ -65,13 +59,11 @@ def starts_pretrained(trial: Trial) -> None:
 
 @of_family("methods with a penalty")
 def penalty_is_differentiable(trial: Trial) -> None:
-    """The penalty is finite, and so are its gradients, of which there are some."""
-    penalty = trial.life().penalty
-    if penalty is None:
+    """The penalty has a gradient in what trains, and the gradient is finite."""
+    penalties = trial.life().watched.notes.penalties
+    if not penalties:
         raise NotApplicable("has no penalty")
-    if not penalty.value.isfinite():
-        raise Failed(f"the penalty is {penalty.value.item()}")
-    if not penalty.gradients:
+    if None in penalties:
         raise Failed("the penalty has no gradient: nothing that trains is in it")
-    if not all(gradient.isfinite().all() for gradient in penalty.gradients):
+    if not all(penalties):
         raise Failed("a gradient of the penalty is not finite")

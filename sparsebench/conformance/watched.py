@@ -32,12 +32,14 @@ class StageNotes:
         before: The parameters when its optimizer was about to be made.
         trains: The names of those that were to train.
         grouped: The name of each parameter that the optimizer was given, as often as it was.
+        moved: The names of those that were elsewhere after some step.
         after: The parameters at its end.
     """
 
     before: dict[str, Tensor]
     trains: frozenset[str]
     grouped: list[str] = field(default_factory=list)
+    moved: set[str] = field(default_factory=set)
     after: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -47,14 +49,14 @@ class Notes:
 
     Attributes:
         stages: The stages that it went through.
-        penalised: Whether it ever returned a penalty.
+        penalties: Whether the gradient of each penalty was finite; None where it has no gradient.
         masked: Whether it put maps with masks on weights.
         leaks: Weights that were not zero under their mask after an optimizer step, in all.
         disturbed: Parts of the process's state that it changed, each with the call that did.
     """
 
     stages: list[StageNotes] = field(default_factory=list)
-    penalised: bool = False
+    penalties: list[bool | None] = field(default_factory=list)
     masked: bool = False
     leaks: int = 0
     disturbed: dict[str, str] = field(default_factory=dict)
@@ -107,7 +109,11 @@ class Watched(Method):
             self.method.before_step(model, progress)
 
     def after_step(self) -> None:
-        """Notes whether masks still hold; to be called after every optimizer step."""
+        """Notes what has moved, and whether masks hold; to be called after every step."""
+        stage = self.notes.stages[-1]
+        for name, parameter in self._view.named_parameters():
+            if name not in stage.moved and not torch.equal(parameter, stage.before[name]):
+                stage.moved.add(name)
         with torch.no_grad():
             for weight, change in attached(self._view, Masked):
                 self.notes.masked = True
@@ -121,7 +127,8 @@ class Watched(Method):
         """Passes on."""
         with self._undisturbed("penalty"):
             penalty = self.method.penalty(model)
-        self.notes.penalised |= penalty is not None
+        if penalty is not None:
+            self.notes.penalties.append(_gradient_is_finite(penalty, model))
         return penalty
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -153,6 +160,16 @@ class Watched(Method):
             parts.append("the seed of torch's generator")
         for part in parts:
             self.notes.disturbed.setdefault(part, call)
+
+
+def _gradient_is_finite(penalty: Tensor, model: nn.Module) -> bool | None:
+    """Returns whether a penalty has a finite gradient; None if nothing that trains has one."""
+    if not penalty.requires_grad:
+        return None
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(penalty, trained, retain_graph=True, allow_unused=True)
+    found = [bool(gradient.isfinite().all()) for gradient in gradients if gradient is not None]
+    return all(found) if found else None
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:

@@ -45,7 +45,6 @@ ALSO: list[tuple[type[Method], str, str]] = [
     (broken.RefusesWithoutReason, "runs_on_every_family", "t5 (text-to-text) without a reason"),
     (broken.TrainsTheFrozen, "trains_what_it_claims", "without requires_grad"),
     (broken.NeverMoves, "trains_what_it_claims", "never moves"),
-    (broken.PenaltyThatBlowsUp, "penalty_is_differentiable", "the penalty is inf"),
     (broken.PenaltyWithBadGradient, "penalty_is_differentiable", "gradient of the penalty is not"),
     (broken.LeavesATensorHook, "deploy_leaves_nothing_behind", "parameters have hooks"),
     (broken.LeavesAForward, "deploy_leaves_nothing_behind", "forward of its own"),
