@@ -10,12 +10,11 @@ from sparsebench.sparsity.masks import (
     keep_highest,
     pruned_count,
     two_of_four,
-    without_lowest,
 )
 from sparsebench.sparsity.pruning import has_sparsity, prune, remask
 from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold
 from sparsebench.sparsity.schedules import Schedule
-from sparsebench.sparsity.selection import kth_lowest
+from sparsebench.sparsity.selection import without_lowest
 
 __all__ = [
     "HALF",
@@ -30,7 +29,6 @@ __all__ = [
     "fold_masked",
     "has_sparsity",
     "keep_highest",
-    "kth_lowest",
     "prune",
     "pruned_count",
     "remask",

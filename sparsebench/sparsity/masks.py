@@ -1,8 +1,7 @@
 """Which weights stay: masks from scores, exact to the entry.
 
-A mask is a boolean tensor, True where the weight stays. What is pruned has the lowest scores;
-among equal scores the earlier entry goes first (row by row, matrix by matrix), just as a stable
-sort would have it, so that the same scores always give the same mask.
+A mask is a boolean tensor, True where the weight stays. What is pruned has the lowest scores, and
+the same scores always give the same mask (see ``without_lowest`` for ties).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.errors import UserError
-from sparsebench.sparsity.selection import kth_lowest
+from sparsebench.sparsity.selection import without_lowest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,28 +86,6 @@ def keep_highest(
         for pool in pools
         for mask in without_lowest(pool, pruned_count(sum(s.numel() for s in pool), sparsity))
     ]
-
-
-def without_lowest(scores: Sequence[Tensor], pruned: int) -> list[Tensor]:
-    """Returns a mask for each tensor of scores, without so many of the lowest of all.
-
-    Args:
-        scores: Scores of any shapes, of one type and on one device, with no NaN in them.
-        pruned: How many entries go.
-    """
-    numel = sum(score.numel() for score in scores)
-    if pruned == 0:
-        return [torch.ones_like(score, dtype=torch.bool) for score in scores]
-    threshold = kth_lowest(scores, pruned)
-    masks = [(score > threshold).contiguous() for score in scores]
-    ties = numel - pruned - int(sum(torch.count_nonzero(mask) for mask in masks))
-    for score, mask in zip(reversed(scores), reversed(masks), strict=True):
-        if ties <= 0:
-            break
-        equal = (score == threshold).flatten().nonzero().flatten()[-ties:]
-        mask.view(-1)[equal] = True
-        ties -= equal.numel()
-    return masks
 
 
 def two_of_four(scores: Tensor) -> Tensor:

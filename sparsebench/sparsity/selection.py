@@ -1,8 +1,8 @@
-"""Finding the k-th lowest of many values, exactly, without sorting them.
+"""Finding the lowest of many scores, exactly, without sorting them.
 
-A sample of the values says between which two bounds the answer lies; one pass counts what is
-below and gathers what is between, and the search goes on in those few per cent. Every value is
-read a handful of times, however many tensors hold them, on a CPU as on a GPU.
+A sample of the scores says between which two bounds the threshold lies. What is above them stays,
+what is below goes, and the search is among the few per cent between. Every score is read a few
+times, however many tensors hold them, on a CPU as on a GPU.
 """
 
 from __future__ import annotations
@@ -17,63 +17,91 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_FEW = 2**15
-"""So many values are searched as they are."""
-
 _SAMPLE = 2**13
-"""The size of the sample that brackets the answer."""
+"""The size of the sample; of fewer scores than four times as many, all are searched."""
 
 
-def kth_lowest(values: Sequence[Tensor], k: int) -> Tensor:
-    """Returns the k-th lowest value over several tensors, as a tensor with no dimension.
+def without_lowest(scores: Sequence[Tensor], pruned: int) -> list[Tensor]:
+    """Returns a mask for each tensor of scores, False at exactly so many of the lowest of all.
+
+    Among equal scores the earlier entry goes first (row by row, tensor by tensor), just as a
+    stable sort would have it.
 
     Args:
-        values: Tensors of any shapes, of one type and on one device, with no NaN in them.
-        k: From 1 for the lowest to the number of all values for the highest.
+        scores: Scores of any shapes, of one type and on one device, with no NaN in them.
+        pruned: How many entries go.
 
     Raises:
-        ValueError: There is no such value.
+        ValueError: There are not so many.
     """
-    count = sum(value.numel() for value in values)
-    if not 1 <= k <= count:
-        raise ValueError(f"there is no {k}-th lowest of {count} values")
-    if count > _FEW:
-        low, high = _bracket(values, share=k / count)
-        lower = [value < low for value in values]
-        below = int(sum(torch.count_nonzero(part) for part in lower))
-        inside = [
-            value[(value > high).logical_or_(part).logical_not_()]
-            for value, part in zip(values, lower, strict=True)
-        ]
-        found = sum(part.numel() for part in inside)
-        if below < k <= below + found and bool(low == high):
-            return low
-        if below < k <= below + found < count + below:
-            return kth_lowest(inside, k - below)
-    return _select(torch.cat([value.flatten() for value in values]), k)
+    flat = [score.flatten() for score in scores]
+    count = sum(score.numel() for score in flat)
+    if not 0 <= pruned <= count:
+        raise ValueError(f"cannot prune {pruned} of {count}")
+    if pruned == 0:
+        return [torch.ones(score.shape, dtype=torch.bool, device=score.device) for score in scores]
+    masks = _search(flat, pruned, *_bracket(flat, share=pruned / count))
+    if masks is None:
+        masks = _search(flat, pruned, -math.inf, math.inf)
+        assert masks is not None  # noqa: S101 - every score lies between the bounds
+    return [mask.view(score.shape) for mask, score in zip(masks, scores, strict=True)]
 
 
-def _bracket(values: Sequence[Tensor], *, share: float) -> tuple[Tensor, Tensor]:
-    """Returns two bounds; the value at that share of the order is almost surely between them."""
-    count = sum(value.numel() for value in values)
+def _search(
+    scores: Sequence[Tensor], pruned: int, low: Tensor | float, high: Tensor | float
+) -> list[Tensor] | None:
+    """Returns the masks of flat scores, or None if the threshold is not between the bounds."""
+    masks = [score > high for score in scores]
+    places = [
+        (score < low).logical_or_(mask).logical_not_().nonzero().flatten()
+        for score, mask in zip(scores, masks, strict=True)
+    ]
+    found = sum(place.numel() for place in places)
+    above = int(sum(mask.count_nonzero() for mask in masks))
+    below = sum(score.numel() for score in scores) - above - found
+    if not below <= pruned <= below + found:
+        return None
+    between = torch.cat([score[place] for score, place in zip(scores, places, strict=True)])
+    stay = _without_lowest_of_few(between, pruned - below)
+    parts = torch.split(stay, [place.numel() for place in places])
+    for mask, place, part in zip(masks, places, parts, strict=True):
+        mask[place] = part
+    return masks
+
+
+def _bracket(scores: Sequence[Tensor], *, share: float) -> tuple[Tensor | float, Tensor | float]:
+    """Returns two bounds; the score at that share of the order is almost surely between them."""
+    count = sum(score.numel() for score in scores)
+    if count < 4 * _SAMPLE:
+        return -math.inf, math.inf
     stride = _coprime(count // _SAMPLE)
-    sample = torch.cat([value.flatten()[::stride] for value in values])
+    sample = torch.cat([score[::stride] for score in scores])
     size = sample.numel()
     slack = 4 * math.sqrt(size * share * (1 - share)) + 2
     low, high = math.floor(share * size - slack), math.ceil(share * size + slack)
-    infinity = sample.new_tensor(math.inf)
     return (
-        _select(sample, low) if low >= 1 else -infinity,
-        _select(sample, high) if high <= size else infinity,
+        _kth_lowest(sample, low) if low >= 1 else -math.inf,
+        _kth_lowest(sample, high) if high <= size else math.inf,
     )
 
 
-def _select(values: Tensor, k: int) -> Tensor:
-    """Returns the k-th lowest of a few values; ``kthvalue`` is not deterministic on a GPU."""
-    rest = values.numel() - k + 1
+def _without_lowest_of_few(scores: Tensor, pruned: int) -> Tensor:
+    if pruned == 0:
+        return torch.ones_like(scores, dtype=torch.bool)
+    threshold = _kth_lowest(scores, pruned)
+    mask = scores > threshold
+    ties = scores.numel() - pruned - int(mask.count_nonzero())
+    if ties > 0:
+        mask[(scores == threshold).nonzero().flatten()[-ties:]] = True
+    return mask
+
+
+def _kth_lowest(scores: Tensor, k: int) -> Tensor:
+    """Returns the k-th lowest of a few scores; ``kthvalue`` is not deterministic on a GPU."""
+    rest = scores.numel() - k + 1
     if k <= rest:
-        return values.topk(k, largest=False, sorted=False).values.max()
-    return values.topk(rest, sorted=False).values.min()
+        return scores.topk(k, largest=False, sorted=False).values.max()
+    return scores.topk(rest, sorted=False).values.min()
 
 
 def _coprime(stride: int) -> int:

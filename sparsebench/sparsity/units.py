@@ -14,8 +14,9 @@ import torch
 
 from sparsebench.models.anatomy import Attention, FeedForward, anatomy_of
 from sparsebench.sparsity.masked import fold_masked
-from sparsebench.sparsity.masks import Scope, pruned_count, without_lowest
+from sparsebench.sparsity.masks import Scope, pruned_count
 from sparsebench.sparsity.removal import remove_heads, remove_neurons
+from sparsebench.sparsity.selection import without_lowest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
