@@ -24,17 +24,20 @@ class ADADEFTConfig(DEFTConfig):
     tau: float = Field(default=0.1, ge=0, le=1)
     """Networks whose gate is under this are dropped."""
 
-    gate_weight: float = Field(default=0.1, ge=0)
+    max_share: float = Field(default=1 / 3, ge=0, le=1)
+    """No more than this share of the networks is dropped, those with the lowest gates."""
+
+    gate_weight: float = Field(default=0.03, ge=0)
     """Weight of the mean gate in the loss."""
 
-    gate_learning_rate: float = Field(default=1e-2, gt=0)
+    gate_learning_rate: float = Field(default=5e-3, gt=0)
     """Peak learning rate of gates and layer weights."""
 
     drop: Drop = Drop.GATE
     """Which networks are dropped."""
 
     blocks: int | None = Field(default=None, ge=0)
-    """How many are dropped; by default as many as there are gates under ``tau``."""
+    """How many are dropped, whatever their gates; by default ``tau`` and ``max_share`` decide."""
 
 
 class ADADEFT(DEFT):
@@ -65,7 +68,8 @@ class ADADEFT(DEFT):
         """Keeps gates in [0, 1], and decides anew which networks are to be dropped."""
         super().before_step(model, progress)
         config = self.config
-        settle(model, drop=config.drop, tau=config.tau, blocks=config.blocks)
+        most = int(config.max_share * len(gates(model)))
+        settle(model, drop=config.drop, tau=config.tau, most=most, blocks=config.blocks)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Returns those of the wrapped method, and one of gates and layer weights."""

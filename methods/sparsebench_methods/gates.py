@@ -100,20 +100,21 @@ def gates(model: nn.Module) -> dict[str, Gated]:
 
 
 @torch.no_grad()
-def settle(model: nn.Module, *, drop: Drop, tau: float, blocks: int | None) -> None:
+def settle(model: nn.Module, *, drop: Drop, tau: float, most: int, blocks: int | None) -> None:
     """Puts every gate back into [0, 1] and decides which networks are to stay.
 
     Args:
         model: The training view.
         drop: Which networks go.
-        tau: Where ``blocks`` is None, as many go as there are gates under it.
-        blocks: How many go.
+        tau: As many go as there are gates under it,
+        most: but no more than this,
+        blocks: or just so many, where it is given.
     """
     found = list(gates(model).values())
     for module in found:
         module.gate.clamp_(0, 1)
     values = torch.stack([module.gate for module in found])
-    count = (values < tau).sum() if blocks is None else blocks
+    count = (values < tau).sum().clamp(max=most) if blocks is None else blocks
     ranks = {
         Drop.GATE: values,
         Drop.RANDOM: torch.stack([module.ticket for module in found]),

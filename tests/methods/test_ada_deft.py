@@ -23,7 +23,7 @@ ON_FFN = {"settings": {"targets": ["ffn_in", "ffn_out"]}}
 
 
 def ada_deft(**settings: Any) -> ADADEFT:
-    return ADADEFT(ADADEFTConfig.model_validate(settings))
+    return ADADEFT(ADADEFTConfig.model_validate({"max_share": 1.0, **settings}))
 
 
 def set_gates(view: Any, values: list[float]) -> None:
@@ -135,6 +135,14 @@ def test_baselines_drop_as_many(drop: Drop) -> None:
         assert len({tuple(kept) for kept in chosen.values()}) > 1
     else:
         assert all(kept == expected[drop] for kept in chosen.values())
+
+
+def test_no_more_than_a_share_is_dropped() -> None:
+    backbone, method = tiny_backbone("t5"), ada_deft(max_share=0.34)
+    view = method.prepare(backbone)
+    set_gates(view, [0.03, 0.01, 0.05, 0.02, 0.04, 1.0])
+    method.before_step(view, 1.0)
+    assert left(method.deploy(view)) == [True, False, True, False, True, True]
 
 
 def test_a_given_number_of_blocks() -> None:
