@@ -124,8 +124,12 @@ class _MaskedUpdate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         """Returns the gradients; ``grad`` is G, that of ``M * W'``."""
-        weight, u, v, a, b, _, _, mask = ctx.saved_tensors
-        config = ctx.config
+        with torch.autocast(grad.device.type, enabled=False):
+            return _MaskedUpdate._gradients(grad, ctx.saved_tensors, ctx.config)
+
+    @staticmethod
+    def _gradients(grad: Tensor, saved: tuple[Tensor, ...], config: PSTConfig) -> tuple[Any, ...]:
+        weight, u, v, a, b, _, _, mask = saved
         updated = torch.addmm(weight, u, v, alpha=config.beta)
         score_grad = grad * updated
         if config.detach_magnitude:

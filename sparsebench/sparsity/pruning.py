@@ -40,7 +40,8 @@ def remask(
     parts = list(attached(model, Masked))
     pools = [parts] if scope is Scope.GLOBAL else [[part] for part in parts]
     for pool in pools:
-        scores = [change.score(weight) for weight, change in pool]
+        with torch.autocast(pool[0][0].device.type, enabled=False):
+            scores = [change.score(weight) for weight, change in pool]
         masks = keep_highest(scores, sparsity=sparsity, scope=scope, pattern=pattern)
         for (_, change), mask in zip(pool, masks, strict=True):
             change.mask.copy_(mask)

@@ -59,10 +59,14 @@ class Reweighted(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Returns the product with the mapped weight."""
-        with torch.autocast(inputs.device.type, enabled=False):
-            mapped = [change(weight) for weight, change in self.parts()]
-            weight = mapped[0] if len(mapped) == 1 else torch.cat(mapped)
+        mapped = self.mapped()
+        weight = mapped[0] if len(mapped) == 1 else torch.cat(mapped)
         return functional.linear(inputs, weight, self.bias)
+
+    def mapped(self) -> list[Tensor]:
+        """Returns what the maps make of the matrices, each ``[out, in]``."""
+        with torch.autocast(self.weight.device.type, enabled=False):
+            return [change(weight) for weight, change in self.parts()]
 
 
 def attach(model: nn.Module, maps: Mapping[Matrix, nn.Module]) -> None:
@@ -102,6 +106,6 @@ def fold(model: nn.Module) -> None:
     """Writes every mapped weight into its module and takes the maps away, in place."""
     wrapped = [(p, m) for p, m in model.named_modules() if isinstance(m, Reweighted)]
     for path, module in wrapped:
-        for weight, change in module.parts():
-            weight.copy_(change(weight))
+        for (weight, _), mapped in zip(module.parts(), module.mapped(), strict=True):
+            weight.copy_(mapped)
         model.set_submodule(path, module.inner)
