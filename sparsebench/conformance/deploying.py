@@ -6,17 +6,16 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.conformance.backbones import tiny_backbone
-from sparsebench.conformance.check import Failed, of_family, of_method
+from sparsebench.conformance.check import Failed, NotApplicable, of_family, of_method
 from sparsebench.conformance.compare import difference, some, state_difference
 from sparsebench.conformance.life import PLAIN, Phase
 from sparsebench.conformance.subject import failure_text
 from sparsebench.models.adapters import has_adapter
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.subject import Subject, Trial
+    from torch import nn
 
-_STAND_INS = "sparsebench.sparsity.stand_ins"
-"""What stands where a part was removed; the record of a saved model tells of it."""
+    from sparsebench.conformance.subject import Subject, Trial
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -32,9 +31,10 @@ def runs_on_every_family(subject: Subject) -> str:
             failed.append(f"{trial.family}: {failure_text(life)}")
     if failed:
         raise Failed("; ".join(failed))
+    refusals = _refusals(subject)
     if not subject.trials:
-        raise Failed("refuses every family that it is checked on")
-    return _refusals(subject)
+        raise NotApplicable(refusals)
+    return refusals
 
 
 def _refusals(subject: Subject) -> str:
@@ -61,9 +61,11 @@ def ships_what_it_trained(trial: Trial) -> None:
 def deploy_leaves_nothing_behind(trial: Trial) -> str:
     """What ships is the backbone's own model, without hook, parametrization or wrapper.
 
-    An adapter of the PEFT library may ship as it is where it cannot be merged.
+    It may have what its record tells how to build again, and so a model has that was loaded. An
+    adapter of the PEFT library may ship as it is where it cannot be merged.
     """
-    model = trial.life().model
+    life = trial.life()
+    model = life.model
     if has_adapter(model):
         if _can_be_merged(model):
             raise Failed("it ships as a PEFT adapter, and could be merged")
@@ -71,11 +73,10 @@ def deploy_leaves_nothing_behind(trial: Trial) -> str:
     whole = tiny_backbone(trial.family.value, form=trial.form).model
     if type(model) is not type(whole):
         raise Failed(f"it ships a {type(model).__name__}, not a {type(whole).__name__}")
-    paths = dict(whole.named_modules())
+    plain = _kinds(whole), _kinds(life.reloaded) if life.failure is None else {}
     for path, module in model.named_modules():
-        kind = type(module)
-        if kind is not type(paths.get(path)) and kind.__module__ != _STAND_INS:
-            raise Failed(f"{path} is a {kind.__name__}")
+        if type(module) not in {kinds.get(path) for kinds in plain}:
+            raise Failed(f"{path} is a {type(module).__name__}")
         if found := [hooks for hooks in _HOOKS if getattr(module, hooks)]:
             raise Failed(f"{path or 'the model'} has hooks: {found[0]}")
         if "forward" in vars(module):
@@ -86,6 +87,10 @@ def deploy_leaves_nothing_behind(trial: Trial) -> str:
     if hasattr(model, "peft_config"):
         raise Failed("the model still has a peft_config")
     return ""
+
+
+def _kinds(model: nn.Module) -> dict[str, type[nn.Module]]:
+    return {path: type(module) for path, module in model.named_modules()}
 
 
 def _can_be_merged(model: Any) -> bool:

@@ -25,7 +25,7 @@ class Subject:
 
     Args:
         method: A method that was not used yet.
-        name: What it is called.
+        name: What it is called; by default its class, with the settings that are not the default.
         families: The families to check it on.
     """
 
@@ -33,7 +33,7 @@ class Subject:
         self, method: Method, *, name: str | None = None, families: Iterable[Family] = Family
     ) -> None:
         self._pristine = method
-        self.name = name or type(method).__name__
+        self.name = name or _described(method)
         self.families = tuple(dict.fromkeys(families))
 
     @classmethod
@@ -120,6 +120,12 @@ class Trial:
                 self.subject.method, self.family.value, form=self.form, terms=terms
             )
         return self._lives[terms]
+
+
+def _described(method: Method) -> str:
+    settings = method.config.model_dump(mode="json", exclude_defaults=True)
+    set_ = ",".join(f"{key}={value}" for key, value in settings.items())
+    return type(method).__name__ + (f"({set_})" if set_ else "")
 
 
 def failure_text(life: Life) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import broken_methods as broken
 import pytest
-import torch
-from sound_method import Sound, SoundConfig
+from sound_method import Sound
 
-from sparsebench import Method
-from sparsebench.conformance import CHECKS, Status, Subject, check_method
+from sparsebench import Family, Form
+from sparsebench.conformance import CHECKS, Status, Subject, check_method, surroundings
 from sparsebench.errors import UnknownNameError
-from sparsebench.models import Family
+from sparsebench.sparsity import Masked, attach, fold
+
+if TYPE_CHECKING:
+    import torch
+
+    from sparsebench import Backbone, Method
+    from sparsebench.conformance import Check
 
 SLOW = "schedules_go_by_progress"
 
@@ -64,11 +67,15 @@ ALSO: list[tuple[type[Method], str, str]] = [
 """More of the like, which may fail other checks too, or of which only the one check is made."""
 
 
+def _id(part: object) -> str:
+    return getattr(part, "__name__", "")
+
+
 def subject(method: Method, *families: Family) -> Subject:
     return Subject(method, families=families or (Family.BERT,))
 
 
-def check(name: str):  # noqa: ANN201
+def check(name: str) -> Check:
     return next(check for check in CHECKS if check.name == name)
 
 
@@ -77,7 +84,7 @@ def test_a_sound_method_passes_every_check_on_every_family() -> None:
     assert [finding for finding in findings if finding.status is not Status.PASS] == []
 
 
-@pytest.mark.parametrize(("method", "name", "said"), CAUGHT, ids=lambda case: str(case))
+@pytest.mark.parametrize(("method", "name", "said"), CAUGHT, ids=_id)
 def test_a_broken_method_fails_its_check_and_no_other(
     method: type[Method], name: str, said: str
 ) -> None:
@@ -88,9 +95,104 @@ def test_a_broken_method_fails_its_check_and_no_other(
     assert said in failed[name]
 
 
-@pytest.mark.parametrize(("method", "name", "said"), ALSO, ids=lambda case: str(case))
+@pytest.mark.parametrize(("method", "name", "said"), ALSO, ids=_id)
 def test_a_broken_method_fails_its_check(method: type[Method], name: str, said: str) -> None:
     families = (Family.T5, Family.BERT) if name == "runs_on_every_family" else (Family.BERT,)
     finding = check(name).find(subject(method(), *families))
     assert finding.status is Status.FAIL
     assert said in finding.note
+
+
+def test_a_failure_that_is_expected_is_told_with_its_reason() -> None:
+    class Forgiven(broken.RoundsItsSettings):
+        expected_failures: ClassVar = {"settings_round_trip": "shows one digit"}
+
+    findings = {f.check.name: f for f in check_method(subject(Forgiven()))}
+    assert findings["settings_round_trip"].status is Status.EXPECTED
+    assert "shows one digit (not equal: sparsity)" in findings["settings_round_trip"].note
+
+
+def test_an_expected_failure_that_passes_is_a_failure() -> None:
+    class Forgiven(Sound):
+        expected_failures: ClassVar = {"stages_share_the_budget": "the shares do not add up"}
+
+    found = next(f for f in check_method(subject(Forgiven())) if "stages" in f.check.name)
+    assert found.status is Status.FAIL
+    assert "it passes, and expected_failures says that it does not" in found.note
+
+
+def test_an_unknown_check_among_the_expected_failures_is_refused() -> None:
+    class Forgiven(Sound):
+        expected_failures: ClassVar = {"stages_share_budget": "the shares do not add up"}
+
+    with pytest.raises(UnknownNameError, match="did you mean 'stages_share_the_budget'"):
+        next(check_method(subject(Forgiven())))
+
+
+def test_a_method_that_does_not_run_fails_one_check_and_no_other_is_made_of_it() -> None:
+    under_check = subject(broken.FailsOnT5(), Family.T5)
+    findings = {f.check.name: f for f in check_method(under_check)}
+    assert [name for name, f in findings.items() if f.status is Status.FAIL] == [
+        "runs_on_every_family"
+    ]
+    assert "t5: prepare: AttributeError: 'T5Model'" in findings["runs_on_every_family"].note
+    assert findings["saves_and_loads"].status is Status.NOT_APPLICABLE
+    assert "see runs_on_every_family" in findings["saves_and_loads"].note
+
+
+def test_families_that_are_refused_are_told_with_the_reason() -> None:
+    class RefusesT5(Sound):
+        def refuses(self, family: Family, form: Form) -> str | None:
+            return "no biases" if family is Family.T5 else None
+
+    under_check = subject(RefusesT5(), Family.T5, Family.BERT)
+    finding = check("runs_on_every_family").find(under_check)
+    assert finding.status is Status.PASS
+    assert finding.note == "refuses t5 (text-to-text): no biases"
+    assert [trial.family for trial in under_check.trials] == [Family.BERT]
+    nothing_left = check("runs_on_every_family").find(subject(RefusesT5(), Family.T5))
+    assert nothing_left.status is Status.NOT_APPLICABLE
+    assert nothing_left.note == "refuses t5 (text-to-text): no biases"
+
+
+def test_a_family_is_checked_in_a_form_that_is_not_refused() -> None:
+    class SpansOnly(Sound):
+        def refuses(self, family: Family, form: Form) -> str | None:
+            return None if form is Form.SPAN else "spans only"
+
+    under_check = subject(SpansOnly(), *Family)
+    assert [(t.family, t.form) for t in under_check.trials] == [
+        (family, Form.SPAN) for family in (Family.BERT, Family.ROBERTA, Family.GPT2)
+    ]
+    assert check("saves_and_loads").find(under_check).status is Status.PASS
+
+
+def test_the_kit_leaves_the_process_as_it_was() -> None:
+    state = surroundings.observe(), surroundings.random_states()
+    for method in (broken.TurnsGradientsOff, broken.MovesElsewhere, broken.SetsTheEnvironment):
+        check("leaves_the_process_alone").find(subject(method()))
+    assert (surroundings.observe(), surroundings.random_states()) == state
+
+
+def test_masks_of_a_map_that_forgets_them_are_seen_to_leak() -> None:
+    class Forgetful(Masked):
+        def forward(self, weight: torch.Tensor) -> torch.Tensor:
+            return weight
+
+    class Leaks(Sound):
+        target_sparsity = None
+
+        def prepare(self, backbone: Backbone) -> torch.nn.Module:
+            backbone.freeze()
+            matrices = backbone.anatomy.matrices()
+            model = backbone.model
+            attach(model, {matrix: Forgetful(matrix.weight(model)) for matrix in matrices})
+            return model
+
+        def deploy(self, model: torch.nn.Module) -> torch.nn.Module:
+            fold(model)
+            return model
+
+    finding = check("masked_weights_stay_zero").find(subject(Leaks()))
+    assert finding.status is Status.FAIL
+    assert "are not zero under their mask after an optimizer step" in finding.note

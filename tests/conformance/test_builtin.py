@@ -1,0 +1,35 @@
+"""Every built-in method keeps the contract, with its defaults and in its other modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.conformance import parametrize_with_checks
+from sparsebench.methods import METHODS, configure
+from sparsebench.models import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUILT_IN = [name for name, e in METHODS.entries.items() if e.package.startswith("sparsebench ")]
+
+MODES: list[tuple[str, dict[str, Any]]] = [
+    ("dsee", {"prune": "structured"}),
+    ("magnitude", {"mode": "one_shot"}),
+    ("magnitude", {"pattern": "2:4"}),
+    ("magnitude", {"pattern": "structured", "sparsity": 0.5}),
+    ("movement", {"scope": "global"}),
+    ("peft", {"tuner": "prefix_tuning"}),
+]
+
+
+@parametrize_with_checks(BUILT_IN)
+def test_keeps_the_contract(check: Callable[[], None]) -> None:
+    check()
+
+
+@parametrize_with_checks(
+    [configure(name, settings) for name, settings in MODES], families=[Family.GPT2, Family.T5]
+)
+def test_keeps_the_contract_in_its_other_modes(check: Callable[[], None]) -> None:
+    check()
