@@ -7,8 +7,10 @@ import sys
 import typer
 from rich.console import Console
 
+from sparsebench.cli.check import check
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
+from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
@@ -28,6 +30,8 @@ app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
 app.command()(leaderboard)
+app.command()(check)
+app.command()(new_method)
 
 
 def main() -> None:

@@ -1,0 +1,102 @@
+"""``sparsebench new-method``: a plugin package to begin with, whose tests pass as they are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.errors import UserError
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+
+_FILES = {
+    "pyproject.toml.template": "pyproject.toml",
+    "README.md.template": "README.md",
+    "method.py.template": "src/{module}/__init__.py",
+    "test_conformance.py.template": "tests/test_conformance.py",
+}
+"""Template -> where it goes in the package."""
+
+
+def new_method(
+    name: Annotated[str, typer.Argument(help="What suites will call the method: my-method.")],
+    *,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder to make; by default NAME."),
+    ] = None,
+) -> None:
+    """Write a plugin package for a new method, with an entry point and tests that pass.
+
+    It installs with 'pip install -e' and is then a method like any other.
+    """
+    _check_name(name)
+    folder = to or Path(name)
+    written = write_package(name, folder)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for path in written:
+        console.print(str(path))
+    install = f"pip install -e {shlex.quote(str(folder))}"
+    console.print(f"\nNext: {install}, then sparsebench check {name}")
+
+
+def write_package(name: str, folder: Path) -> list[Path]:
+    """Writes the package of a method; returns its files.
+
+    Args:
+        name: The name of the method.
+        folder: Where to; made if it is not there.
+
+    Raises:
+        UserError: There is something in the folder, or it cannot be written.
+    """
+    words = re.split("[-_]", name)
+    names = {
+        "name": name,
+        "distribution": f"sparsebench-{name.replace('_', '-')}",
+        "module": f"sparsebench_{name.replace('-', '_')}",
+        "class_name": "".join(word.capitalize() for word in words),
+    }
+    templates = files("sparsebench.cli") / "templates"
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} is there already and not empty: name another with --to")
+        written = []
+        for template, place in _FILES.items():
+            path = folder / place.format(module=names["module"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = (templates / template).read_text(encoding="utf-8")
+            path.write_text(Template(text).substitute(names), encoding="utf-8")
+            written.append(path)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error}") from error
+    return written
+
+
+def _check_name(name: str) -> None:
+    """Checks that a method can be called so.
+
+    Raises:
+        UserError: It has other letters than it may, or something else has the name.
+    """
+    from sparsebench.methods import METHODS
+    from sparsebench.suite import RESERVED
+
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")
+        hint = f"; did you mean {near!r}?" if _NAME.fullmatch(near) else ""
+        raise UserError(
+            f"{name!r} is no name for a method: it begins with a small letter and has small "
+            f"letters, digits, and single '-' or '_' between them{hint}"
+        )
+    if name in METHODS:
+        raise UserError(f"the name {name!r} is taken, by {METHODS.entries[name].package}")
+    if name in RESERVED or name == "methods":
+        raise UserError(f"the name {name!r} has a meaning of its own in suites: choose another")
