@@ -91,7 +91,8 @@ def attach(model: nn.Module, anatomy: Anatomy, *, weigh: bool, generator: torch.
             path = block.ffn.out.path
             ticket = torch.rand((), generator=generator)
             inner = model.get_submodule(path)
-            model.set_submodule(path, Gated(inner, block=block.path, ticket=ticket, weigh=weigh))
+            gated = Gated(inner, block=block.path, ticket=ticket, weigh=weigh)
+            model.set_submodule(path, gated.to(block.ffn.out.weight(model).device))
 
 
 def gates(model: nn.Module) -> dict[str, Gated]:

@@ -129,6 +129,11 @@ class QLoRA(Method):
     paper: ClassVar[str | None] = "arXiv:2305.14314"
     config: QLoRAConfig
 
+    @property
+    def starts_pretrained(self) -> bool:
+        """No: four bits change the weights."""
+        return False
+
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
         """Refuses everything where bitsandbytes is not installed."""
         if find_spec("bitsandbytes") is None:

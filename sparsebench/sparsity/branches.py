@@ -70,7 +70,8 @@ def attach_branches(model: nn.Module, branches: Mapping[Matrix, Branch]) -> None
     """
     modules: dict[str, dict[Matrix, Branch]] = {}
     for matrix, branch in branches.items():
-        modules.setdefault(matrix.path, {})[matrix] = branch
+        placed = branch.to(matrix.weight(model).device)
+        modules.setdefault(matrix.path, {})[matrix] = placed
     for path, parts in modules.items():
         model.set_submodule(path, Branched(model.get_submodule(path), parts))
 
