@@ -43,21 +43,32 @@ def check(
         typer.Option(metavar="A,B", help="Only these of bert, roberta, gpt2, t5; all by default."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Check every installed method.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Only say what is checked.")] = False,
 ) -> None:
     """Check that a method keeps the contract, on tiny random backbones; takes seconds.
 
     A check passes or fails; it is 'expected' to fail where the method says so, and 'not
     applicable' where the method claims nothing of the kind. Ends with 0 if none fails, else 1.
     """
+    console = Console(soft_wrap=True, highlight=False)
+    if list_:
+        _list(console)
+        return
     if all_ == (name is not None):
         raise UserError("name one method, or say --all")
     if all_ and sets:
         raise UserError("--set changes the settings of one method: name it instead of --all")
-    console = Console(soft_wrap=True, highlight=False)
     kinds = _families(families)
     if name is not None:
         raise typer.Exit(_check_one(console, name, _settings(sets or []), kinds))
     raise typer.Exit(_check_all(console, kinds))
+
+
+def _list(console: Console) -> None:
+    from sparsebench.conformance import CHECKS
+
+    rows = [(check.name, check.applies_to, check.description) for check in CHECKS]
+    print_table(console, ("check", "applies to", "what it asks"), rows)
 
 
 def _check_one(

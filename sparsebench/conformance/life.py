@@ -272,6 +272,10 @@ def _outputs(model: nn.Module, scene: _Scene) -> Outputs:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hides warnings, and spares the Trainer's garbage collection what was there before."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     gc.freeze()
     try:
         with warnings.catch_warnings():
@@ -279,3 +283,4 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         gc.unfreeze()
+        logging.set_verbosity(verbosity)

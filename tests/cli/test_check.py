@@ -48,6 +48,14 @@ def test_every_check_has_a_row(cli: Callable[..., Said]) -> None:
     assert said.out.endswith("head: 16 passed, 4 not applicable\n")
 
 
+def test_the_checks_are_listed(cli: Callable[..., Said]) -> None:
+    said = cli("check", "--list")
+    assert said.code == 0
+    for check, line in zip(CHECKS, said.out.splitlines()[1:], strict=True):
+        assert line.startswith(check.name)
+        assert line.endswith(check.description)
+
+
 def test_a_failure_ends_with_1(cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "broken", "nowhere:Broken", broken.TakesAnyValue)
     said = cli("check", "broken", "--families", "bert")
