@@ -152,6 +152,8 @@ def live(method: Callable[[], Method], kind: str, *, form: Form, terms: Terms) -
         Phase.LOAD: _load,
     }
     with tempfile.TemporaryDirectory() as folder, _quiet(), kept():
+        if device.type == "cuda":
+            torch.use_deterministic_algorithms(mode=True, warn_only=True)
         scene = _Scene(life, method, kind, form, terms, Path(folder), device)
         for phase, act in phases.items():
             if phase > terms.last:
