@@ -1,0 +1,258 @@
+"""Pretrains the four tiny backbones of the quick suite on its toy language.
+
+    python scripts/pretrain_quick.py --family bert --out sparsebench/quick/backbones
+
+BERT and RoBERTa fill in hidden words, GPT-2 predicts the next word, T5 writes a text with hidden
+words again (the "BERT-style" objective of the T5 paper). A family takes minutes on one core. What
+is written is what ``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16, and loaded
+and trained in fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedTokenizerFast,
+)
+
+from sparsebench.quick.documents import Document, documents
+from sparsebench.quick.examples import draw_examples
+from sparsebench.quick.language import acceptable
+from sparsebench.quick.vocabulary import END, MASK, PAD, START, UNKNOWN, vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+WORDS = {word: place for place, word in enumerate(vocabulary())}
+IGNORED = -100
+BATCH = 64
+CHOSEN = 0.25
+"""The share of words that a masked language model has to find."""
+MASKED, EXCHANGED = 0.5, 0.4
+"""Of these, the share that is masked, and the share that is exchanged by another word."""
+LEARNING_RATE = 2e-3
+ENCODER = {
+    "hidden_size": 128,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "max_position_embeddings": 66,
+    "initializer_range": 0.08,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": ENCODER,
+    "roberta": {**ENCODER, "type_vocab_size": 1},
+    "gpt2": {
+        "n_embd": 128,
+        "n_layer": 3,
+        "n_head": 4,
+        "n_inner": 256,
+        "n_positions": 66,
+        "initializer_range": 0.08,
+        "resid_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+    },
+    "t5": {
+        "d_model": 128,
+        "d_kv": 32,
+        "d_ff": 256,
+        "num_layers": 3,
+        "num_decoder_layers": 2,
+        "num_heads": 4,
+        "dropout_rate": 0.0,
+        "relative_attention_num_buckets": 16,
+        "relative_attention_max_distance": 32,
+        "decoder_start_token_id": WORDS[PAD],
+    },
+}
+TEMPLATES = {
+    "bert": (f"{START} $A {END}", f"{START} $A {END} $B:1 {END}:1"),
+    "roberta": (f"{START} $A {END}", f"{START} $A {END} {END} $B {END}"),
+    "gpt2": ("$A", "$A $B"),
+    "t5": (f"$A {END}", f"$A $B {END}"),
+}
+Batch = dict[str, torch.Tensor]
+
+
+def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
+    """Returns a tokenizer with a token for each word, joining pairs as the family does."""
+    backend = Tokenizer(models.WordLevel(WORDS, unk_token=UNKNOWN))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    single, pair = TEMPLATES[family]
+    backend.post_processor = processors.TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(t, WORDS[t]) for t in (START, END)]
+    )
+    types = ["token_type_ids"] if family == "bert" else []
+    edges = {"cls_token": START, "sep_token": END} if family in ("bert", "roberta") else {}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_input_names=["input_ids", *types, "attention_mask"],
+        model_max_length=64,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        mask_token=MASK,
+        bos_token=START,
+        eos_token=END,
+        **edges,
+    )
+
+
+def make_model(family: str) -> Any:
+    """Returns an untrained model with its pretraining head."""
+    ids = {
+        "pad_token_id": WORDS[PAD],
+        "bos_token_id": WORDS[START],
+        "eos_token_id": WORDS[END],
+    }
+    config = AutoConfig.for_model(family, vocab_size=len(WORDS), **ids, **CONFIGS[family])
+    kinds = {"gpt2": AutoModelForCausalLM, "t5": AutoModelForSeq2SeqLM}
+    return kinds.get(family, AutoModelForMaskedLM).from_config(config)
+
+
+class Objective:
+    """Turns documents into batches with labels.
+
+    Args:
+        family: The family to make them for.
+        seed: What decides all that is drawn.
+    """
+
+    def __init__(self, family: str, *, seed: int) -> None:
+        self.family = family
+        self.tokenizer = make_tokenizer(family)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.peers = _peers()
+
+    def batch(self, batch: Sequence[Document]) -> Batch:
+        """Returns one batch of the family's own objective."""
+        if self.family == "t5":
+            return self._restored(batch)
+        first = [document[0] for document in batch]
+        rest = [" ".join(document[1:]) for document in batch]
+        if self.family == "gpt2":
+            texts = [f"{a} {b} {END}" for a, b in zip(first, rest, strict=True)]
+            inputs = dict(self.tokenizer(texts, padding=True, return_tensors="pt"))
+            labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, IGNORED)
+            return {**inputs, "labels": labels}
+        inputs = dict(self.tokenizer(first, rest, padding=True, return_tensors="pt"))
+        return self._masked(inputs)
+
+    def _masked(self, inputs: Batch) -> Batch:
+        """Hides some words: masked, exchanged by one that may stand in their place, or as is."""
+        ids = inputs["input_ids"]
+        chosen = (self._draw(ids) < CHOSEN) & (ids > WORDS[UNKNOWN])
+        fate = self._draw(ids)
+        shown = torch.where(chosen & (fate < MASKED), WORDS[MASK], ids)
+        options = self.peers[ids]
+        pick = (self._draw(ids) * (options >= 0).sum(-1)).long()
+        peer = options.gather(-1, pick[..., None])[..., 0]
+        exchanged = (fate >= MASKED) & (fate < MASKED + EXCHANGED)
+        shown = torch.where(chosen & exchanged, peer, shown)
+        return {**inputs, "input_ids": shown, "labels": ids.masked_fill(~chosen, IGNORED)}
+
+    def _draw(self, like: torch.Tensor) -> torch.Tensor:
+        return torch.rand(like.shape, generator=self.generator)
+
+    def _restored(self, batch: Sequence[Document]) -> Batch:
+        """Hides words of each document; all of it is to be written again."""
+        texts = [_labelled(document) for document in batch]
+        inputs = dict(self.tokenizer(texts, padding=True, return_tensors="pt"))
+        whole = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, IGNORED)
+        return {**self._masked(inputs), "labels": whole}
+
+
+def _labelled(document: Document) -> str:
+    """Names the sentences of a document as prompts do."""
+    return " ".join(f"sentence{place}: {text}" for place, text in enumerate(document, 1))
+
+
+def _peers() -> torch.Tensor:
+    """Returns for each word the words that may stand in its place, filled up with -1."""
+    frames = (
+        "the {} rises .",
+        "the {} rise .",
+        "the robin {} .",
+        "the robins {} .",
+        "the robin is {} .",
+        "the robin {} the cart .",
+        "the robins {} the cart .",
+        "{} robin rises .",
+        "{} robins rise .",
+    )
+    groups = [[w for w in WORDS if acceptable(f.format(w).split())] for f in frames]
+    rows = [next((group for group in groups if word in group), [word]) for word in WORDS]
+    ids = [torch.tensor([WORDS[peer] for peer in row]) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=-1)
+
+
+def pretrain(family: str, *, steps: int, seed: int) -> Any:
+    """Trains one backbone and returns it."""
+    torch.manual_seed(seed)
+    model, objective = make_model(family), Objective(family, seed=seed)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98)
+    )
+    warmup = steps // 20
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup))
+    )
+    stream, losses, began = _stream(seed), list[float](), time.perf_counter()
+    for step in range(1, steps + 1):
+        loss = model(**objective.batch([next(stream) for _ in range(BATCH)])).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        losses.append(loss.item())
+        if step % 250 == 0:
+            recent = math.fsum(losses[-250:]) / 250
+            minutes = (time.perf_counter() - began) / 60
+            print(f"{family} {step}/{steps} loss {recent:.3f} {minutes:.1f} min", flush=True)
+    return model
+
+
+def _stream(seed: int) -> Iterator[Document]:
+    """Yields documents that share no sentence with any development set."""
+    tasks = ("toy-cola", "toy-mrpc", "toy-sts")
+    dev = [example for task in tasks for example in draw_examples(task, "dev")]
+    texts = {e["sentence1"] for e in dev} | {e.get("sentence2", "") for e in dev}
+    return documents(seed, without=texts - {""})
+
+
+def save(model: Any, family: str, folder: Path) -> None:
+    """Writes model and tokenizer as ``AutoModel`` and ``AutoTokenizer`` load them."""
+    model.half().save_pretrained(folder)
+    make_tokenizer(family).save_pretrained(folder)
+
+
+def main() -> None:
+    """Reads the command line, pretrains and saves."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--family", choices=[*CONFIGS, "all"], default="all")
+    parser.add_argument("--out", type=Path, default=Path("sparsebench/quick/backbones"))
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for family in CONFIGS if arguments.family == "all" else [arguments.family]:
+        model = pretrain(family, steps=arguments.steps, seed=arguments.seed)
+        save(model, family, arguments.out / family)
+
+
+if __name__ == "__main__":
+    main()

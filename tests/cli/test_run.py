@@ -1,0 +1,208 @@
+"""``sparsebench run`` and ``plan`` as a user meets them: real runs of the quick suite."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from plugins import install
+
+from sparsebench.results import Status, Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHORT = ("--budget", "6 steps", "--set", "costs.seconds=0.01", "--tasks", "toy-cola")
+
+CULPRITS = """
+import os, torch
+from sparsebench import Method
+
+class Plain(Method):
+    def prepare(self, backbone):
+        return backbone.model
+
+class Raises(Plain):
+    def before_step(self, model, progress):
+        if progress > 0.5:
+            raise RuntimeError("no further | than half")
+
+class Dies(Plain):
+    def deploy(self, model):
+        print("last words", flush=True)
+        os._exit(7)
+
+class Diverges(Plain):
+    def penalty(self, model):
+        return torch.tensor(float("nan"))
+
+class Exhausts(Plain):
+    def prepare(self, backbone):
+        raise torch.OutOfMemoryError("tried to allocate too much")
+"""
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    """A folder with a package of methods, most of which fail."""
+    folder = tmp_path / "site"
+    names = ("Plain", "Raises", "Dies", "Diverges", "Exhausts")
+    install(
+        folder,
+        "culprits",
+        group="sparsebench.methods",
+        points={name.lower(): f"culprits:{name}" for name in names},
+        culprits=CULPRITS,
+    )
+    return folder
+
+
+def start(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(path or ""), "COLUMNS": "120"}
+    environment.pop("SPARSEBENCH_DATA", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "sparsebench", *arguments],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def sparsebench(*arguments: str, cwd: Path, path: Path | None = None) -> tuple[int, str]:
+    process = start(*arguments, cwd=cwd, path=path)
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+
+def test_a_suite_runs_once_and_is_then_left_alone(tmp_path: Path) -> None:
+    command = ("run", "quick", *SHORT, "--models", "quick/bert,quick/t5", "--methods", "full,lora")
+    code, output = sparsebench(*command, cwd=tmp_path)
+    assert code == 0, output
+    results = list(Store(tmp_path / "runs"))
+    assert [result.status for result in results] == [Status.OK] * 4
+    for result in results:
+        assert result.score is not None
+        assert result.training is not None
+        assert result.training.steps == 6
+        assert result.costs is not None
+        assert not result.costs.missing
+        assert result.costs.parameters is not None
+        assert result.costs.memory is not None
+        assert result.costs.memory.training is not None
+        assert result.provenance is not None
+        assert "run quick" in result.provenance.command
+        assert str(tmp_path) not in result.model_dump_json()
+    rows = (tmp_path / "runs").glob("*/predictions.jsonl")
+    assert {len(file.read_text().splitlines()) for file in rows} == {500}
+    assert "| full" in (tmp_path / "runs" / "leaderboard.md").read_text()
+    assert not list((tmp_path / "runs" / ".work").iterdir())
+
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").glob("*/*")}
+    code, output = sparsebench(*command, cwd=tmp_path)
+    assert code == 0
+    assert "Nothing to run" in output
+    assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").glob("*/*")}
+
+
+def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
+    tmp_path: Path, plugins: Path
+) -> None:
+    methods = "raises,dies,diverges,exhausts,plain"
+    command = ("run", "quick", *SHORT, "--models", "quick/bert", "--methods", methods)
+    code, output = sparsebench(*command, cwd=tmp_path, path=plugins)
+    assert code == 1
+    results = {result.spec.method.label: result for result in Store(tmp_path / "runs")}
+    reasons = {label: (result.status, result.reason) for label, result in results.items()}
+    assert reasons == {
+        "raises": (Status.ERROR, "RuntimeError: no further | than half"),
+        "dies": (Status.ERROR, "the process ended with exit code 7"),
+        "diverges": (Status.DIVERGED, "the loss is nan at step 1 of 6"),
+        "exhausts": (Status.OOM, "tried to allocate too much"),
+        "plain": (Status.OK, None),
+    }
+    assert "before_step" in (results["raises"].traceback or "")
+    assert "last words" in (results["dies"].traceback or "")
+    assert "Traceback" not in output
+
+    code, output = sparsebench(*command, cwd=tmp_path, path=plugins)
+    assert (code, "Nothing to run" in output) == (1, True)
+    code, output = sparsebench(*command, "--retry-failed", cwd=tmp_path, path=plugins)
+    assert "4 runs to make" in output
+
+
+def test_a_combination_that_makes_no_sense_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    command = ("run", "quick", *SHORT, "--models", "quick/t5,quick/bert", "--methods", "bitfit")
+    code, _ = sparsebench(*command, cwd=tmp_path)
+    assert code == 0
+    results = {result.spec.model: result for result in Store(tmp_path / "runs")}
+    assert results["quick/bert"].status is Status.OK
+    assert results["quick/t5"].status is Status.SKIPPED
+    assert "bias" in (results["quick/t5"].reason or "")
+
+
+def test_a_dry_run_and_a_plan_run_nothing(tmp_path: Path) -> None:
+    choice = ("--models", "quick/bert", "--methods", "head")
+    code, output = sparsebench("run", "quick", *SHORT, *choice, "--dry-run", cwd=tmp_path)
+    assert (code, "1 run" in output) == (0, True), output
+    code, planned = sparsebench("plan", "quick", *SHORT, *choice, cwd=tmp_path)
+    assert code == 0
+    assert planned == output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_kill_in_the_middle_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    choice = ("--models", "quick/bert,quick/roberta", "--methods", "head,full")
+    command = ("run", "quick", *SHORT, *choice)
+    process = start(*command, cwd=tmp_path)
+    deadline = time.monotonic() + 240
+    while not (done := list((tmp_path / "runs").glob("*/result.json"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    first = {file: file.read_bytes() for file in done}
+    code, output = sparsebench(*command, cwd=tmp_path)
+    assert code == 0, output
+    assert {file: file.read_bytes() for file in first} == first
+    results = list(Store(tmp_path / "runs"))
+    assert [result.status for result in results] == [Status.OK] * 4
+    for file in (tmp_path / "runs").glob("*/predictions.jsonl"):
+        assert [json.loads(line)["split"] for line in file.read_text().splitlines()]
+
+
+def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    import sparsebench as package
+
+    choice = ("--models", "quick/bert", "--methods", "lora", "--keep-models")
+    code, output = sparsebench("run", "quick", *SHORT, *choice, cwd=tmp_path)
+    assert code == 0, output
+    (folder,) = (tmp_path / "runs").glob("*/deployed")
+    assert package.load(folder).config.model_type == "bert"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--executor", "locl"), "unknown executor 'locl'; did you mean 'local'?"),
+        (("--methods", "lorra"), "did you mean 'lora'?"),
+        (("--models", "quick/brt"), "did you mean 'quick/bert'?"),
+        (("--tasks", "toy-colla"), "did you mean 'toy-cola'?"),
+        (("--set", "lora.rank=3"), "rank"),
+        (("--budget", "3 moons"), "'3 moons' is no budget"),
+    ],
+)
+def test_a_mistake_is_one_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    code, output = sparsebench("run", "quick", *SHORT[2:4], *arguments, cwd=tmp_path)
+    assert code == 2
+    assert message in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "runs").exists()
