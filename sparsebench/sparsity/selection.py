@@ -1,8 +1,8 @@
 """Finding the lowest of many scores, exactly, without sorting them.
 
 A sample of the scores says between which two bounds the threshold lies. What is above them stays,
-what is below goes, and the search is among the few per cent between. Every score is read a few
-times, however many tensors hold them, on a CPU as on a GPU.
+what is below goes, and the search goes on among the few per cent between. Every score is read a
+few times, however many tensors hold them, on a CPU as on a GPU.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def _search(
     if not below <= pruned <= below + found:
         return None
     between = torch.cat([score[place] for score, place in zip(scores, places, strict=True)])
-    stay = _without_lowest_of_few(between, pruned - below)
+    if below + above:
+        stay = without_lowest([between], pruned - below)[0]
+    else:
+        stay = _without_lowest_of_few(between, pruned)
     parts = torch.split(stay, [place.numel() for place in places])
     for mask, place, part in zip(masks, places, parts, strict=True):
         mask[place] = part
@@ -86,8 +89,6 @@ def _bracket(scores: Sequence[Tensor], *, share: float) -> tuple[Tensor | float,
 
 
 def _without_lowest_of_few(scores: Tensor, pruned: int) -> Tensor:
-    if pruned == 0:
-        return torch.ones_like(scores, dtype=torch.bool)
     threshold = _kth_lowest(scores, pruned)
     mask = scores > threshold
     ties = scores.numel() - pruned - int(mask.count_nonzero())
