@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from sparsebench.models.adapters import attach_adapter
 from sparsebench.models.anatomy import (
     Anatomy,
@@ -13,12 +15,14 @@ from sparsebench.models.anatomy import (
     anatomy_of,
 )
 from sparsebench.models.architectures import ARCHITECTURES
-from sparsebench.models.around import Around
 from sparsebench.models.backbone import Backbone, load_backbone
-from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
 from sparsebench.models.families import FORMS, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
 from sparsebench.models.surgery import untie
+
+if TYPE_CHECKING:
+    from sparsebench.models.around import Around
+    from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
 
 __all__ = [
     "ARCHITECTURES",
@@ -43,3 +47,12 @@ __all__ = [
     "model_source",
     "untie",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs torch only when it is asked for."""
+    if name in ("Adapted", "Around", "bottleneck_widths", "insert_bottlenecks"):
+        from sparsebench.models import around, bottlenecks
+
+        return getattr(around if name == "Around" else bottlenecks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
