@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 WORDS = {word: place for place, word in enumerate(vocabulary())}
+UNKNOWN_ID = WORDS[UNKNOWN]
 IGNORED = -100
 BATCH = 64
 CHOSEN = 0.25
 """The share of words that a masked language model has to find."""
 MASKED, EXCHANGED = 0.5, 0.4
 """Of these, the share that is masked, and the share that is exchanged by another word."""
+DETECTING = ("gpt2", "t5")
+"""The families that also learn to tell exchanged words."""
+FITTING = 0.5
+"""For these, the share of exchanges by a word that may stand in the same place; the rest by any."""
 LEARNING_RATE = 2e-3
 ENCODER = {
     "hidden_size": 128,
@@ -154,12 +159,15 @@ class Objective:
     def _hidden(self, inputs: Batch) -> Batch:
         """Hides some words: masked, exchanged by one that may stand in their place, or as is."""
         ids = inputs["input_ids"]
-        chosen = (self._draw(ids) < CHOSEN) & (ids > WORDS[UNKNOWN])
+        chosen = (self._draw(ids) < CHOSEN) & (ids > UNKNOWN_ID)
         fate = self._draw(ids)
         shown = torch.where(chosen & (fate < MASKED), WORDS[MASK], ids)
         options = self.peers[ids]
         pick = (self._draw(ids) * (options >= 0).sum(-1)).long()
         peer = options.gather(-1, pick[..., None])[..., 0]
+        if self.family in DETECTING:
+            anything = UNKNOWN_ID + 1 + (self._draw(ids) * (len(WORDS) - UNKNOWN_ID - 1)).long()
+            peer = torch.where(self._draw(ids) < FITTING, peer, anything)
         exchanged = (fate >= MASKED) & (fate < MASKED + EXCHANGED)
         shown = torch.where(chosen & exchanged, peer, shown)
         return {**inputs, "input_ids": shown, "labels": ids.masked_fill(~chosen, IGNORED)}
@@ -207,7 +215,7 @@ class Pretraining(torch.nn.Module):
         super().__init__()
         self.model = make_model(family)
         width = self.model.config.hidden_size
-        self.detector = torch.nn.Linear(width, 1) if family in ("gpt2", "t5") else None
+        self.detector = torch.nn.Linear(width, 1) if family in DETECTING else None
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Returns the loss of a batch."""
