@@ -3,9 +3,10 @@
     python scripts/pretrain_quick.py --family bert --out sparsebench/quick/backbones
 
 BERT and RoBERTa fill in hidden words. GPT-2 predicts the next word, and T5 writes the whole text
-again, from texts with hidden words; both also tell which words were exchanged (as ELECTRA does;
-the detector is thrown away). A family takes minutes on one core. What is written is what
-``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16, and loaded and trained in fp32.
+again or answers a question, from texts with hidden words; both also tell which words were
+exchanged (as ELECTRA does; the detector is thrown away). A family takes minutes on one core. What
+is written is what ``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16, and loaded
+and trained in fp32.
 """
 
 from __future__ import annotations
@@ -150,8 +151,10 @@ class Objective:
             return self._hidden(self._encode(first, rest))
         write = _as_prompt if self.family == "t5" else _as_text
         inputs = self._encode([write(document) for document in batch])
-        whole = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, IGNORED)
-        return {**self._hidden(inputs), "labels": whole}
+        hidden = {**self._hidden(inputs), "whole": inputs["input_ids"]}
+        answers = inputs if self.family == "gpt2" else self._encode([*map(_answer, batch)])
+        labels = answers["input_ids"].masked_fill(answers["attention_mask"] == 0, IGNORED)
+        return {**hidden, "labels": labels}
 
     def _encode(self, *texts: list[str]) -> Batch:
         return dict(self.tokenizer(*texts, padding=True, return_tensors="pt"))
@@ -181,8 +184,16 @@ def _as_text(document: Document) -> str:
 
 
 def _as_prompt(document: Document) -> str:
-    """Names the sentences of a document as prompts do."""
-    return " ".join(f"sentence{place}: {text}" for place, text in enumerate(document, 1))
+    """Names the sentences of a document as prompts do, and leaves out the answer to a question."""
+    told = document[:1] if document[0].endswith("?") else document
+    return " ".join(f"sentence{place}: {text}" for place, text in enumerate(told, 1))
+
+
+def _answer(document: Document) -> str:
+    """Returns the answer to a question, without the full stop; of other documents, all."""
+    if document[0].endswith("?"):
+        return document[1].removesuffix(" .")
+    return _as_prompt(document)
 
 
 def _peers() -> torch.Tensor:
@@ -219,15 +230,15 @@ class Pretraining(torch.nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Returns the loss of a batch."""
+        whole = batch.pop("whole", None)
         outputs = self.model(**batch, output_hidden_states=True)
         loss: torch.Tensor = outputs.loss
-        if self.detector is None:
+        if self.detector is None or whole is None:
             return loss
-        shown, whole = batch["input_ids"], batch["labels"]
         states = outputs.get("encoder_hidden_states") or outputs.hidden_states
         told = self.detector(states[-1])[..., 0]
-        exchanged = (shown != whole) & (shown != WORDS[MASK])
-        seen = whole != IGNORED
+        exchanged = (batch["input_ids"] != whole) & (batch["input_ids"] != WORDS[MASK])
+        seen = batch["attention_mask"].bool()
         detection = torch.nn.functional.binary_cross_entropy_with_logits
         return loss + 2 * detection(told[seen], exchanged[seen].float())
 

@@ -89,7 +89,8 @@ def _bracket(scores: Sequence[Tensor], *, share: float) -> tuple[Tensor | float,
 
 
 def _without_lowest_of_few(scores: Tensor, pruned: int) -> Tensor:
-    threshold = _kth_lowest(scores, pruned)
+    lowest, highest = scores.aminmax()
+    threshold = highest if bool(lowest == highest) else _kth_lowest(scores, pruned)
     mask = scores > threshold
     ties = scores.numel() - pruned - int(mask.count_nonzero())
     if ties > 0:

@@ -43,20 +43,22 @@ def test_a_backbone_is_small_and_knows_every_word(family: str) -> None:
         assert max(len(row) for row in features["input_ids"]) < 48
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_pretraining_is_worth_more_than_random_weights(family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "task"),
+    [("bert", "toy-cola"), ("roberta", "toy-cola"), ("gpt2", "toy-cola"), ("t5", "toy-mrpc")],
+)
+def test_pretraining_is_worth_more_than_random_weights(family: str, task: str) -> None:
     """With the backbone frozen, LoRA and the head learn from the pretrained weights only."""
-    assert _lora_score(load(family, "toy-cola")) > 0.45
-    random = load(family, "toy-cola")
-    random.model.init_weights()
+    random = load(family, task)
     for parameter in random.model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.05)
-    assert _lora_score(random) < 0.25
+    pretrained, untrained = _lora_score(load(family, task), task), _lora_score(random, task)
+    assert pretrained > untrained + 0.2, (pretrained, untrained)
 
 
-def _lora_score(backbone: Backbone, *, steps: int = 100) -> float:
-    task = TASKS.get("toy-cola")
+def _lora_score(backbone: Backbone, name: str, *, steps: int = 100) -> float:
+    task = TASKS.get(name)
     data = task.load(DataSource())
     terms = {"tokenizer": backbone.tokenizer, "form": backbone.form, "max_length": 48}
     features = task.encode(data.train, **terms)
@@ -81,4 +83,4 @@ def _lora_score(backbone: Backbone, *, steps: int = 100) -> float:
         max_answer_tokens=3,
     )
     scores = task.score(task.decode(outputs, form=backbone.form), task.references(dev))
-    return scores["matthews"]
+    return task.headline({"validation": scores})
