@@ -57,7 +57,7 @@ def test_pretraining_is_worth_more_than_random_weights(family: str, task: str) -
     assert pretrained > untrained + 0.2, (pretrained, untrained)
 
 
-def _lora_score(backbone: Backbone, name: str, *, steps: int = 100) -> float:
+def _lora_score(backbone: Backbone, name: str, *, steps: int = 150) -> float:
     task = TASKS.get(name)
     data = task.load(DataSource())
     terms = {"tokenizer": backbone.tokenizer, "form": backbone.form, "max_length": 48}
