@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Step = Callable[[], list[float]]
 
-ROUNDS = 5
+ROUNDS = 3
 PROGRESS = 0.95
 PARTS = ("before_step", "forward", "backward", "optimizer")
 REFERENCES = ("full", "lora")
