@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from sparsebench.sparsity import Masked, attach
+from sparsebench.sparsity import Masked, attach, no_autocast
 from sparsebench_methods.scheduled import ScheduleConfig, ScheduledSparsity
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class _MaskedUpdate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         """Returns the gradients; ``grad`` is G, that of ``M * W'``."""
-        with torch.autocast(grad.device.type, enabled=False):
+        with no_autocast(grad):
             return _MaskedUpdate._gradients(grad, ctx.saved_tensors, ctx.config)
 
     @staticmethod

@@ -12,7 +12,7 @@ from sparsebench.sparsity.masks import (
     two_of_four,
 )
 from sparsebench.sparsity.pruning import has_sparsity, prune, remask
-from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold
+from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold, no_autocast
 from sparsebench.sparsity.schedules import Schedule
 from sparsebench.sparsity.selection import without_lowest
 
@@ -29,6 +29,7 @@ __all__ = [
     "fold_masked",
     "has_sparsity",
     "keep_highest",
+    "no_autocast",
     "prune",
     "pruned_count",
     "remask",

@@ -8,7 +8,7 @@ import torch
 
 from sparsebench.sparsity.masked import Masked, fold_masked
 from sparsebench.sparsity.masks import Pattern, Scope, keep_highest, pruned_count
-from sparsebench.sparsity.reweighted import attached
+from sparsebench.sparsity.reweighted import attached, no_autocast
 from sparsebench.sparsity.units import fold_units, has_unit_sparsity, remask_units
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def remask(
     parts = list(attached(model, Masked))
     pools = [parts] if scope is Scope.GLOBAL else [[part] for part in parts]
     for pool in pools:
-        with torch.autocast(pool[0][0].device.type, enabled=False):
+        with no_autocast(pool[0][0]):
             scores = [change.score(weight) for weight, change in pool]
         masks = keep_highest(scores, sparsity=sparsity, scope=scope, pattern=pattern)
         for (_, change), mask in zip(pool, masks, strict=True):

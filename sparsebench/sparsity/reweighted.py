@@ -7,6 +7,7 @@ is three matrices with a map each.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
@@ -65,8 +67,16 @@ class Reweighted(nn.Module):
 
     def mapped(self) -> list[Tensor]:
         """Returns what the maps make of the matrices, each ``[out, in]``."""
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with no_autocast(self.weight):
             return [change(weight) for weight, change in self.parts()]
+
+
+def no_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Returns a context in which what is computed of a tensor keeps its type."""
+    kind = tensor.device.type
+    if not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 def attach(model: nn.Module, maps: Mapping[Matrix, nn.Module]) -> None:
