@@ -4,9 +4,10 @@
 
 BERT and RoBERTa fill in hidden words. GPT-2 predicts the next word, and T5 writes the whole text
 again or answers a question, from texts with hidden words; both also tell which words were
-exchanged (as ELECTRA does; the detector is thrown away). A family takes minutes on one core. What
-is written is what ``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16, and loaded
-and trained in fp32.
+exchanged (as ELECTRA does; the detector is thrown away). T5 is also asked whether any was, and
+answers in a word, since all that it is later asked is answered so. A family takes minutes on one
+core. What is written is what ``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16,
+and loaded and trained in fp32.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sparsebench.quick import lexicon
 from sparsebench.quick.documents import Document, documents
 from sparsebench.quick.examples import draw_examples
 from sparsebench.quick.language import acceptable
@@ -47,6 +49,10 @@ DETECTING = ("gpt2", "t5")
 """The families that also learn to tell exchanged words."""
 FITTING = 0.5
 """For these, the share of exchanges by a word that may stand in the same place; the rest by any."""
+NUMBER = 0.4
+"""For T5, the share of exchanges by the same word in the other number, before all others."""
+ASKED = 0.4
+"""The share of T5's documents of which it is asked whether a word was exchanged."""
 LEARNING_RATE = 2e-3
 ENCODER = {
     "hidden_size": 128,
@@ -142,6 +148,8 @@ class Objective:
         self.tokenizer = make_tokenizer(family)
         self.generator = torch.Generator().manual_seed(seed)
         self.peers = _peers()
+        other = lexicon.other_number()
+        self.other_number = torch.tensor([WORDS[other.get(word, word)] for word in WORDS])
 
     def batch(self, batch: Sequence[Document]) -> Batch:
         """Returns one batch of the family's own objective."""
@@ -149,12 +157,25 @@ class Objective:
         rest = [" ".join(document[1:]) for document in batch]
         if self.family in ("bert", "roberta"):
             return self._hidden(self._encode(first, rest))
-        write = _as_prompt if self.family == "t5" else _as_text
-        inputs = self._encode([write(document) for document in batch])
+        if self.family == "t5":
+            return self._answered(batch)
+        inputs = self._encode([_as_text(document) for document in batch])
+        return {**self._hidden(inputs), "whole": inputs["input_ids"], "labels": _labels(inputs)}
+
+    def _answered(self, batch: Sequence[Document]) -> Batch:
+        """Returns prompts with hidden words, and their answers."""
+        asked = (torch.rand(len(batch), generator=self.generator) < ASKED).tolist()
+        prompts = [_as_prompt(document) for document in batch]
+        inputs = self._encode(
+            [p + " ?" if ask else p for p, ask in zip(prompts, asked, strict=True)]
+        )
         hidden = {**self._hidden(inputs), "whole": inputs["input_ids"]}
-        answers = inputs if self.family == "gpt2" else self._encode([*map(_answer, batch)])
-        labels = answers["input_ids"].masked_fill(answers["attention_mask"] == 0, IGNORED)
-        return {**hidden, "labels": labels}
+        spoilt = _exchanged(hidden).any(-1).tolist()
+        told = [
+            ("no" if spoilt[place] else "yes") if asked[place] else _answer(document)
+            for place, document in enumerate(batch)
+        ]
+        return {**hidden, "labels": _labels(self._encode(told))}
 
     def _encode(self, *texts: list[str]) -> Batch:
         return dict(self.tokenizer(*texts, padding=True, return_tensors="pt"))
@@ -171,12 +192,24 @@ class Objective:
         if self.family in DETECTING:
             anything = UNKNOWN_ID + 1 + (self._draw(ids) * (len(WORDS) - UNKNOWN_ID - 1)).long()
             peer = torch.where(self._draw(ids) < FITTING, peer, anything)
+        if self.family == "t5":
+            peer = torch.where(self._draw(ids) < NUMBER, self.other_number[ids], peer)
         exchanged = (fate >= MASKED) & (fate < MASKED + EXCHANGED)
         shown = torch.where(chosen & exchanged, peer, shown)
         return {**inputs, "input_ids": shown, "labels": ids.masked_fill(~chosen, IGNORED)}
 
     def _draw(self, like: torch.Tensor) -> torch.Tensor:
         return torch.rand(like.shape, generator=self.generator)
+
+
+def _labels(answers: Batch) -> torch.Tensor:
+    return answers["input_ids"].masked_fill(answers["attention_mask"] == 0, IGNORED)
+
+
+def _exchanged(batch: Batch) -> torch.Tensor:
+    """Returns where another word stands than in the whole text; a masked word is none."""
+    ids = batch["input_ids"]
+    return (ids != batch["whole"]) & (ids != WORDS[MASK])
 
 
 def _as_text(document: Document) -> str:
@@ -230,14 +263,14 @@ class Pretraining(torch.nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Returns the loss of a batch."""
-        whole = batch.pop("whole", None)
+        exchanged = _exchanged(batch) if "whole" in batch else None
+        batch.pop("whole", None)
         outputs = self.model(**batch, output_hidden_states=True)
         loss: torch.Tensor = outputs.loss
-        if self.detector is None or whole is None:
+        if self.detector is None or exchanged is None:
             return loss
         states = outputs.get("encoder_hidden_states") or outputs.hidden_states
         told = self.detector(states[-1])[..., 0]
-        exchanged = (batch["input_ids"] != whole) & (batch["input_ids"] != WORDS[MASK])
         seen = batch["attention_mask"].bool()
         detection = torch.nn.functional.binary_cross_entropy_with_logits
         return loss + 2 * detection(told[seen], exchanged[seen].float())

@@ -74,10 +74,7 @@ def _cola(dice: Dice) -> Example:
 def _swap_number(dice: Dice, clause: Clause) -> list[str]:
     """Puts one verb, copula, noun or determiner into the other number."""
     words = clause.words()
-    pairs = {"is": "are", "are": "is", "this": "these", "these": "this", "that": "those"}
-    pairs["those"] = "that"
-    for word in (*lexicon.nouns(), *lexicon.kinds(), *lexicon.verbs()):
-        pairs |= {word.singular: word.plural, word.plural: word.singular}
+    pairs = lexicon.other_number()
     place = dice.pick([i for i, word in enumerate(words) if word in pairs])
     return [*words[:place], pairs[words[place]], *words[place + 1 :]]
 

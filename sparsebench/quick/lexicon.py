@@ -188,3 +188,11 @@ def related(word: Word, link: Relation) -> tuple[Word, ...]:
 def fits(word: Word, noun: Word, *, as_object: bool = False) -> bool:
     """Says whether a verb or an adjective goes with a noun (as its object if ``as_object``)."""
     return (word.object if as_object else word.subject) in ("any", noun.subject)
+
+
+@cache
+def other_number() -> dict[str, str]:
+    """Returns for each form that has a number the form of the other number."""
+    pairs = [("is", "are"), ("this", "these"), ("that", "those")]
+    pairs += [(word.singular, word.plural) for word in (*nouns(), *kinds(), *verbs())]
+    return {form: other for pair in pairs for form, other in (pair, pair[::-1])}
