@@ -2,125 +2,95 @@
 
     pytest benchmarks/test_training_step.py
 
-The steps of a method and of the two references are interleaved, and ratios are taken within a
-round. On a CPU they are of CPU seconds in a single thread, so that they hold on a busy machine. A
-step is the method's own work, forward, backward and AdamW, with masks at their final sparsity. On
-``random:bert-base``, 8 sequences of 128 tokens.
+The steps of a method and of what it is compared with are interleaved, and ratios are taken within a
+round. On a CPU they are of CPU seconds in a single thread, so that they hold on a busy machine.
+Peaks of memory are those of a process of their own each.
 """
 
 from __future__ import annotations
 
 import time
-from itertools import pairwise
+from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tabulate import tabulate
+from training_steps import CASES, REFERENCES, TrainingStep, peak_memory
 
-from sparsebench.methods import configure
-from sparsebench.models import Form, load_backbone, model_source
+from sparsebench.profiling.device import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
-    Step = Callable[[], list[float]]
+    from pytest_benchmark.fixture import BenchmarkFixture
 
-ROUNDS = 3
-PROGRESS = 0.95
-PARTS = ("before_step", "forward", "backward", "optimizer")
-REFERENCES = ("full", "lora")
-METHODS: dict[str, tuple[str, dict[str, object]]] = {
-    "magnitude": ("magnitude", {}),
-    "movement": ("movement", {}),
-    "movement, global": ("movement", {"scope": "global"}),
-    "soft_movement": ("soft_movement", {}),
-    "pst": ("pst", {}),
-    "lora_magnitude": ("lora_magnitude", {}),
-}
-"""Label -> name and settings."""
+    Table = dict[str, dict[str, str]]
 
-AT_MOST: dict[str, dict[str, float]] = {"pst": {"full": 1.6}, "movement": {"full": 1.6}}
-"""Label -> reference -> the most that a step may cost, in steps of the reference."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
+WARMUP, ROUNDS = (5, 50) if DEVICE.type == "cuda" else (1, 5)
 
 
-def step_of(name: str, settings: dict[str, object], *, device: torch.device) -> Step:
-    """Returns a function that makes one training step and returns the seconds of its parts."""
-    source = model_source("random:bert-base")
-    backbone = load_backbone(source, form=Form.CLASSIFICATION, labels=("no", "yes"))
-    method = configure(name, settings)
-    model = method.prepare(backbone).to(device).train()
-    method.begin_stage(model, method.stages()[-1])
-    with torch.no_grad():  # as after some training: no two scores are equal
-        for parameter in filter(lambda p: p.requires_grad, model.parameters()):
-            parameter.add_(torch.randn_like(parameter), alpha=1e-3)
-    optimizer = torch.optim.AdamW(
-        method.parameter_groups(model),
-        lr=method.config.learning_rate,
-        weight_decay=method.config.weight_decay,
-    )
-    ids = torch.randint(1000, 30000, (8, 128), device=device)
-    labels = torch.arange(8, device=device) % 2
-
-    def clock() -> float:
-        if device.type == "cpu":
-            return time.process_time()
-        torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def step() -> list[float]:
-        times = [clock()]
-        method.before_step(model, PROGRESS)
-        times.append(clock())
-        loss = model(input_ids=ids, labels=labels).loss
-        penalty = method.penalty(model)
-        loss = loss if penalty is None else loss + penalty
-        times.append(clock())
-        loss.backward()
-        times.append(clock())
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(clock())
-        return [after - before for before, after in pairwise(times)]
-
-    return step
-
-
-@pytest.fixture(scope="module")
-def device() -> torch.device:
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
     torch.set_num_threads(1)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="module")
-def references(device: torch.device) -> dict[str, Step]:
-    torch.manual_seed(0)
-    return {label: step_of(label, {}, device=device) for label in REFERENCES}
+def table(pytestconfig: pytest.Config) -> Iterator[Table]:
+    """Collects what was measured, and prints it in the end."""
+    rows: Table = {}
+    yield rows
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():  # type: ignore[union-attr]
+        cells = [{"a step of": label, **row} for label, row in rows.items()]
+        print(f"\n\n{describe(DEVICE).name}\n\n{tabulate(cells, headers='keys', tablefmt='pipe')}")
 
 
-def ratio(rounds: list[dict[str, list[float]]], label: str, reference: str) -> float:
-    """Returns the median over the rounds of the ratio of two methods' steps."""
-    return median(sum(times[label]) / sum(times[reference]) for times in rounds)
+@cache
+def reference(label: str) -> TrainingStep:
+    return TrainingStep(CASES[label], device=DEVICE)
 
 
-@pytest.mark.parametrize("label", METHODS)
-def test_training_step(
-    label: str,
-    references: dict[str, Step],
-    device: torch.device,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    steps = {**references, label: step_of(*METHODS[label], device=device)}
-    for step in steps.values():
-        step()
-    rounds = [{name: step() for name, step in steps.items()} for _ in range(ROUNDS)]
-    by_part = [median(times[label][part] for times in rounds) for part in range(len(PARTS))]
-    shares = ", ".join(
-        f"{name} {part / sum(by_part):.0%}" for name, part in zip(PARTS, by_part, strict=True)
-    )
-    ratios = {name: ratio(rounds, label, name) for name in REFERENCES}
-    with capsys.disabled():
-        times = ", ".join(f"{value:.2f} x {name}" for name, value in ratios.items())
-        print(f"\n{label}: {times} ({shares})")
-    for name, limit in AT_MOST.get(label, {}).items():
-        assert ratios[name] <= limit
+@pytest.mark.benchmark(timer=CLOCK, disable_gc=True)
+@pytest.mark.parametrize("label", CASES)
+def test_time(label: str, benchmark: BenchmarkFixture, table: Table) -> None:
+    case = CASES[label]
+    others = {other: reference(other) for other in dict.fromkeys((*REFERENCES, *case.time))}
+    rounds: list[dict[str, float]] = []
+
+    def run_the_others() -> None:
+        rounds.append({other: seconds(step) for other, step in others.items()})
+
+    step = TrainingStep(case, device=DEVICE)
+    benchmark.pedantic(step, setup=run_the_others, rounds=ROUNDS, warmup_rounds=WARMUP)
+    own = benchmark.stats.stats.data  # type: ignore[union-attr]
+    pairs = list(zip(own, rounds[WARMUP:], strict=True))
+    ratios = {other: median(time / beside[other] for time, beside in pairs) for other in others}
+    benchmark.extra_info.update(ratios)
+    row = table.setdefault(label, {})
+    row |= {f"time / {other}": f"{ratios[other]:.2f}" for other in REFERENCES}
+    for other, limit in case.time.items():
+        assert ratios[other] <= limit
+
+
+def seconds(step: TrainingStep) -> float:
+    began = CLOCK()
+    step()
+    return CLOCK() - began
+
+
+@pytest.mark.parametrize("label", CASES)
+def test_memory(label: str, table: Table) -> None:
+    own, row = peak(label), table.setdefault(label, {})
+    row |= {f"memory / {other}": f"{own / peak(other):.2f}" for other in REFERENCES}
+    for other, limit in CASES[label].memory.items():
+        assert own / peak(other) <= limit
+
+
+@cache
+def peak(label: str) -> int:
+    return peak_memory(label, device=DEVICE)

@@ -49,10 +49,10 @@ DETECTING = ("gpt2", "t5")
 """The families that also learn to tell exchanged words."""
 FITTING = 0.5
 """For these, the share of exchanges by a word that may stand in the same place; the rest by any."""
-NUMBER = 0.4
-"""For T5, the share of exchanges by the same word in the other number, before all others."""
-ASKED = 0.4
-"""The share of T5's documents of which it is asked whether a word was exchanged."""
+ASKED = 0.25
+"""The share of T5's documents of whose first sentence it is asked whether it has a wrong word."""
+NUMBER = 0.5
+"""In these, the share of exchanges by the same word in the other number, before all others."""
 LEARNING_RATE = 2e-3
 ENCODER = {
     "hidden_size": 128,
@@ -164,12 +164,13 @@ class Objective:
 
     def _answered(self, batch: Sequence[Document]) -> Batch:
         """Returns prompts with hidden words, and their answers."""
-        asked = (torch.rand(len(batch), generator=self.generator) < ASKED).tolist()
-        prompts = [_as_prompt(document) for document in batch]
-        inputs = self._encode(
-            [p + " ?" if ask else p for p, ask in zip(prompts, asked, strict=True)]
-        )
-        hidden = {**self._hidden(inputs), "whole": inputs["input_ids"]}
+        asked = torch.rand(len(batch), generator=self.generator) < ASKED
+        prompts = [
+            _as_prompt(document[:1]) + " ?" if ask else _as_prompt(document)
+            for document, ask in zip(batch, asked.tolist(), strict=True)
+        ]
+        inputs = self._encode(prompts)
+        hidden = {**self._hidden(inputs, numbers=asked), "whole": inputs["input_ids"]}
         spoilt = _exchanged(hidden).any(-1).tolist()
         told = [
             ("no" if spoilt[place] else "yes") if asked[place] else _answer(document)
@@ -180,8 +181,11 @@ class Objective:
     def _encode(self, *texts: list[str]) -> Batch:
         return dict(self.tokenizer(*texts, padding=True, return_tensors="pt"))
 
-    def _hidden(self, inputs: Batch) -> Batch:
-        """Hides some words: masked, exchanged by one that may stand in their place, or as is."""
+    def _hidden(self, inputs: Batch, *, numbers: torch.Tensor | None = None) -> Batch:
+        """Hides some words: masked, exchanged by one that may stand in their place, or as is.
+
+        In the rows of ``numbers``, words are also exchanged by their other number.
+        """
         ids = inputs["input_ids"]
         chosen = (self._draw(ids) < CHOSEN) & (ids > UNKNOWN_ID)
         fate = self._draw(ids)
@@ -192,8 +196,9 @@ class Objective:
         if self.family in DETECTING:
             anything = UNKNOWN_ID + 1 + (self._draw(ids) * (len(WORDS) - UNKNOWN_ID - 1)).long()
             peer = torch.where(self._draw(ids) < FITTING, peer, anything)
-        if self.family == "t5":
-            peer = torch.where(self._draw(ids) < NUMBER, self.other_number[ids], peer)
+        if numbers is not None:
+            other = numbers[:, None] & (self._draw(ids) < NUMBER)
+            peer = torch.where(other, self.other_number[ids], peer)
         exchanged = (fate >= MASKED) & (fate < MASKED + EXCHANGED)
         shown = torch.where(chosen & exchanged, peer, shown)
         return {**inputs, "input_ids": shown, "labels": ids.masked_fill(~chosen, IGNORED)}

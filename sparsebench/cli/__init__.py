@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Compare fine-tuning methods that save parameters, compute or activations.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     add_completion=True,
 )
 app.command()(run)
