@@ -1,6 +1,4 @@
-"""``python -m sparsebench``: the command line, where the script is not on the path."""
-
-from __future__ import annotations
+"""``python -m sparsebench``: the same as ``sparsebench``."""
 
 from sparsebench.cli import main
 
