@@ -72,21 +72,26 @@ class LocalExecutor(Executor):
     def _start(self, context: BaseContext, job: Job) -> _Worker:
         receiver, sender = context.Pipe(duplex=False)
         log = Store(job.store).work_folder(job.spec) / "log.txt"
-        threads = max(1, _cores() // self.workers)
+        each = max(1, threads() // self.workers)
         process = context.Process(  # type: ignore[attr-defined]
-            target=work, args=(job, sender, log, threads, self.device), name=job.spec.title
+            target=work, args=(job, sender, log, each, self.device), name=job.spec.title
         )
         process.start()
         sender.close()
         return _Worker(job, process, receiver, log, time.perf_counter())
 
 
-def _cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def threads() -> int:
+    """Returns how many threads may compute: one for each core, or what OMP_NUM_THREADS says."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def _context() -> BaseContext:
+    # Threads that wait by spinning starve each other where cores are shared. It is
+    # read when the server loads torch.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "forkserver" not in mp.get_all_start_methods():
         return mp.get_context("spawn")
     context = mp.get_context("forkserver")
