@@ -41,7 +41,7 @@ Models = Annotated[
     typer.Option(
         "--models",
         metavar="A,B",
-        help="These backbones: Hub ids, folders, quick/<family>.",
+        help="These backbones: Hub ids, folders, quick/FAMILY.",
         rich_help_panel=_SELECT,
     ),
 ]
