@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CLOCK = time.perf_counter if DEVICE.type == "cuda" else time.process_time
-WARMUP, ROUNDS = (5, 50) if DEVICE.type == "cuda" else (1, 5)
+WARMUP, ROUNDS = (5, 50) if DEVICE.type == "cuda" else (1, 3)
 
 
 @pytest.fixture(scope="module", autouse=True)
