@@ -24,6 +24,7 @@ LAYERS = (
     {"run", "plan"},
     {"suite", "training", "deployed", "evaluation", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
+    {"statistics"},
     {"method", "registry", "problems", "models", "metrics", "results"},
     {"errors", "version", "events", "spec"},
 )

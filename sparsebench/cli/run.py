@@ -127,7 +127,7 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     from sparsebench.results.schema import Status
 
     results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = build(results)
+    board = build(results, read=chosen.store.answers)
     console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
     file.write_text(FORMATS["md"](board), encoding="utf-8")

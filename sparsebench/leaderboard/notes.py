@@ -142,3 +142,29 @@ def _differences(facts: dict[str, Facts]) -> Iterator[str]:
 def _in_words(values: dict[str, list[str]]) -> str:
     told = (f"{value} for {', '.join(names)}" for value, names in sorted(values.items()))
     return f"is {'; '.join(told)}"
+
+
+def sureness_notes(
+    rows: Sequence[Row], *, columns: Sequence[Column], seeds: Sequence[int]
+) -> Iterator[str]:
+    """Yields what the intervals and ranks of a group do not know."""
+    scored = [row for row in rows if row.average]
+    if len(seeds) == 1 and len(scored) > 1:
+        yield (
+            "one seed: intervals know the choice of examples alone, and methods have no ranks; "
+            "a run with another seed may score otherwise"
+        )
+    unknown = [
+        column.name
+        for place, column in enumerate(columns)
+        if any(
+            cell.mean is not None
+            and (cell.sureness is None or cell.sureness.sampling_error is None)
+            for cell in (row.cells[place] for row in rows)
+        )
+    ]
+    if unknown and len(seeds) > 1:
+        yield (
+            f"intervals of {', '.join(unknown)} know the seeds alone: what each example does to "
+            "the score is not known"
+        )

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sparsebench.errors import UserError
+from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from sparsebench.spec import RunSpec
 
 RESULT = "result.json"
-PREDICTIONS = "predictions.jsonl"
 _RETIRED = ".retired"
 _STALE = 24 * 3600
 """Seconds after which what lies in ``.staging`` was left by a process that was killed."""
@@ -90,6 +90,15 @@ class Store:
         if result.key != run_key(spec):
             raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
         return result
+
+    def answers(self, result: RunResult) -> dict[str, Answers] | None:
+        """Returns what a run answered, split by split, or None where no predictions are stored.
+
+        Raises:
+            CorruptAnswersError: They cannot be read.
+        """
+        file = self.folder(result.spec) / PREDICTIONS
+        return read_answers(file) if PREDICTIONS in result.files and file.is_file() else None
 
     def folder(self, spec: RunSpec) -> Path:
         """Returns the folder that holds, or will hold, the result of a run."""
