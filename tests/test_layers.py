@@ -22,6 +22,7 @@ LAYERS = (
     {"cli"},
     {"executors", "conformance"},
     {"run", "plan"},
+    {"verification"},
     {"suite", "training", "deployed", "evaluation", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
     {"statistics"},

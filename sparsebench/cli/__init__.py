@@ -15,6 +15,7 @@ from sparsebench.cli.plan import plan
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
 from sparsebench.cli.validate import validate
+from sparsebench.cli.verify import verify
 from sparsebench.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
 app.command()(leaderboard)
+app.command()(verify)
 app.command()(check)
 app.command()(new_method)
 

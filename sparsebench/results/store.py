@@ -10,6 +10,7 @@ processes may read and write one folder at a time: of two results of one run, th
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
+            SHA256SUMS                              what both were when they were written
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pydantic import ValidationError
 
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
+from sparsebench.results.checksums import CHECKSUMS, checksums_text
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
@@ -165,7 +167,8 @@ class Store:
             rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
             files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
             record = result.model_copy(update={"files": files})
-            _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
             for target, source in keep.items():  # last, so that a full disk costs no model
                 shutil.move(source, new / target)
             self._swap_in(new, name=name)
