@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli.check import check
+from sparsebench.cli.compare import compare
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
@@ -31,6 +32,7 @@ app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
 app.command()(leaderboard)
+app.command()(compare)
 app.command()(verify)
 app.command()(check)
 app.command()(new_method)

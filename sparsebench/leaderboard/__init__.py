@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard import delimited, json_, markdown
 from sparsebench.leaderboard.build import build
+from sparsebench.leaderboard.comparison import compare
 from sparsebench.leaderboard.table import Table
 from sparsebench.leaderboard.terminal import TerminalTable
 
@@ -19,4 +20,4 @@ FORMATS: dict[str, Callable[[Table], str]] = {
 }
 """The formats that are files, by the ending of their names."""
 
-__all__ = ["FORMATS", "Table", "TerminalTable", "build"]
+__all__ = ["FORMATS", "Table", "TerminalTable", "build", "compare"]

@@ -17,7 +17,7 @@ from sparsebench.results.evidence import Evidence, least
 from sparsebench.statistics import estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sparsebench.leaderboard.rows import RowRuns
     from sparsebench.leaderboard.sampling import ReadAnswers
@@ -67,17 +67,23 @@ def build(
         unreadable: Results that could not be read, each with its reason, for a warning.
     """
     known = _Known(read or (lambda _: None), evidence or {})
+    groups = [_group(members, name=name, known=known) for name, members in grouped(results)]
+    return Table(tuple(groups), tuple(sorted(unreadable)))
+
+
+def grouped(results: Iterable[RunResult]) -> Iterator[tuple[str, list[RunResult]]]:
+    """Yields the groups of results that may be compared: the name of the backbone, and the results.
+
+    Two groups share a name where they are of one backbone under two protocols.
+    """
     by_group: dict[tuple[str, str, str], list[RunResult]] = {}
     for result in results:
         spec = result.spec
         key = (spec.model, spec.model_fingerprint, spec.protocol.value)
         by_group.setdefault(key, []).append(result)
     twins = Counter(model for model, _ in {key[:2] for key in by_group})
-    groups = []
     for (model, fingerprint, _), members in sorted(by_group.items()):
-        name = f"{model} ({fingerprint[:8]})" if twins[model] > 1 else model
-        groups.append(_group(members, name=name, known=known))
-    return Table(tuple(groups), tuple(sorted(unreadable)))
+        yield (f"{model} ({fingerprint[:8]})" if twins[model] > 1 else model), members
 
 
 def _group(results: list[RunResult], *, name: str, known: _Known) -> Group:
