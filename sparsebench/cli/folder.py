@@ -134,11 +134,32 @@ def write_text(file: Path, text: str) -> None:
     Raises:
         UserError: It cannot be written.
     """
+    write_bytes(file, text.encode())
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Writes a file and says so.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     try:
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(content)
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror})") from error
     Console(stderr=True, soft_wrap=True).print(f"Wrote {file}", markup=False)
+
+
+def read_text(file: Path) -> str:
+    """Reads a file that must be there.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from error
 
 
 def _elsewhere(folder: Path) -> str:
