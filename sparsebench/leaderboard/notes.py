@@ -98,16 +98,16 @@ def _unequal_terms(sources: Sequence[RowRuns], columns: Sequence[Column]) -> Ite
 
 
 def _unequal_conditions(sources: Sequence[RowRuns]) -> Iterator[str]:
-    found: dict[str, dict[str, list[str]]] = {}
+    found: dict[str, dict[str, dict[str, None]]] = {}
     for source in sources:
         for run in source.runs:
             known = conditions(run.costs) if run.costs else {}
             for key, value in known.items():
-                names = found.setdefault(key, {}).setdefault(value, [])
-                names += [] if source.name in names else [source.name]
+                found.setdefault(key, {}).setdefault(value, {})[source.name] = None
     for key, values in sorted(found.items()):
         if len(values) > 1:
-            yield f"costs under different conditions: {key} {_in_words(values)}"
+            told = {value: list(names) for value, names in values.items()}
+            yield f"costs under different conditions: {key} {_in_words(told)}"
 
 
 def _unmeasured(sources: Sequence[RowRuns]) -> Iterator[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions.jsonl"
 
-_COLUMNS = {"split", "id", "prediction", "reference"}
+_COLUMNS = ("split", "id", "prediction", "reference")
 
 
 class CorruptAnswersError(UserError):
@@ -59,20 +59,22 @@ def parse_answers(content: bytes) -> dict[str, Answers]:
         raise ValueError("the last line is cut short")
     # a line break inside a text is written as \n, so that each one here ends a row
     rows = from_json(b"[" + content.rstrip(b"\n").replace(b"\n", b",") + b"]")
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or row.keys() != _COLUMNS:
-            raise ValueError(f"line {number} is no row of {', '.join(sorted(_COLUMNS))}")
-    splits: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        splits.setdefault(str(row["split"]), []).append(row)
-    return {
-        split: Answers(
-            ids=tuple(row["id"] for row in rows),
-            predictions=tuple(row["prediction"] for row in rows),
-            references=tuple(row["reference"] for row in rows),
-        )
-        for split, rows in splits.items()
-    }
+    try:
+        splits = dict.fromkeys(row["split"] for row in rows)
+        return {
+            split: _answers(rows if len(splits) == 1 else [r for r in rows if r["split"] == split])
+            for split in splits
+        }
+    except (KeyError, TypeError):
+        raise ValueError(f"a line is no row of {', '.join(_COLUMNS)}") from None
+
+
+def _answers(rows: list[dict[str, Any]]) -> Answers:
+    return Answers(
+        ids=tuple([row["id"] for row in rows]),
+        predictions=tuple([row["prediction"] for row in rows]),
+        references=tuple([row["reference"] for row in rows]),
+    )
 
 
 def examples_digest(answers: dict[str, Answers]) -> str:

@@ -54,7 +54,7 @@ def arrays(
     """
     if metric not in SMOOTH or not len(references):
         return None
-    if any(isinstance(value, str) for value in (*predictions, *references)):
+    if str in {*map(type, predictions), *map(type, references)}:
         return None
     right = np.asarray(references, dtype=np.float64)
     return np.asarray(SMOOTH[metric].filled(predictions, right), dtype=np.float64), right
