@@ -22,7 +22,7 @@ LAYERS = (
     {"cli"},
     {"executors", "conformance"},
     {"run", "plan"},
-    {"verification"},
+    {"verification", "papers"},
     {"suite", "training", "deployed", "evaluation", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
     {"statistics"},

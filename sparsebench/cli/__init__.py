@@ -13,6 +13,7 @@ from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
+from sparsebench.cli.reproduce import reproduce
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
 from sparsebench.cli.validate import validate
@@ -34,6 +35,7 @@ app.command()(show)
 app.command()(leaderboard)
 app.command()(compare)
 app.command()(verify)
+app.command()(reproduce)
 app.command()(check)
 app.command()(new_method)
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Results = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="A folder that 'run' has written results to.")
 ]
+MaybeResults = Annotated[
+    Path | None, typer.Argument(metavar="[RESULTS]", help="A folder of results; without it, none.")
+]
 Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Only these tasks.")]
 Methods = Annotated[
     str | None, typer.Option("--methods", metavar="A,B", help="Only these methods, by label.")
