@@ -21,6 +21,7 @@ METHODS = ROOT.parent / "methods" / "sparsebench_methods"
 LAYERS = (
     {"cli"},
     {"executors", "conformance"},
+    {"tuning"},
     {"run", "plan"},
     {"verification", "papers"},
     {"suite", "training", "deployed", "evaluation", "quick"},

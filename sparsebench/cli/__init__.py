@@ -16,6 +16,7 @@ from sparsebench.cli.plan import plan
 from sparsebench.cli.reproduce import reproduce
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
+from sparsebench.cli.tune import tune
 from sparsebench.cli.validate import validate
 from sparsebench.cli.verify import verify
 from sparsebench.errors import UserError
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(plan)
+app.command()(tune)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)

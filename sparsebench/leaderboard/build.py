@@ -129,9 +129,16 @@ def _draft(
         average=average,
         figures=figures_of(source.runs),
         status=status_of(cells),
+        trials=_trials(scored),
         evidence=least(known.evidence.get(run.key, Evidence.REPORTED) for run in scored),
     )
     return _Draft(source, row, tuple(found))
+
+
+def _trials(runs: Sequence[RunResult]) -> int | None:
+    """Returns how many trials the settings of a row were chosen from, if its runs agree on it."""
+    counts = {len(run.tuned.trials) if run.tuned else None for run in runs}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _ranked(drafts: Sequence[_Draft], *, seeds: int) -> list[Row]:

@@ -44,6 +44,7 @@ def _line(group: Group, row: Row) -> dict[str, Value]:
         "rank": row.standing and row.standing.rank,
         "seeds": len(group.seeds),
         "evidence": row.evidence.value,
+        "trials": row.trials,
         "status": row.status,
         "failures": "; ".join(failures),
         **asdict(row.figures),

@@ -40,6 +40,7 @@ def _row(group: Group, row: Row) -> dict[str, Any]:
         "scores": {column.name: _cell(cell) for column, cell in pairs},
         "standing": row.standing and asdict(row.standing),
         "evidence": row.evidence.value,
+        "trials": row.trials,
         "costs": asdict(row.figures),
         "status": row.status,
     }

@@ -148,6 +148,10 @@ def sureness_notes(
     rows: Sequence[Row], *, columns: Sequence[Column], seeds: Sequence[int]
 ) -> Iterator[str]:
     """Yields what the intervals and ranks of a group do not know."""
+    counts = group_by(rows, lambda row: str(row.trials or "unknown"))
+    if len(counts) > 1:
+        told = {trials: [row.name for row in alike] for trials, alike in counts.items()}
+        yield f"not tuned alike: the number of trials {_in_words(told)}"
     scored = [row for row in rows if row.average]
     if len(seeds) == 1 and len(scored) > 1:
         yield (

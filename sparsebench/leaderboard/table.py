@@ -161,6 +161,7 @@ class Row:
         standing: Where it stands among the rows that have an average; None where it has none, or
             where there are too few seeds to say.
         evidence: What the scores rest on: the least of its runs.
+        trials: The trials that its settings were chosen from; None where nobody says so.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Row:
     status: str
     standing: Standing | None = None
     evidence: Evidence = Evidence.REPORTED
+    trials: int | None = None
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ def text_columns(group: Group) -> list[TextColumn]:
         _numbers(rows, cost.heading, Kind.COST, cost.text, key=cost.key, note=cost.note)
         for cost in costs_shown(rows)
     ]
+    if any(row.trials for row in rows):
+        columns.append(
+            _numbers(rows, "trials", Kind.COST, _tried, key=lambda row: row.trials, note=_TRIALS)
+        )
     if any(row.evidence is not Evidence.REPORTED for row in rows):
         columns.append(_words(rows, "evidence", lambda row: row.evidence.value, kind=Kind.SCORE))
     columns.append(_words(rows, "status", lambda row: row.status, kind=Kind.SCORE))
@@ -177,6 +181,13 @@ def _prints(char: str) -> bool:
 
 
 _RANK = "1 plus the methods that are better and separated from it"
+
+
+_TRIALS = "trials that its settings were chosen from, on a held-out part"
+
+
+def _tried(row: Row) -> str:
+    return NOTHING if row.trials is None else str(row.trials)
 
 
 def _rank_key(row: Row) -> float | None:
