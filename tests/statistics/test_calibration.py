@@ -1,40 +1,14 @@
-"""Ranks and intervals hold what they promise, on leaderboards whose truth is known.
-
-A simulated leaderboard has methods of known quality, seeds that make a model better or worse as a
-whole, examples that are hard for all, and luck of each model on each example.
-"""
+"""Ranks and intervals hold what they promise, on leaderboards whose truth is known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from simulated_boards import BETTER, held, ranked, separated, simulate, true_mean
 
-from sparsebench.statistics import LEVEL, Panel, Standing, estimate, pairwise, standings
+from sparsebench.statistics import LEVEL, Standing
 
 BOARDS = 200
-TASKS, EXAMPLES = 3, 300
-METHODS = 6
-BETTER = METHODS - 1
-"""The method that is truly better in half of the simulations."""
-
-
-def simulate(
-    generator: np.random.Generator, *, seeds: int, seed_spread: float, lead: float
-) -> list[list[Panel]]:
-    """One leaderboard: accuracy of equally good methods, and of one that leads by some logits."""
-    hardness = generator.normal(1.0, 1.2, (TASKS, 1, EXAMPLES))
-    luck = generator.normal(0, seed_spread, (METHODS, TASKS, seeds, 1))
-    skill = np.where(np.arange(METHODS) == BETTER, lead, 0.0)[:, None, None, None]
-    chance = 1 / (1 + np.exp(-(hardness + luck + skill)))
-    correct = (generator.random(chance.shape) < chance).astype(float)
-    scores = correct.mean(-1)
-    terms = (correct - scores[..., None]).mean(2) / EXAMPLES
-    return [[Panel(scores[m, t], terms[m, t]) for t in range(TASKS)] for m in range(METHODS)]
-
-
-def ranked(board: list[list[Panel]]) -> list[Standing]:
-    means = [float(np.mean([panel.scores.mean() for panel in row])) for row in board]
-    return standings(means, pairwise(board))
 
 
 def standard_error(rate: float) -> float:
@@ -48,7 +22,7 @@ def test_copies_of_one_method_are_tied(seeds: int, seed_spread: float) -> None:
     boards = [
         simulate(generator, seeds=seeds, seed_spread=seed_spread, lead=0) for _ in range(BOARDS)
     ]
-    false_alarms = sum(any(s.rank > 1 for s in ranked(board)) for board in boards)
+    false_alarms = sum(separated(ranked(board)) for board in boards)
 
     assert false_alarms / BOARDS <= LEVEL + 2 * standard_error(LEVEL)
 
@@ -67,14 +41,10 @@ def test_a_truly_better_method_stands_alone(seeds: int, seed_spread: float, powe
 @pytest.mark.parametrize("seeds", [2, 5])
 @pytest.mark.parametrize("seed_spread", [0.0, 0.2, 0.5])
 def test_intervals_hold_the_truth(seeds: int, seed_spread: float) -> None:
-    """The truth is the mean over all seeds and examples, by quadrature of a large sample."""
     generator = np.random.default_rng(9)
-    logits = generator.normal(1.0, np.hypot(1.2, seed_spread), 400_000)
-    truth = float((1 / (1 + np.exp(-logits))).mean())
-    held = []
-    for _ in range(BOARDS):
-        for row in simulate(generator, seeds=seeds, seed_spread=seed_spread, lead=0):
-            low, high = estimate(row).interval or (0.0, 0.0)
-            held.append(low <= truth <= high)
+    truth = true_mean(generator, seed_spread=seed_spread)
+    known = [
+        simulate(generator, seeds=seeds, seed_spread=seed_spread, lead=0) for _ in range(BOARDS)
+    ]
 
-    assert np.mean(held) >= 0.94
+    assert np.mean([held(board, truth=truth) for board in known]) >= 0.94
