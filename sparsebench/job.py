@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.results.schema import RunResult
-    from sparsebench.spec import CostSettings, RunSpec
+    from sparsebench.spec import CostSettings, RunSpec, Tuned
     from sparsebench.tasks.base import DataSource
 
 
@@ -30,6 +30,7 @@ class Job:
         store: The results folder.
         keep_model: Whether the deployed model stays beside the result.
         command: The command line, for the record.
+        tuned: How the settings of the method were searched for; None where they were not.
     """
 
     spec: RunSpec
@@ -40,6 +41,7 @@ class Job:
     store: Path
     keep_model: bool = False
     command: str = ""
+    tuned: Tuned | None = None
 
     @cached_property
     def key(self) -> str:

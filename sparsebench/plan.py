@@ -126,6 +126,7 @@ def plan(
             store=store.root,
             keep_model=keep_model,
             command=command,
+            tuned=suite.tuned.get(label),
         )
         planned.append(_cell(job, source=source, found=found, find=store.find, rerun=rerun))
     return planned

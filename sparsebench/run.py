@@ -150,6 +150,7 @@ def _run(job: Job, report: Report) -> Outcome:
         score=task.headline(scores),
         headline_metric=task.headline_metric,
         scores=scores,
+        tuned=job.tuned,
         training=trained.record,
         costs=costs,
         provenance=provenance(

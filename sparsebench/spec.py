@@ -134,6 +134,31 @@ class CostSettings(Section):
     """The least time to spend on latency, for each run."""
 
 
+class Trial(Section):
+    """One try of an equal tuning.
+
+    ``score`` is the mean held-out score over the tasks of the tuning; None where a run failed.
+    """
+
+    settings: dict[str, Any]
+    score: float | None
+    keys: tuple[str, ...]
+    """The keys of its runs."""
+
+
+class Tuned(Section):
+    """How the settings of a method were searched for."""
+
+    tasks: tuple[str, ...]
+    """The tasks that it was tuned on."""
+
+    trials: tuple[Trial, ...]
+    """Every try, in the order they were made."""
+
+    chosen: int = Field(ge=0)
+    """The place of the trial whose settings the method has."""
+
+
 class MethodChoice(Section):
     """A method with every setting resolved.
 

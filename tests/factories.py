@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.results.costs import (
     Costs,
@@ -17,6 +17,10 @@ from sparsebench.results.costs import (
 from sparsebench.results.schema import Provenance, RunResult, Status
 from sparsebench.results.store import run_key
 from sparsebench.spec import HeldOut, MethodChoice, Protocol, RunSpec, Training
+from sparsebench.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SHAPES = {"input_ids": (8, 128)}
 
@@ -139,3 +143,20 @@ def make_result(
         costs=costs,
         provenance=make_provenance(created=created),
     )
+
+
+def make_answered(
+    predictions: Sequence[Any], references: Sequence[Any], **spec: Any
+) -> tuple[RunResult, list[dict[str, Any]]]:
+    """Returns a result whose scores are those of its predictions, and the rows to store with it."""
+    task = TASKS.get(spec.get("task", "mrpc"))
+    scores = {"validation": task.score(predictions, references)}
+    result = make_result(task.headline(scores), **spec).model_copy(
+        update={"scores": scores, "headline_metric": task.headline_metric}
+    )
+    pairs = zip(predictions, references, strict=True)
+    rows = [
+        {"split": "validation", "id": f"dev-{at}", "prediction": answer, "reference": reference}
+        for at, (answer, reference) in enumerate(pairs)
+    ]
+    return result, rows

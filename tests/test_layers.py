@@ -21,9 +21,12 @@ METHODS = ROOT.parent / "methods" / "sparsebench_methods"
 LAYERS = (
     {"cli"},
     {"executors", "conformance"},
+    {"tuning"},
     {"run", "plan"},
+    {"verification", "papers"},
     {"suite", "training", "deployed", "evaluation", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
+    {"statistics"},
     {"method", "registry", "problems", "models", "metrics", "results"},
     {"errors", "version", "events", "spec"},
 )

@@ -8,13 +8,17 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli.check import check
+from sparsebench.cli.compare import compare
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
+from sparsebench.cli.reproduce import reproduce
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
+from sparsebench.cli.tune import tune
 from sparsebench.cli.validate import validate
+from sparsebench.cli.verify import verify
 from sparsebench.errors import UserError
 
 app = typer.Typer(
@@ -27,10 +31,14 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(plan)
+app.command()(tune)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
 app.command()(leaderboard)
+app.command()(compare)
+app.command()(verify)
+app.command()(reproduce)
 app.command()(check)
 app.command()(new_method)
 

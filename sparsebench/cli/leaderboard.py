@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sparsebench.cli import options
+from sparsebench.cli import folder, options
 from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from sparsebench.results.schema import RunResult
+    from sparsebench.leaderboard.costs import Cost
 
 
 class Format(StrEnum):
@@ -31,13 +29,22 @@ class Format(StrEnum):
     JSON = "json"
     """Raw numbers, each seed, every setting."""
 
+    LATEX = "tex"
+    """A booktabs table a group."""
+
+    HTML = "html"
+    """One page that opens offline, with sorting, filters and plots."""
+
+    SVG = "svg"
+    """The plot of scores against a cost."""
+
+    PNG = "png"
+    """The same as pixels; takes the extra 'png'."""
+
     TABLE = "table"
     """For a terminal."""
 
 
-Results = Annotated[
-    Path, typer.Argument(metavar="RESULTS", help="A folder that 'run' has written results to.")
-]
 FormatOption = Annotated[
     Format | None,
     typer.Option(
@@ -49,109 +56,105 @@ OutputFile = Annotated[
     typer.Option("--output", "-o", metavar="FILE", help="Write a file rather than print."),
 ]
 
-Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Only these tasks.")]
-Methods = Annotated[
-    str | None, typer.Option("--methods", metavar="A,B", help="Only these methods, by label.")
+
+UpdateFile = Annotated[
+    Path | None,
+    typer.Option("--update", metavar="FILE", help="Replace the block in this Markdown file."),
+]
+CostOption = Annotated[
+    str | None,
+    typer.Option("--cost", metavar="NAME", help="What svg and png draw scores against; trainable."),
 ]
 
 
 def leaderboard(
-    results: Results = options.OUTPUT,
+    results: folder.Results = options.OUTPUT,
     *,
     form: FormatOption = None,
     output: OutputFile = None,
-    tasks: Tasks = None,
-    methods: Methods = None,
+    update: UpdateFile = None,
+    cost: CostOption = None,
+    tasks: folder.Tasks = None,
+    methods: folder.Methods = None,
 ) -> None:
     """Show the leaderboard of a folder of results.
 
     Backbones and protocols are never mixed. A failed or missing run voids the averages it belongs
-    to, and a note says why.
-    """
-    from sparsebench.leaderboard import FORMATS, TerminalTable, build
+    to, and a note says why. Methods that these results cannot separate share a rank.
 
-    chosen = form or _default_format(output)
-    if chosen is Format.TABLE and output:
-        raise UserError("--format table is for a terminal: with --output, say md, csv or json")
+    --update writes Markdown between the lines <!-- sparsebench:leaderboard --> and
+    <!-- /sparsebench:leaderboard --> of a file.
+    """
+    from sparsebench.leaderboard import FORMATS, TerminalTable, plot
+
+    chosen = _format(form, output=output, update=update)
+    axis = _cost(cost, chosen)
     wanted = options.overrides(tasks=tasks, methods=methods)
-    found, unreadable = _read(results)
-    found = _only(found, wanted.tasks, kind="task", name=lambda result: result.spec.task)
-    found = _only(found, wanted.methods, kind="method", name=lambda r: r.spec.method.label)
-    table = build(found, unreadable=unreadable)
+    table = folder.read_folder(results, wanted=wanted).table()
     if chosen is Format.TABLE:
         Console().print(TerminalTable(table))
-    elif output:
-        _write(output, FORMATS[chosen](table))
+    elif chosen is Format.PNG and output:
+        from sparsebench.leaderboard.plot.png import render_png
+
+        folder.write_bytes(output, render_png(table, cost=axis))
     else:
-        sys.stdout.write(FORMATS[chosen](table))
+        text = plot.render(table, cost=axis) if chosen is Format.SVG else FORMATS[chosen](table)
+        _deliver(text, output=output, update=update)
+
+
+def _deliver(text: str, *, output: Path | None, update: Path | None) -> None:
+    if update:
+        from sparsebench.leaderboard.block import with_block
+
+        folder.write_text(update, with_block(folder.read_text(update), text))
+    elif output:
+        folder.write_text(output, text)
+    else:
+        sys.stdout.write(text)
+
+
+def _format(form: Format | None, *, output: Path | None, update: Path | None) -> Format:
+    """Returns the format that was asked for, or that the file is named for.
+
+    Raises:
+        UserError: The options contradict each other, or the file's name says nothing.
+    """
+    if update and (output or form not in (None, Format.MARKDOWN)):
+        raise UserError("--update writes Markdown into FILE: leave --output and --format out")
+    if update:
+        return Format.MARKDOWN
+    chosen = form or _default_format(output)
+    if chosen is Format.TABLE and output:
+        raise UserError(f"--format table is for a terminal: with --output, say {_FILES}")
+    if chosen is Format.PNG and not output:
+        raise UserError("--format png takes --output FILE")
+    return chosen
 
 
 def _default_format(output: Path | None) -> Format:
     if output is None:
         return Format.TABLE if sys.stdout.isatty() else Format.MARKDOWN
     ending = output.suffix.lower().removeprefix(".")
-    if ending not in {"md", "csv", "json"}:
-        raise UserError(f"--output {output}: end it in .md, .csv or .json, or say --format")
+    if ending not in set(Format) - {Format.TABLE}:
+        raise UserError(f"--output {output}: end it in {_FILES}, or say --format")
     return Format(ending)
 
 
-def _read(folder: Path) -> tuple[list[RunResult], list[str]]:
-    """Reads the results that can be read, and says why the others cannot.
+_FILES = ".md, .csv, .json, .tex, .html, .svg or .png"
+
+
+def _cost(name: str | None, form: Format) -> Cost:
+    """Returns the cost that a plot is drawn against.
 
     Raises:
-        UserError: There is none that can.
+        UserError: There is no plot to draw.
+        UnknownNameError: No such cost.
     """
-    from sparsebench.results.store import CorruptResultError, Store, read_result
+    from sparsebench.leaderboard.costs import COSTS
 
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; 'sparsebench run --output {folder}' makes one")
-    files = Store(folder).files()
-    found, unreadable = [], []
-    for file in files:
-        try:
-            found.append(read_result(file))
-        except CorruptResultError as error:
-            unreadable.append(str(error).removeprefix(f"{folder}/"))
-            warning = Console(stderr=True, soft_wrap=True)
-            warning.print(f"warning: left out: {error}", style="yellow", markup=False)
-    if not files:
-        raise UserError(f"{folder}: there are no results in it{_elsewhere(folder)}")
-    if not found:
-        raise UserError(f"{folder}: none of its {len(files)} results can be read")
-    return found, unreadable
-
-
-def _elsewhere(folder: Path) -> str:
-    from sparsebench.results.store import RESULT
-
-    below = sorted({file.parents[1] for file in folder.glob(f"[!.]*/*/{RESULT}")})
-    return f"; there are some in {', '.join(map(str, below[:3]))}" if below else ""
-
-
-def _only(
-    results: list[RunResult],
-    names: Collection[str] | None,
-    *,
-    kind: str,
-    name: Callable[[RunResult], str],
-) -> list[RunResult]:
-    """Returns the results of the named tasks or methods, or all where none is named.
-
-    Raises:
-        UnknownNameError: There is no result of a name.
-    """
-    if names is None:
-        return results
-    known = {name(result) for result in results}
-    for wanted in names:
-        if wanted not in known:
-            raise UnknownNameError(kind, wanted, known=known, where=f"--{kind}s")
-    return [result for result in results if name(result) in names]
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror})") from error
-    Console(stderr=True, soft_wrap=True).print(f"Wrote {file}", markup=False)
+    if name and form not in (Format.SVG, Format.PNG):
+        raise UserError("--cost is for svg and png; the HTML page has a plot for every cost")
+    by_name = {cost.name: cost for cost in COSTS}
+    if name and name not in by_name:
+        raise UnknownNameError("cost", name, known=by_name, where="--cost")
+    return by_name[name] if name else COSTS[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -151,6 +153,11 @@ def selected(
     raise_errors(problems(suite_file))
     source = DataSource(folder=data, revision=suite_file.suite.revision)
     return Selected(suite_file.suite, source, Store(output or OUTPUT))
+
+
+def command_line() -> str:
+    """Returns the command as the user typed it, for the record."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def overrides(

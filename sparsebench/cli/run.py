@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,13 +69,12 @@ def run(
         data=data,
         output=output,
     )
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     cells = chosen.plan(
         console,
         retry_failed=retry_failed,
         fresh=fresh,
         keep_models=keep_models,
-        command=command,
+        command=options.command_line(),
     )
     if dry_run:
         from sparsebench.cli.plan import print_plan
@@ -86,7 +82,7 @@ def run(
         print_plan(cells, chosen, console)
         return
     _record_skips(cells, chosen.store)
-    _make(cells, executor=executor, workers=workers, device=device, console=console)
+    make_runs(cells, executor=executor, workers=workers, device=device, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
 
 
@@ -99,9 +95,21 @@ def _record_skips(cells: Sequence[Cell], store: Store) -> None:
             store.write(cell.skipped)
 
 
-def _make(
+def make_runs(
     cells: Sequence[Cell], *, executor: str, workers: int, device: str, console: Console
 ) -> None:
+    """Makes the runs that are to be made, and shows how they go.
+
+    Args:
+        cells: The plan.
+        executor: The name of an installed executor.
+        workers: Runs at a time.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        console: Where to show it.
+
+    Raises:
+        typer.Exit: It was stopped by Ctrl-C.
+    """
     from sparsebench.cli.progress import progress
     from sparsebench.executors import EXECUTORS
     from sparsebench.plan import State
@@ -127,7 +135,7 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     from sparsebench.results.schema import Status
 
     results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = build(results)
+    board = build(results, read=chosen.store.answers)
     console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
     file.write_text(FORMATS["md"](board), encoding="utf-8")

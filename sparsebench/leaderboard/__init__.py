@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard import delimited, json_, markdown
+from sparsebench.leaderboard import delimited, json_, latex, markdown, page, plot
 from sparsebench.leaderboard.build import build
+from sparsebench.leaderboard.comparison import compare
 from sparsebench.leaderboard.table import Table
 from sparsebench.leaderboard.terminal import TerminalTable
 
@@ -16,7 +17,10 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "md": markdown.render,
     "csv": delimited.render,
     "json": json_.render,
+    "tex": latex.render,
+    "html": page.render,
+    "svg": plot.render,
 }
 """The formats that are files, by the ending of their names."""
 
-__all__ = ["FORMATS", "Table", "TerminalTable", "build"]
+__all__ = ["FORMATS", "Table", "TerminalTable", "build", "compare"]

@@ -20,16 +20,18 @@ from sparsebench.leaderboard.table import (
 from sparsebench.results.schema import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sparsebench.results.schema import RunResult
 
 
-def cell_of(runs: Sequence[RunResult], *, column: Column, seeds: Sequence[int]) -> Cell:
-    """Returns what a row has on one task.
+def chosen_runs(
+    runs: Sequence[RunResult], *, column: Column, seeds: Sequence[int]
+) -> dict[int, RunResult | None]:
+    """Returns the run that counts for every seed, or None where there is none.
 
     Args:
-        runs: The runs of the row.
+        runs: The runs of a row.
         column: The task.
         seeds: The seeds that are expected.
     """
@@ -37,7 +39,15 @@ def cell_of(runs: Sequence[RunResult], *, column: Column, seeds: Sequence[int]) 
     for run in runs:
         if belongs(run, column):
             by_seed.setdefault(run.spec.seed, []).append(run)
-    chosen = {seed: shown(by_seed[seed]) if seed in by_seed else None for seed in seeds}
+    return {seed: shown(by_seed[seed]) if seed in by_seed else None for seed in seeds}
+
+
+def cell_of(chosen: Mapping[int, RunResult | None]) -> Cell:
+    """Returns what a row has on one task.
+
+    Args:
+        chosen: Seed -> the run that counts.
+    """
     failures = {seed: _failure(seed, run) for seed, run in chosen.items()}
     return Cell(
         scores={

@@ -20,6 +20,7 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
 
     Counts are the lower median, so that the number shown is one that was counted.
     """
+    runs = list(runs)
     costs = [run.costs for run in runs if run.costs]
     parameters = [cost.parameters for cost in costs if cost.parameters]
     flops = [cost.flops for cost in costs if cost.flops]
@@ -34,6 +35,10 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
         noisy=_noisy(latencies),
         training_bytes=_count(part.training.bytes for part in memories if part.training),
         inference_bytes=_count(part.inference for part in memories),
+        encoder_sparsity=_ratio(part.encoder_sparsity for part in parameters),
+        sparsity=_ratio(part.sparsity for part in parameters),
+        macs_nonzero=_count(part.matrix_nonzero for part in flops),
+        steps=_count(run.training.steps for run in runs if run.training),
     )
 
 

@@ -38,6 +38,9 @@ def _row(group: Group, row: Row) -> dict[str, Any]:
         "method": row.method.model_dump(mode="json"),
         "average": row.average and asdict(row.average),
         "scores": {column.name: _cell(cell) for column, cell in pairs},
+        "standing": row.standing and asdict(row.standing),
+        "evidence": row.evidence.value,
+        "trials": row.trials,
         "costs": asdict(row.figures),
         "status": row.status,
     }
@@ -47,6 +50,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
     return {
         "mean": cell.mean,
         "spread": cell.spread,
+        "sureness": cell.sureness and asdict(cell.sureness),
         "seeds": cell.scores,
         "failures": [asdict(failure) for failure in cell.failures],
     }

@@ -11,6 +11,7 @@ from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, w
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group, Table
+    from sparsebench.leaderboard.text import TextColumn
 
 
 def render(table: Table) -> str:
@@ -23,7 +24,7 @@ def render(table: Table) -> str:
 def _section(group: Group) -> str:
     columns = text_columns(group)
     body = tabulate(
-        list(zip(*(map(escape, column.values) for column in columns), strict=True)),
+        list(zip(*map(_cells, columns), strict=True)),
         headers=[escape(column.heading) for column in columns],
         tablefmt="pipe",
         colalign=["right" if column.is_number else "left" for column in columns],
@@ -31,6 +32,11 @@ def _section(group: Group) -> str:
     )
     below = "\n".join(f"- {escape(note)}" for note in notes(group))
     return "\n\n".join(part for part in (f"## {escape(heading(group))}", body, below) if part)
+
+
+def _cells(column: TextColumn) -> list[str]:
+    cells = enumerate(map(escape, column.values))
+    return [f"**{text}**" if at in column.strong else text for at, text in cells]
 
 
 def escape(text: str) -> str:

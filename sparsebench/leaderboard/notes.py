@@ -98,16 +98,16 @@ def _unequal_terms(sources: Sequence[RowRuns], columns: Sequence[Column]) -> Ite
 
 
 def _unequal_conditions(sources: Sequence[RowRuns]) -> Iterator[str]:
-    found: dict[str, dict[str, list[str]]] = {}
+    found: dict[str, dict[str, dict[str, None]]] = {}
     for source in sources:
         for run in source.runs:
             known = conditions(run.costs) if run.costs else {}
             for key, value in known.items():
-                names = found.setdefault(key, {}).setdefault(value, [])
-                names += [] if source.name in names else [source.name]
+                found.setdefault(key, {}).setdefault(value, {})[source.name] = None
     for key, values in sorted(found.items()):
         if len(values) > 1:
-            yield f"costs under different conditions: {key} {_in_words(values)}"
+            told = {value: list(names) for value, names in values.items()}
+            yield f"costs under different conditions: {key} {_in_words(told)}"
 
 
 def _unmeasured(sources: Sequence[RowRuns]) -> Iterator[str]:
@@ -142,3 +142,33 @@ def _differences(facts: dict[str, Facts]) -> Iterator[str]:
 def _in_words(values: dict[str, list[str]]) -> str:
     told = (f"{value} for {', '.join(names)}" for value, names in sorted(values.items()))
     return f"is {'; '.join(told)}"
+
+
+def sureness_notes(
+    rows: Sequence[Row], *, columns: Sequence[Column], seeds: Sequence[int]
+) -> Iterator[str]:
+    """Yields what the intervals and ranks of a group do not know."""
+    counts = group_by(rows, lambda row: str(row.trials or "unknown"))
+    if len(counts) > 1:
+        told = {trials: [row.name for row in alike] for trials, alike in counts.items()}
+        yield f"not tuned alike: the number of trials {_in_words(told)}"
+    scored = [row for row in rows if row.average]
+    if len(seeds) == 1 and len(scored) > 1:
+        yield (
+            "one seed: intervals know the choice of examples alone, and methods have no ranks; "
+            "a run with another seed may score otherwise"
+        )
+    unknown = [
+        column.name
+        for place, column in enumerate(columns)
+        if any(
+            cell.mean is not None
+            and (cell.sureness is None or cell.sureness.sampling_error is None)
+            for cell in (row.cells[place] for row in rows)
+        )
+    ]
+    if unknown and len(seeds) > 1:
+        yield (
+            f"intervals of {', '.join(unknown)} know the seeds alone: what each example does to "
+            "the score is not known"
+        )

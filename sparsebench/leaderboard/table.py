@@ -6,10 +6,13 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparsebench.results.evidence import Evidence
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sparsebench.spec import MethodChoice, Protocol
+    from sparsebench.statistics import Standing
 
 MISSING = "missing"
 """What is said of a run that has no result."""
@@ -34,16 +37,34 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Sureness:
+    """How sure a mean is.
+
+    Attributes:
+        seed_error: The part of its standard error that comes from the seeds; None for one seed.
+        sampling_error: The part that comes from the choice of examples; None where the predictions
+            are not known.
+        half_width: Half the width of its 95 % interval.
+    """
+
+    seed_error: float | None
+    sampling_error: float | None
+    half_width: float
+
+
+@dataclass(frozen=True)
 class Cell:
     """One method on one task.
 
     Attributes:
         scores: Seed -> score, of the runs that have one.
         failures: The runs that have none, by seed.
+        sureness: How sure the mean is; None where there is no mean, or nothing is known of it.
     """
 
     scores: Mapping[int, float]
     failures: tuple[Failure, ...] = ()
+    sureness: Sureness | None = None
 
     @property
     def mean(self) -> float | None:
@@ -64,11 +85,13 @@ class Average:
         value: Mean over seeds of the mean over tasks.
         spread: Standard deviation over seeds of the mean over tasks; None for one seed.
         seeds: The number of seeds.
+        sureness: How sure the value is; None where nothing is known of it.
     """
 
     value: float
     spread: float | None
     seeds: int
+    sureness: Sureness | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,10 @@ class Figures:
         noisy: Whether the samples of half of the runs or more scatter too much.
         training_bytes: Peak memory of training.
         inference_bytes: Peak memory of inference.
+        encoder_sparsity: The share of the blocks' matrices that is zero or gone.
+        sparsity: The share of the whole model that is zero or gone.
+        macs_nonzero: The multiply-adds without stored zeros: what a perfect kernel would run.
+        steps: Optimizer steps of training.
     """
 
     trainable: int | None = None
@@ -95,6 +122,10 @@ class Figures:
     noisy: bool = False
     training_bytes: int | None = None
     inference_bytes: int | None = None
+    encoder_sparsity: float | None = None
+    sparsity: float | None = None
+    macs_nonzero: int | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +158,10 @@ class Row:
         average: None where any cell has a failure.
         figures: What it costs.
         status: ``ok``, or how many runs failed in which way: ``1 oom, 2 missing``.
+        standing: Where it stands among the rows that have an average; None where it has none, or
+            where there are too few seeds to say.
+        evidence: What the scores rest on: the least of its runs.
+        trials: The trials that its settings were chosen from; None where nobody says so.
     """
 
     name: str
@@ -135,6 +170,9 @@ class Row:
     average: Average | None
     figures: Figures
     status: str
+    standing: Standing | None = None
+    evidence: Evidence = Evidence.REPORTED
+    trials: int | None = None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def _rich_table(columns: Sequence[TextColumn]) -> RichTable:
     for column in columns:
         justify: JustifyMethod = "right" if column.is_number else "left"
         table.add_column(Text(column.heading), justify=justify, overflow="fold")
-    for values in zip(*(column.values for column in columns), strict=True):
-        table.add_row(*map(Text, values))
+    for at, values in enumerate(zip(*(column.values for column in columns), strict=True)):
+        styles = ("bold" if at in column.strong else "" for column in columns)
+        table.add_row(*map(Text, values, styles))
     return table

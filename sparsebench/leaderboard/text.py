@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sparsebench.leaderboard.costs import NOTHING, costs_shown
 from sparsebench.leaderboard.notes import seeds_in_words
+from sparsebench.results.evidence import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from sparsebench.leaderboard.table import Cell, Failure, Group, Row, Table
+    from sparsebench.leaderboard.table import Cell, Column, Failure, Group, Row, Table
 
-NOTHING = "—"
+Key = float | str | None
+
 FLAG = "†"
-MIB = 2**20
-NAMED = 2
-"""Operators that are named in a cell; the rest are counted."""
-
 LEGEND = (
-    "Scores are ×100; ± is the standard deviation over seeds. "
+    "Scores are ×100; ± is half of the 95 % interval, over seeds and examples. "
+    "rank: 1 plus the number of rows that are better and separated from it, by paired t-tests over "
+    "seeds and examples with Holm's correction, 5 % for the whole group; bold beats all others so. "
     "trainable: share of the backbone's parameters, and their number, the head apart. "
+    "sparsity: share of the weights in the blocks that is zero or gone. "
     "GMACs: multiply-adds of all matrix products of one sequence, attention included, in 10⁹. "
     "latency: of the deployed model over that of the untouched backbone; below 1 is faster; "
-    "noisy where its samples scatter. MiB: peak growth of memory. Costs are medians over the runs."
+    "noisy where its samples scatter. MiB: peak growth of memory. Costs are medians over the runs. "
+    "evidence: reported, or recomputed from stored predictions, or rerun, by 'sparsebench verify'."
 )
 """What the columns mean."""
 
@@ -52,12 +55,18 @@ class TextColumn:
         kind: What it shows.
         values: One a row.
         is_number: Whether it is set flush right.
+        strong: The rows whose value stands out.
+        keys: What rows are sorted by, best or least first; None for values that are missing.
+        note: What the column means, in a few words.
     """
 
     heading: str
     kind: Kind
     values: tuple[str, ...]
     is_number: bool = True
+    strong: frozenset[int] = frozenset()
+    keys: tuple[Key, ...] = ()
+    note: str = ""
 
 
 def heading(group: Group) -> str:
@@ -68,29 +77,74 @@ def heading(group: Group) -> str:
 
 
 def text_columns(group: Group) -> list[TextColumn]:
-    """Returns the columns of a group, in the order they are shown."""
-
-    def column(
-        heading: str, kind: Kind, text: Callable[[Row], str], *, is_number: bool = True
-    ) -> TextColumn:
-        values = tuple(clean(text(row)) for row in group.rows)
-        return TextColumn(clean(heading), kind, values, is_number)
-
-    flag = FLAG if group.flagged else ""
-    return [
-        column("method", Kind.NAME, lambda row: row.name, is_number=False),
-        column("average", Kind.SCORE, lambda row: _average(row, flag)),
-        *(
-            column(task.name, Kind.SCORE, lambda row, at=at: _score(row.cells[at], flag))  # type: ignore[misc]
-            for at, task in enumerate(group.columns)
-        ),
-        column("trainable", Kind.COST, _trainable),
-        column("GMACs", Kind.COST, _gmacs),
-        column("latency", Kind.COST, _latency),
-        column("train MiB", Kind.COST, lambda row: _mebibytes(row.figures.training_bytes)),
-        column("infer MiB", Kind.COST, lambda row: _mebibytes(row.figures.inference_bytes)),
-        column("status", Kind.SCORE, lambda row: row.status, is_number=False),
+    """Returns the columns of a group, in the order they are shown; none that says nothing."""
+    rows, flag = group.rows, FLAG if group.flagged else ""
+    columns = [_words(rows, "method", lambda row: row.name, kind=Kind.NAME)]
+    if any(row.standing for row in rows):
+        columns.append(_numbers(rows, "rank", Kind.SCORE, _rank, key=_rank_key, note=_RANK))
+    columns.append(_averages(rows, flag))
+    columns += [_task(rows, at, column, flag) for at, column in enumerate(group.columns)]
+    columns += [
+        _numbers(rows, cost.heading, Kind.COST, cost.text, key=cost.key, note=cost.note)
+        for cost in costs_shown(rows)
     ]
+    if any(row.trials for row in rows):
+        columns.append(
+            _numbers(rows, "trials", Kind.COST, _tried, key=lambda row: row.trials, note=_TRIALS)
+        )
+    if any(row.evidence is not Evidence.REPORTED for row in rows):
+        columns.append(_words(rows, "evidence", lambda row: row.evidence.value, kind=Kind.SCORE))
+    columns.append(_words(rows, "status", lambda row: row.status, kind=Kind.SCORE))
+    return columns
+
+
+def _words(
+    rows: Sequence[Row], heading: str, text: Callable[[Row], str], *, kind: Kind
+) -> TextColumn:
+    values = tuple(clean(text(row)) for row in rows)
+    return TextColumn(heading, kind, values, is_number=False, keys=values)
+
+
+def _numbers(
+    rows: Sequence[Row],
+    heading: str,
+    kind: Kind,
+    text: Callable[[Row], str],
+    *,
+    key: Callable[[Row], float | None],
+    note: str,
+) -> TextColumn:
+    values = tuple(clean(text(row)) for row in rows)
+    return TextColumn(clean(heading), kind, values, keys=tuple(map(key, rows)), note=note)
+
+
+def _averages(rows: Sequence[Row], flag: str) -> TextColumn:
+    return replace(
+        _numbers(
+            rows,
+            "average",
+            Kind.SCORE,
+            lambda row: _average(row, flag),
+            key=lambda row: row.average.value if row.average else None,
+            note="mean over tasks and seeds, with half of its 95 % interval",
+        ),
+        strong=frozenset(
+            at
+            for at, row in enumerate(rows)
+            if row.standing and row.standing.rank == 1 and row.standing.alone
+        ),
+    )
+
+
+def _task(rows: Sequence[Row], at: int, column: Column, flag: str) -> TextColumn:
+    return _numbers(
+        rows,
+        column.name,
+        Kind.SCORE,
+        lambda row: _score(row.cells[at], flag),
+        key=lambda row: row.cells[at].mean,
+        note=", ".join(column.metrics),
+    )
 
 
 def notes(group: Group) -> Iterator[str]:
@@ -126,10 +180,29 @@ def _prints(char: str) -> bool:
     return unicodedata.category(char)[0] not in "CZ" or char == " "
 
 
+_RANK = "1 plus the methods that are better and separated from it"
+
+
+_TRIALS = "trials that its settings were chosen from, on a held-out part"
+
+
+def _tried(row: Row) -> str:
+    return NOTHING if row.trials is None else str(row.trials)
+
+
+def _rank_key(row: Row) -> float | None:
+    return row.standing.rank if row.standing else None
+
+
+def _rank(row: Row) -> str:
+    return str(row.standing.rank) if row.standing else NOTHING
+
+
 def _average(row: Row, flag: str) -> str:
     if row.average is None:
         return NOTHING
-    apart = "" if row.average.spread is None else f" ± {percent(row.average.spread)}"
+    sureness = row.average.sureness
+    apart = f" ± {percent(sureness.half_width)}" if sureness else ""
     return f"{percent(row.average.value)}{apart}{flag}"
 
 
@@ -144,36 +217,4 @@ def _score(cell: Cell, flag: str) -> str:
     return ", ".join(
         f"{kind} {seeds_in_words([failure.seed for failure in failures])}"
         for kind, failures in sorted(kinds.items())
-    )
-
-
-def _trainable(row: Row) -> str:
-    share, count = row.figures.trainable_share, row.figures.trainable
-    if share is None or count is None:
-        return NOTHING if count is None else f"{count:,}"
-    return f"{_significant(100 * share, digits=3)} % ({count:,})"
-
-
-def _gmacs(row: Row) -> str:
-    if row.figures.macs is None:
-        return NOTHING
-    amount = _significant(row.figures.macs / 1e9, digits=4)
-    first, more = row.figures.unverified[:NAMED], len(row.figures.unverified[NAMED:])
-    why = ", ".join([*first, f"{more} more"] if more else first)
-    return f"{amount} unverified: {why}" if why else amount
-
-
-def _latency(row: Row) -> str:
-    if row.figures.latency_ratio is None:
-        return NOTHING
-    return f"{row.figures.latency_ratio:.2f}×{' noisy' if row.figures.noisy else ''}"
-
-
-def _mebibytes(count: int | None) -> str:
-    return NOTHING if count is None else f"{_significant(count / MIB, digits=3)}"
-
-
-def _significant(value: float, *, digits: int) -> str:
-    return (
-        f"{value:,.0f}" if value == 0 or value >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
     )

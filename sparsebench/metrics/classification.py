@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from sparsebench.metrics.base import InMemoryMetric
+from sparsebench.metrics.missing import as_binary, as_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NO_CLASS = -1
-"""Stands for a missing answer among class indices; no reference is ever equal to it."""
 
 
 class Accuracy(InMemoryMetric):
@@ -26,8 +24,7 @@ class Accuracy(InMemoryMetric):
     def _compute(
         self, predictions: Sequence[int | None], references: Sequence[int]
     ) -> dict[str, float]:
-        answers = [NO_CLASS if answer is None else answer for answer in predictions]
-        return {"accuracy": accuracy_score(references, answers)}
+        return {"accuracy": accuracy_score(references, as_classes(predictions))}
 
 
 class F1(InMemoryMetric):
@@ -44,7 +41,7 @@ class F1(InMemoryMetric):
     def _compute(
         self, predictions: Sequence[int | None], references: Sequence[int]
     ) -> dict[str, float]:
-        answers = _binary(predictions, references)
+        answers = as_binary(predictions, references)
         return {"f1": f1_score(references, answers, zero_division=0.0)}
 
 
@@ -62,13 +59,7 @@ class Matthews(InMemoryMetric):
     def _compute(
         self, predictions: Sequence[int | None], references: Sequence[int]
     ) -> dict[str, float]:
-        answers = _binary(predictions, references)
+        answers = as_binary(predictions, references)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="A single label was found")
             return {"matthews": matthews_corrcoef(references, answers)}
-
-
-def _binary(predictions: Sequence[int | None], references: Sequence[int]) -> list[int]:
-    """Puts the wrong class where an answer is neither 0 nor 1."""
-    pairs = zip(predictions, references, strict=True)
-    return [1 - reference if answer not in (0, 1) else answer for answer, reference in pairs]

@@ -1,8 +1,6 @@
 """Metrics over numbers: Pearson and Spearman correlation, by SciPy.
 
-A missing answer, or one that is not finite, counts as the furthest label: the smallest or the
-largest reference, whichever is further from the right one. A fixed stand-in such as 0 would be
-right, or nearly so, for some examples, and a model that falls silent there would gain from it.
+A missing answer, or one that is not finite, counts as the furthest label.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from sparsebench.metrics.base import InMemoryMetric
+from sparsebench.metrics.missing import as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,17 +60,10 @@ def _correlation(
     references: Sequence[float],
 ) -> float:
     right = np.asarray(references, dtype=np.float64)
-    answers = _filled(np.asarray(predictions, dtype=np.float64), right)
+    answers = as_numbers(predictions, right)
     if np.ptp(answers) == 0 or np.ptp(right) == 0:
         return 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=stats.NearConstantInputWarning)
         value = float(test(answers, right).statistic)
     return value if np.isfinite(value) else 0.0
-
-
-def _filled(answers: Numbers, right: Numbers) -> Numbers:
-    """Puts the furthest label where an answer is not a finite number."""
-    low, high = right.min(), right.max()
-    furthest = np.where(right - low > high - right, low, high)
-    return np.where(np.isfinite(answers), answers, furthest)

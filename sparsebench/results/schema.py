@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparsebench.results.costs import Costs
-from sparsebench.spec import Protocol, RunSpec
+from sparsebench.spec import Protocol, RunSpec, Tuned
 
 SCHEMA_VERSION = 1
 """Changes when old results can no longer be read as they are."""
@@ -152,6 +152,9 @@ class RunResult(Record):
 
     headline_metric: str | None = None
     """What the score is called, such as ``"matthews"``."""
+
+    tuned: Tuned | None = None
+    """How the settings of the method were searched for; None where they were not."""
 
     training: TrainingRecord | None = None
     costs: Costs | None = None

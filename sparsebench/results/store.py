@@ -10,6 +10,7 @@ processes may read and write one folder at a time: of two results of one run, th
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
+            SHA256SUMS                              what both were when they were written
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sparsebench.errors import UserError
+from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
+from sparsebench.results.checksums import CHECKSUMS, checksums_text
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from sparsebench.spec import RunSpec
 
 RESULT = "result.json"
-PREDICTIONS = "predictions.jsonl"
 _RETIRED = ".retired"
 _STALE = 24 * 3600
 """Seconds after which what lies in ``.staging`` was left by a process that was killed."""
@@ -90,6 +92,15 @@ class Store:
         if result.key != run_key(spec):
             raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
         return result
+
+    def answers(self, result: RunResult) -> dict[str, Answers] | None:
+        """Returns what a run answered, split by split, or None where no predictions are stored.
+
+        Raises:
+            CorruptAnswersError: They cannot be read.
+        """
+        file = self.folder(result.spec) / PREDICTIONS
+        return read_answers(file) if PREDICTIONS in result.files and file.is_file() else None
 
     def folder(self, spec: RunSpec) -> Path:
         """Returns the folder that holds, or will hold, the result of a run."""
@@ -156,7 +167,8 @@ class Store:
             rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
             files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
             record = result.model_copy(update={"files": files})
-            _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
+            _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
             for target, source in keep.items():  # last, so that a full disk costs no model
                 shutil.move(source, new / target)
             self._swap_in(new, name=name)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from sparsebench.suite.schema import RESERVED, MethodEntry, Suite, TaskEntry, cells, training_for
+from sparsebench.suite.schema import (
+    RESERVED,
+    MethodEntry,
+    Suite,
+    TaskEntry,
+    Tuning,
+    cells,
+    training_for,
+)
 
-__all__ = ["RESERVED", "MethodEntry", "Suite", "TaskEntry", "cells", "training_for"]
+__all__ = ["RESERVED", "MethodEntry", "Suite", "TaskEntry", "Tuning", "cells", "training_for"]

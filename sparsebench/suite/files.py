@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sparsebench.problems import KeyPath
 
 _PACKAGE = Path(__file__).parents[1]
+TABLES = ".tables.yaml"
+"""What the names of files end in that hold the published figures of a paper, and no suite."""
+
 _ENDINGS = (".yaml", ".yml")
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
@@ -32,11 +35,16 @@ _STAND_INS: dict[str, Any] = {
 """What takes the place of an absent key while the others are checked."""
 
 
+def suites_home() -> Path:
+    """Returns the folder of the suites that come with the package."""
+    installed = _PACKAGE / "_suites"
+    return installed if installed.is_dir() else _PACKAGE.parent / "suites"
+
+
 def suites() -> dict[str, Path]:
     """Returns the suites that come with the package, by name."""
-    installed = _PACKAGE / "_suites"
-    home = installed if installed.is_dir() else _PACKAGE.parent / "suites"
-    files = sorted(home.rglob("*.yaml"))
+    home = suites_home()
+    files = sorted(file for file in home.rglob("*.yaml") if not file.name.endswith(TABLES))
     return {file.relative_to(home).with_suffix("").as_posix(): file for file in files}
 
 

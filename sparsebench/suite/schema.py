@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sparsebench.spec import CostSettings, HeldOut, Protocol, Section, Training, WrittenBudget
+from sparsebench.spec import (
+    CostSettings,
+    HeldOut,
+    Protocol,
+    Section,
+    Training,
+    Tuned,
+    WrittenBudget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out")
+RESERVED = ("training", "costs", "held_out", "tuning")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+"""A name that is safe in a path and in a table."""
 
 
 class TaskEntry(Section):
@@ -41,6 +53,30 @@ class MethodEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Tuning(Section):
+    """An equal search for settings: every method has the same number of trials.
+
+    ``sparsebench tune`` makes the trials under ``protocol: held-out``, so that nothing is chosen by
+    a score that is reported.
+    """
+
+    trials: int = Field(ge=1)
+    """Trials of every method."""
+
+    tasks: tuple[Name, ...] = Field(min_length=1)
+    """The tasks to tune on; they need not be those of the suite."""
+
+    search: dict[Name, dict[str, tuple[Any, ...]]]
+    """Label of a method -> setting -> the values to try. Where they have more combinations than
+    there are trials, ``seed`` draws among them."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Draws the trials, and is the seed of their runs."""
+
+    budget: WrittenBudget | None = None
+    """The budget of a trial; null for that of the task."""
+
+
 def entries(value: object) -> object:
     """Turns a list of names into a mapping of names to entries that set nothing.
 
@@ -54,10 +90,6 @@ def entries(value: object) -> object:
     if isinstance(value, dict):
         return {name: {} if entry is None else entry for name, entry in value.items()}
     return value
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
-"""A name that is safe in a path and in a table."""
 
 
 class Suite(Section):
@@ -92,6 +124,12 @@ class Suite(Section):
 
     costs: CostSettings = CostSettings()
     """The shapes that costs are measured with."""
+
+    tuning: Tuning | None = None
+    """How ``sparsebench tune`` searches for settings; null for no search."""
+
+    tuned: dict[Name, Tuned] = Field(default_factory=dict)
+    """What a search has found, as ``sparsebench tune`` writes it: label -> its trials."""
 
     revision: str | None = None
     """The Hub revision of the data; null for the newest."""

@@ -39,6 +39,7 @@ def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[P
     check.repeats("seeds", suite_file.suite.seeds)
     tasks = check.tasks()
     check.pairs(check.methods(), tasks, check.models())
+    check.tuning()
     if data is not None:
         check.data(tasks, data)
     return in_order(check.found)
@@ -92,6 +93,28 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
             self.error(path, f"methods.{label}: {type(error).__name__}: {error}")
         return None
+
+    def tuning(self) -> None:
+        """Checks that every method has a search, of settings that it has."""
+        suite, tuning = self.file.suite, self.file.suite.tuning
+        if tuning is None:
+            return
+        for name in tuning.tasks:
+            if name not in TASKS:
+                self.error(("tuning", "tasks"), f"tuning.tasks: unknown task {name!r}")
+        for label, entry in suite.methods.items():
+            path, name = ("tuning", "search", label), entry.method or label
+            if label not in tuning.search:
+                self.note(("tuning", "search"), f"{label} has no search: it cannot be tuned")
+                continue
+            if name not in METHODS:
+                continue
+            for key, values in tuning.search[label].items():
+                for value in values:
+                    settings = {**entry.settings, key: value}
+                    faults = setting_faults(METHODS.get(name), settings)
+                    for message in [told for inner, told in faults if inner[:1] == (key,)]:
+                        self.error((*path, key), f"{'.'.join(path)}.{key}: {message}")
 
     def tasks(self) -> dict[str, Task]:
         """Checks the names of the tasks; returns those that are known."""

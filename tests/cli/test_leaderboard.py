@@ -103,7 +103,7 @@ def test_corrupt_results_are_named_and_the_others_shown(
     [
         (["--tasks", "mprc"], "--tasks: unknown task 'mprc'; did you mean 'mrpc'"),
         (["--methods", "adapter"], "--methods: unknown method 'adapter'; known: full, lora"),
-        (["--output", "board.txt"], "end it in .md, .csv or .json"),
+        (["--output", "board.txt"], "end it in .md, .csv, .json, .tex, .html"),
         (["--output", "absent/board.md"], "board.md: cannot be written"),
         (["--output", "board.md", "--format", "table"], "is for a terminal"),
     ],
@@ -141,7 +141,7 @@ def test_reading_leaves_the_folder_as_it_is(folder: Path) -> None:
 
 
 def test_it_needs_no_heavy_library(folder: Path) -> None:
-    heavy = ("torch", "transformers", "datasets", "numpy", "pandas", "scipy")
+    heavy = ("torch", "transformers", "datasets", "pandas", "sklearn", "scipy.stats")
     script = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -156,3 +156,31 @@ def test_it_needs_no_heavy_library(folder: Path) -> None:
 
     assert done.stderr.strip() == "[]"
     assert "| full" in done.stdout
+
+
+def test_update_replaces_the_block_of_a_file(folder: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    marks = "<!-- sparsebench:leaderboard -->", "<!-- /sparsebench:leaderboard -->"
+    readme.write_text(f"# Mine\n{marks[0]}\nold\n{marks[1]}\nrest\n")
+
+    call(folder, "--update", readme)
+    once = readme.read_text()
+    call(folder, "--update", readme)
+
+    assert readme.read_text() == once
+    assert "| lora" in once
+    assert "\nold\n" not in once
+    assert once.startswith("# Mine\n")
+    assert once.endswith("rest\n")
+
+
+def test_plots_are_drawn_against_the_cost_that_is_named(folder: Path, tmp_path: Path) -> None:
+    call(folder, "--output", tmp_path / "plot.svg", "--cost", "latency")
+
+    assert "nothing was measured" in (tmp_path / "plot.svg").read_text()
+    with pytest.raises(UserError, match="unknown cost 'latencies'; did you mean 'latency'"):
+        call(folder, "--output", tmp_path / "plot.svg", "--cost", "latencies")
+    with pytest.raises(UserError, match="for svg and png"):
+        call(folder, "--cost", "latency", "--format", "md")
+    with pytest.raises(UserError, match="takes --output FILE"):
+        call(folder, "--format", "png")

@@ -61,15 +61,15 @@ def test_markdown_by_eye() -> None:
     rows = markdown_rows(render("md", RESULTS))
 
     assert rows[0] == [
-        *("method", "average", "mrpc", "rte", "trainable"),
+        *("method", "rank", "average", "mrpc", "rte", "trainable", "sparsity"),
         *("GMACs", "latency", "train MiB", "infer MiB", "status"),
     ]
     assert rows[2] == [
-        *("full", "81.5 ± 0.7", "81.5", "81.5", "0.500 % (5,000)"),
+        *("full", "1", "81.5 ± 1.5", "81.5", "81.5", "0.500 % (5,000)", "—"),
         *("2.000", "1.00×", "300", "100", "ok"),
     ]
     assert rows[3] == [
-        *("lora", "—", "70.0", "oom seed 1", "0.500 % (5,000)"),
+        *("lora", "—", "—", "70.0", "oom seed 1", "0.500 % (5,000)", "—"),
         *("2.000 unverified: aten::x", "1.00× noisy", "300", "100", "1 oom"),
     ]
     assert "- lora on rte seed 1: oom: too \\| large" in render("md", RESULTS)
@@ -110,7 +110,7 @@ def test_a_hostile_name_stays_in_its_cell_of_markdown() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert text.count("\n## ") + text.startswith("## ") == 2
-    assert {len(row) for row in markdown_rows(text)} == {9, 10}
+    assert {len(row) for row in markdown_rows(text)} == {10, 11}
     assert not re.search(r"(?<!\\)\[l", text)
 
 
@@ -118,7 +118,7 @@ def test_a_hostile_name_stays_in_its_cell_of_markdown() -> None:
 def test_any_name_keeps_the_shape_of_the_markdown_table(name: str) -> None:
     rows = markdown_rows(render("md", [make_result(method=name), make_result(method="full")]))
 
-    assert [len(row) for row in rows] == [9] * 4
+    assert [len(row) for row in rows] == [10] * 4
 
 
 @given(st.text())
@@ -159,6 +159,7 @@ def test_json_holds_every_seed_and_setting() -> None:
     assert lora["scores"]["rte"] == {
         "mean": None,
         "spread": None,
+        "sureness": None,
         "seeds": {"2": 0.5},
         "failures": [{"seed": 1, "kind": "oom", "reason": "too | large"}],
     }
@@ -171,7 +172,7 @@ def test_a_terminal_shows_one_table_where_it_fits() -> None:
     wide = on_terminal(RESULTS[:4], width=160)
 
     assert wide.count("method") == 1
-    assert "81.5 ± 0.7" in wide
+    assert "81.5 ± 1.5" in wide
 
 
 @pytest.mark.parametrize("width", [40, 80])

@@ -47,7 +47,8 @@ def test_a_result_replaces_the_older_one_of_the_same_run(tmp_path: Path) -> None
     store.write(make_result(status=Status.OOM, reason="too large"))
 
     assert [result.status for result in store] == [Status.OOM]
-    assert [file.name for file in (store.files()[0].parent).iterdir()] == ["result.json"]
+    names = sorted(file.name for file in store.files()[0].parent.iterdir())
+    assert names == ["SHA256SUMS", "result.json"]
 
 
 def test_results_come_in_the_order_of_their_folders(tmp_path: Path) -> None:

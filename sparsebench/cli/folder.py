@@ -1,0 +1,189 @@
+"""The results that a command reads: a folder, what is in it, and what stands beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.errors import UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from sparsebench.leaderboard import Table
+    from sparsebench.results.answers import Answers
+    from sparsebench.results.evidence import Evidence
+    from sparsebench.results.schema import RunResult
+    from sparsebench.results.store import Store
+    from sparsebench.suite.overrides import Overrides
+
+Results = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="A folder that 'run' has written results to.")
+]
+MaybeResults = Annotated[
+    Path | None, typer.Argument(metavar="[RESULTS]", help="A folder of results; without it, none.")
+]
+Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Only these tasks.")]
+Methods = Annotated[
+    str | None, typer.Option("--methods", metavar="A,B", help="Only these methods, by label.")
+]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What could be read of a folder of results.
+
+    Attributes:
+        results: The results that could be read.
+        unreadable: The others, each with its reason.
+        read: Reads the predictions of a run; None where they are absent or torn.
+        evidence: Key of a run -> what its score rests on.
+    """
+
+    results: tuple[RunResult, ...]
+    unreadable: tuple[str, ...]
+    read: Callable[[RunResult], dict[str, Answers] | None]
+    evidence: Mapping[str, Evidence]
+
+    def table(self) -> Table:
+        """Makes the leaderboard."""
+        from sparsebench.leaderboard import build
+
+        return build(
+            self.results, read=self.read, evidence=self.evidence, unreadable=self.unreadable
+        )
+
+
+def read_folder(root: Path, *, wanted: Overrides | None = None) -> Folder:
+    """Reads what can be read of a folder, and says on the way why the rest cannot.
+
+    Args:
+        root: The folder.
+        wanted: The tasks and methods to keep; None for all.
+
+    Raises:
+        UserError: There is nothing that can be read.
+        UnknownNameError: There is no result of a task or a method that is wanted.
+    """
+    from sparsebench.results.store import Store
+
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; 'sparsebench run --output {root}' makes one")
+    store = Store(root)
+    files = store.files()
+    if not files:
+        raise UserError(f"{root}: there are no results in it{_elsewhere(root)}")
+    found, unreadable = _read_results(files, root=root)
+    if not found:
+        raise UserError(f"{root}: none of its {len(files)} results can be read")
+    evidence = _evidence(found, root=root)
+    results = list(found.values())
+    if wanted:
+        results = _only(results, wanted.tasks, kind="task", name=lambda r: r.spec.task)
+        results = _only(results, wanted.methods, kind="method", name=lambda r: r.spec.method.label)
+    return Folder(tuple(results), tuple(unreadable), _reader(store), evidence)
+
+
+def _read_results(files: Sequence[Path], *, root: Path) -> tuple[dict[Path, RunResult], list[str]]:
+    from sparsebench.results.store import CorruptResultError, read_result
+
+    found, unreadable = {}, []
+    for file in files:
+        try:
+            found[file] = read_result(file)
+        except CorruptResultError as error:
+            unreadable.append(str(error).removeprefix(f"{root}/"))
+            warn(f"left out: {error}")
+    return found, unreadable
+
+
+def _evidence(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evidence]:
+    """Returns what was verified, of results that are still what they were then."""
+    from sparsebench.results.evidence import digest_of, read_evidence
+
+    verified = read_evidence(root)
+    return {
+        result.key: verified[result.key][0]
+        for file, result in found.items()
+        if result.key in verified and verified[result.key][1] == digest_of(file)
+    }
+
+
+def _reader(store: Store) -> Callable[[RunResult], dict[str, Answers] | None]:
+    from sparsebench.results.answers import CorruptAnswersError
+
+    def read(result: RunResult) -> dict[str, Answers] | None:
+        try:
+            return store.answers(result)
+        except CorruptAnswersError as error:
+            warn(str(error))
+            return None
+
+    return read
+
+
+def warn(message: str) -> None:
+    """Prints a warning beside the output."""
+    Console(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow", markup=False)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Writes a file and says so.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    write_bytes(file, text.encode())
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Writes a file and says so.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror})") from error
+    Console(stderr=True, soft_wrap=True).print(f"Wrote {file}", markup=False)
+
+
+def read_text(file: Path) -> str:
+    """Reads a file that must be there.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from error
+
+
+def _elsewhere(folder: Path) -> str:
+    from sparsebench.results.store import RESULT
+
+    below = sorted({file.parents[1] for file in folder.glob(f"[!.]*/*/{RESULT}")})
+    return f"; there are some in {', '.join(map(str, below[:3]))}" if below else ""
+
+
+def _only(
+    results: list[RunResult],
+    names: Collection[str] | None,
+    *,
+    kind: str,
+    name: Callable[[RunResult], str],
+) -> list[RunResult]:
+    """Returns the results of the named tasks or methods, or all where none is named."""
+    if names is None:
+        return results
+    known = {name(result) for result in results}
+    for wanted in names:
+        if wanted not in known:
+            raise UnknownNameError(kind, wanted, known=known, where=f"--{kind}s")
+    return [result for result in results if name(result) in names]

@@ -1,0 +1,79 @@
+"""``sparsebench tune``: searches settings for every method of a suite, on equal terms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli import folder, options
+from sparsebench.cli.run import make_runs
+from sparsebench.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sparsebench.spec import Tuned
+
+TUNED = "tuned.yaml"
+
+
+def tune(
+    suite: options.SuiteArgument,
+    *,
+    methods: options.Methods = None,
+    models: options.Models = None,
+    sets: options.Sets = None,
+    data: options.Data = None,
+    output: options.Output = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Where to run")
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Runs at a time.", rich_help_panel="Where to run")
+    ] = 1,
+) -> None:
+    """Search settings for every method of a suite, with the same number of trials for all.
+
+    Trials train on a part of the training set and are chosen by their score on the rest; nothing is
+    chosen by a score that is reported. The trials are kept in DIR/tuning, and the suite with what
+    was chosen is written to DIR/tuned.yaml, to be run like any other.
+    """
+    from sparsebench.results.store import Store
+    from sparsebench.tuning import choose, trial_suite, tuned_suite
+
+    console = Console()
+    chosen = options.selected(
+        suite,
+        methods=methods,
+        models=models,
+        tasks=None,
+        seeds=None,
+        sets=sets,
+        budget=None,
+        data=data,
+        output=output,
+    )
+    root = chosen.store.root
+    trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
+    cells = trials.plan(console, command=options.command_line())
+    make_runs(cells, executor="local", workers=workers, device=device, console=console)
+    results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]
+    found = choose(chosen.suite, results)
+    _show(found, console)
+    root.mkdir(parents=True, exist_ok=True)
+    folder.write_text(root / TUNED, tuned_suite(chosen.suite, found))
+
+
+def _show(found: Mapping[str, Tuned], console: Console) -> None:
+    from sparsebench.leaderboard.text import percent
+
+    rows = []
+    for label, tuned in found.items():
+        for at, trial in enumerate(tuned.trials):
+            settings = ", ".join(f"{key}={value}" for key, value in trial.settings.items())
+            score = "failed" if trial.score is None else percent(trial.score)
+            rows.append((label, settings, score, "chosen" if at == tuned.chosen else ""))
+    print_table(console, ("method", "settings", "held-out score", ""), rows)

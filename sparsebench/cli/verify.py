@@ -1,0 +1,152 @@
+"""``sparsebench verify``: doubts every number of a folder of results."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sparsebench.cli import folder, options
+from sparsebench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sparsebench.results.schema import RunResult
+    from sparsebench.verification import Verdict
+    from sparsebench.verification.rerun import Again
+
+FAILED = 1
+"""Exit code where a number cannot be believed."""
+
+
+def verify(
+    results: folder.Results = options.OUTPUT,
+    *,
+    rerun: Annotated[
+        int, typer.Option(min=0, metavar="K", help="Make K runs again and compare their scores.")
+    ] = 0,
+    draw: Annotated[int, typer.Option(metavar="SEED", help="Draws the runs to make again.")] = 0,
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, help="How far a score made again may lie off; 0.02.")
+    ] = None,
+    data: options.Data = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Check a folder of results: files, keys, and every score, computed again from predictions.
+
+    What was found to be sound is kept in verified.json, for the column 'evidence' of leaderboards.
+    The exit code is 1 where anything is wrong.
+    """
+    from sparsebench.results.evidence import Evidence
+    from sparsebench.results.store import Store
+    from sparsebench.verification import verify as check
+
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if not results.is_dir():
+        raise UserError(f"{results}: no such folder")
+    files = Store(results).files()
+    if not files:
+        raise UserError(f"{results}: there are no results in it")
+    verdict = check(files)
+    for finding in verdict.findings:
+        console.print(f"{finding.folder.name}: {finding.message}")
+    agreed = True
+    if rerun:
+        chosen = _draw(verdict, count=rerun, seed=draw)
+        made = _again(chosen, data=data, device=device)
+        agreed = _compare(made, tolerance=tolerance, console=console)
+        for again in made:
+            if again.agrees(_tolerance(tolerance)):
+                _, digest = verdict.evidence[again.result.key]
+                verdict.evidence[again.result.key] = (Evidence.RERUN, digest)
+    _keep(results, verdict)
+    console.print(_summary(verdict))
+    if verdict.findings or not agreed:
+        raise typer.Exit(FAILED)
+
+
+def _tolerance(asked: float | None) -> float:
+    from sparsebench.verification.rerun import TOLERANCE
+
+    return TOLERANCE if asked is None else asked
+
+
+def _draw(verdict: Verdict, *, count: int, seed: int) -> list[RunResult]:
+    from sparsebench.verification.rerun import draw
+
+    sound = [result for result in verdict.results.values() if result.key in verdict.evidence]
+    return draw(sound, count=count, seed=seed)
+
+
+def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[Again]:
+    """Makes runs again, in a folder that is then gone."""
+    from sparsebench.cli.progress import progress
+    from sparsebench.executors import EXECUTORS
+    from sparsebench.results.store import Store
+    from sparsebench.tasks import DataSource
+    from sparsebench.verification.rerun import Again, job_for
+
+    made, jobs = [], []
+    with tempfile.TemporaryDirectory(prefix="sparsebench-rerun-") as root:
+        for result in results:
+            try:
+                jobs.append(job_for(result, data=DataSource(folder=data), store=Path(root)))
+            except UserError as error:
+                made.append(Again(result, None, str(error)))
+        titles = {job.key: job.spec.title for job in jobs}
+        with progress(titles, cached=0, console=Console(stderr=True)) as report:
+            EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
+        by_key = {result.key: result for result in results}
+        for job in jobs:
+            new = Store(Path(root)).find(job.spec)
+            reason = "it left no result" if new is None else new.reason
+            made.append(Again(by_key[job.key], new.score if new else None, reason))
+    return made
+
+
+def _compare(made: Sequence[Again], *, tolerance: float | None, console: Console) -> bool:
+    """Prints the scores of runs that were made again; returns whether all agree."""
+    limit = _tolerance(tolerance)
+    for again in made:
+        title = again.result.spec.title
+        if again.difference is None:
+            console.print(f"{title}: could not be made again: {again.reason}")
+            continue
+        word = "agrees" if again.agrees(limit) else "does NOT agree"
+        console.print(
+            f"{title}: {again.result.score:.4f} stored, {again.score:.4f} now: {word} "
+            f"(within {limit:g})"
+        )
+    return all(again.agrees(limit) for again in made)
+
+
+def _keep(root: Path, verdict: Verdict) -> None:
+    """Keeps what was found; a run that was once made again stays so while its file is the same."""
+    from sparsebench.results.evidence import Evidence, read_evidence, write_evidence
+
+    for key, (evidence, digest) in read_evidence(root).items():
+        known = verdict.evidence.get(key)
+        if evidence is Evidence.RERUN and known and known[1] == digest:
+            verdict.evidence[key] = (evidence, digest)
+    try:
+        write_evidence(root, verdict.evidence)
+    except OSError as error:
+        folder.warn(f"{root}: what was verified could not be kept ({error.strerror})")
+
+
+def _summary(verdict: Verdict) -> str:
+    from collections import Counter
+
+    from sparsebench.results.evidence import Evidence
+
+    counts = Counter(evidence for evidence, _ in verdict.evidence.values())
+    told = [f"{counts[kind]} {kind}" for kind in reversed(Evidence) if counts[kind]]
+    wrong = len({finding.folder for finding in verdict.findings})
+    told += [f"{wrong} WRONG"] if wrong else []
+    runs = "1 result" if len(verdict.files) == 1 else f"{len(verdict.files)} results"
+    unsealed = f"; {verdict.unsealed} without checksums" if verdict.unsealed else ""
+    return f"{runs}: {', '.join(told)}{unsealed}"

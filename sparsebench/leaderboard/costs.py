@@ -1,0 +1,137 @@
+"""The costs that a leaderboard shows: a column each, and an axis each of the plot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sparsebench.leaderboard.table import Row
+
+NOTHING = "—"
+MIB = 2**20
+NAMED = 2
+"""Operators that are named in a cell; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One figure of what a method costs; less is better.
+
+    Attributes:
+        name: What ``--cost`` calls it.
+        heading: What stands above its column.
+        note: What it is, as an axis of the plot says it.
+        key: Its value; None where it was not measured.
+        text: How a cell shows it.
+    """
+
+    name: str
+    heading: str
+    note: str
+    key: Callable[[Row], float | None]
+    text: Callable[[Row], str]
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{100 * value + 0.0:.1f} %"
+
+
+def _trainable(row: Row) -> str:
+    share, count = row.figures.trainable_share, row.figures.trainable
+    if share is None or count is None:
+        return NOTHING if count is None else f"{count:,}"
+    return f"{_significant(100 * share, digits=3)} % ({count:,})"
+
+
+def _gmacs(row: Row) -> str:
+    if row.figures.macs is None:
+        return NOTHING
+    amount = _significant(row.figures.macs / 1e9, digits=4)
+    first, more = row.figures.unverified[:NAMED], len(row.figures.unverified[NAMED:])
+    why = ", ".join([*first, f"{more} more"] if more else first)
+    return f"{amount} unverified: {why}" if why else amount
+
+
+def _latency(row: Row) -> str:
+    if row.figures.latency_ratio is None:
+        return NOTHING
+    return f"{row.figures.latency_ratio:.2f}×{' noisy' if row.figures.noisy else ''}"
+
+
+def _mebibytes(count: int | None) -> str:
+    return NOTHING if count is None else f"{_significant(count / MIB, digits=3)}"
+
+
+def _significant(value: float, *, digits: int) -> str:
+    return (
+        f"{value:,.0f}" if value == 0 or value >= 10**digits else f"{value:#.{digits}g}".rstrip(".")
+    )
+
+
+def _scaled(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
+
+
+COSTS = (
+    Cost(
+        "trainable",
+        "trainable",
+        "parameters that train, the head apart",
+        lambda row: row.figures.trainable,
+        _trainable,
+    ),
+    Cost(
+        "density",
+        "sparsity",
+        "share of the blocks' weights that is stored and not zero",
+        lambda row: (
+            None if row.figures.encoder_sparsity is None else 1 - row.figures.encoder_sparsity
+        ),
+        lambda row: _share(row.figures.encoder_sparsity),
+    ),
+    Cost(
+        "gmacs",
+        "GMACs",
+        "multiply-adds of all matrix products of one sequence, in 10⁹",
+        lambda row: _scaled(row.figures.macs, 1e9),
+        _gmacs,
+    ),
+    Cost(
+        "latency",
+        "latency",
+        "latency over that of the untouched backbone",
+        lambda row: row.figures.latency_ratio,
+        _latency,
+    ),
+    Cost(
+        "train-memory",
+        "train MiB",
+        "peak memory of training, in MiB",
+        lambda row: _scaled(row.figures.training_bytes, MIB),
+        lambda row: _mebibytes(row.figures.training_bytes),
+    ),
+    Cost(
+        "infer-memory",
+        "infer MiB",
+        "peak memory of inference, in MiB",
+        lambda row: _scaled(row.figures.inference_bytes, MIB),
+        lambda row: _mebibytes(row.figures.inference_bytes),
+    ),
+    Cost(
+        "steps",
+        "steps",
+        "optimizer steps of training: the budget",
+        lambda row: row.figures.steps,
+        lambda row: NOTHING if row.figures.steps is None else f"{row.figures.steps:,}",
+    ),
+)
+"""In the order they are shown."""
+
+
+def costs_shown(rows: Sequence[Row]) -> list[Cost]:
+    """Returns the costs that have a column; the budget only where it is not the same for all."""
+    budgets = {row.figures.steps for row in rows if row.figures.steps is not None}
+    return [cost for cost in COSTS if cost.name != "steps" or len(budgets) > 1]

@@ -1,0 +1,115 @@
+"""Holds published scores against results that are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparsebench.results.schema import Status
+from sparsebench.statistics import Panel, estimate, influence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sparsebench.leaderboard.sampling import ReadAnswers
+    from sparsebench.papers.schema import PublishedTable
+    from sparsebench.results.schema import RunResult
+    from sparsebench.statistics import Estimate
+
+SEEDS = 2
+"""Seeds that an interval over runs takes."""
+
+
+class Verdict(StrEnum):
+    """How a published score and ours compare."""
+
+    AGREES = "agrees"
+    """The published score is in our 95 % interval."""
+
+    HIGHER = "ours is higher"
+    """Ours is higher by more than chance explains."""
+
+    LOWER = "ours is lower"
+    """Ours is lower by more than chance explains."""
+
+    UNSURE = "one seed"
+    """Ours has no interval."""
+
+    WAITING = "waiting"
+    """There is no result."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A published score and ours.
+
+    Attributes:
+        method: The label of the method.
+        task: The task.
+        metric: The metric that the paper shows.
+        published: The published score.
+        ours: Ours less the published one, as shares; None where there is no result.
+        seeds: The number of our runs.
+    """
+
+    method: str
+    task: str
+    metric: str
+    published: float
+    ours: Estimate | None
+    seeds: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """How they compare."""
+        if self.ours is None:
+            return Verdict.WAITING
+        if self.seeds < SEEDS or self.ours.interval is None:
+            return Verdict.UNSURE
+        low, high = self.ours.interval
+        if low <= 0 <= high:
+            return Verdict.AGREES
+        return Verdict.HIGHER if low > 0 else Verdict.LOWER
+
+
+def hold(
+    table: PublishedTable, results: Iterable[RunResult], *, suite: str | None, read: ReadAnswers
+) -> Iterator[Held]:
+    """Yields every score of a table beside ours.
+
+    Args:
+        table: The published table.
+        results: Results; those of the table's suite count.
+        suite: The name in the file of the table's suite; None where it has none.
+        read: Reads the predictions of a run.
+    """
+    runs = [r for r in results if r.suite == suite and r.status is Status.OK]
+    for method, scores in table.rows.items():
+        for task, score in scores.items():
+            metric = table.metrics[task]
+            ours = [run for run in runs if (run.spec.method.label, run.spec.task) == (method, task)]
+            found = _difference(ours, score / 100, metric, table.splits.get(task), read)
+            yield Held(method, task, metric, score, found, len(ours))
+
+
+def _difference(
+    runs: Sequence[RunResult], published: float, metric: str, split: str | None, read: ReadAnswers
+) -> Estimate | None:
+    values, terms = [], []
+    for run in runs:
+        chosen = split or next(iter(run.scores), "")
+        value = run.scores.get(chosen, {}).get(metric)
+        if value is None:
+            return None
+        values.append(value - published)
+        told = (read(run) or {}).get(chosen)
+        found = influence(metric, told.predictions, told.references) if told else None
+        if found is not None:
+            terms.append(found / len(found))
+    if not values:
+        return None
+    sampling = np.mean(terms, axis=0) if len({len(t) for t in terms}) == 1 else None
+    return estimate([Panel(np.array(values), sampling if len(terms) == len(values) else None)])

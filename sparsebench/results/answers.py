@@ -1,0 +1,85 @@
+"""The stored predictions of a run, beside the references they were scored against."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from sparsebench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREDICTIONS = "predictions.jsonl"
+
+_COLUMNS = ("split", "id", "prediction", "reference")
+
+
+class CorruptAnswersError(UserError):
+    """A file of predictions that is not what the store wrote."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answered on one split, example by example.
+
+    Attributes:
+        ids: What tells the examples apart.
+        predictions: The answers; None where missing.
+        references: The correct answers.
+    """
+
+    ids: tuple[str, ...]
+    predictions: tuple[Any, ...]
+    references: tuple[Any, ...]
+
+
+def read_answers(file: Path) -> dict[str, Answers]:
+    """Reads the predictions of a run: split -> answers, in the order they are stored.
+
+    Raises:
+        CorruptAnswersError: The file is absent or no table of predictions.
+    """
+    try:
+        return parse_answers(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptAnswersError(f"{file}: no readable predictions ({error})") from None
+
+
+def parse_answers(content: bytes) -> dict[str, Answers]:
+    """Reads the content of a file of predictions.
+
+    Raises:
+        ValueError: It is no table of predictions.
+    """
+    if content and not content.endswith(b"\n"):
+        raise ValueError("the last line is cut short")
+    # a line break inside a text is written as \n, so that each one here ends a row
+    rows = from_json(b"[" + content.rstrip(b"\n").replace(b"\n", b",") + b"]")
+    try:
+        splits = dict.fromkeys(row["split"] for row in rows)
+        return {
+            split: _answers(rows if len(splits) == 1 else [r for r in rows if r["split"] == split])
+            for split in splits
+        }
+    except (KeyError, TypeError):
+        raise ValueError(f"a line is no row of {', '.join(_COLUMNS)}") from None
+
+
+def _answers(rows: list[dict[str, Any]]) -> Answers:
+    return Answers(
+        ids=tuple([row["id"] for row in rows]),
+        predictions=tuple([row["prediction"] for row in rows]),
+        references=tuple([row["reference"] for row in rows]),
+    )
+
+
+def examples_digest(answers: dict[str, Answers]) -> str:
+    """Hashes which examples were asked and what their references are; equal ones can be paired."""
+    digest = hashlib.sha256()
+    for split in sorted(answers):
+        digest.update(repr((split, answers[split].ids, answers[split].references)).encode())
+    return digest.hexdigest()[:16]

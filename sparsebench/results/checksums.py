@@ -1,0 +1,38 @@
+"""Checksums of the files of a run, in the format of ``sha256sum``: ``sha256sum -c SHA256SUMS``."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CHECKSUMS = "SHA256SUMS"
+
+
+def checksums_text(digests: Mapping[str, str]) -> str:
+    """Returns the content of the file: a digest and a name a line."""
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+
+
+def changed_files(folder: Path) -> list[str] | None:
+    """Returns the files of a run that are no longer what was written, or None without checksums.
+
+    Raises:
+        ValueError: A line of the file is not of the format.
+        OSError: The file cannot be read.
+    """
+    listed = folder / CHECKSUMS
+    if not listed.is_file():
+        return None
+    changed = []
+    for line in listed.read_text(encoding="utf-8").splitlines():
+        digest, gap, name = line.partition("  ")
+        if not gap or "/" in name:
+            raise ValueError(f"{line!r} is no checksum and name")
+        file = folder / name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            changed.append(name)
+    return changed

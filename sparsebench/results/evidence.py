@@ -1,0 +1,77 @@
+"""What a score rests on, and the file in which ``sparsebench verify`` keeps it.
+
+    results/
+        verified.json       {"<key of a run>": {"evidence": "recomputed", "digest": "<SHA-256>"}}
+
+The digest is that of the run's ``result.json``: what was written about another content counts for
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sparsebench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+VERIFIED = "verified.json"
+
+
+class Evidence(StrEnum):
+    """What a score rests on, the least first."""
+
+    REPORTED = "reported"
+    """Somebody says so."""
+
+    RECOMPUTED = "recomputed"
+    """It was computed again from the stored predictions and references."""
+
+    RERUN = "rerun"
+    """Besides, the run was made again, and its score agreed."""
+
+
+def least(evidence: Iterable[Evidence]) -> Evidence:
+    """Returns the weakest; ``reported`` for none."""
+    order = list(Evidence)
+    return min(evidence, key=order.index, default=Evidence.REPORTED)
+
+
+def digest_of(result_file: Path) -> str:
+    """Hashes a ``result.json``."""
+    return hashlib.sha256(result_file.read_bytes()).hexdigest()
+
+
+def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
+    """Reads what was verified in a folder of results: key of a run -> evidence, digest.
+
+    Raises:
+        UserError: The file is there and is not what ``verify`` writes.
+    """
+    file = root / VERIFIED
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            str(key): (Evidence(entry["evidence"]), str(entry["digest"]))
+            for key, entry in content.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{file}: not what 'sparsebench verify' writes ({error})") from None
+
+
+def write_evidence(root: Path, found: Mapping[str, tuple[Evidence, str]]) -> Path:
+    """Writes what was verified, and returns the file."""
+    content = {
+        key: {"evidence": evidence.value, "digest": digest}
+        for key, (evidence, digest) in sorted(found.items())
+    }
+    file = root / VERIFIED
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return file

@@ -1,0 +1,69 @@
+"""Computes scores again from stored predictions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sparsebench.errors import UserError
+from sparsebench.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sparsebench.results.answers import Answers
+    from sparsebench.results.schema import RunResult
+    from sparsebench.tasks import Scores
+
+TOLERANCE = 1e-9
+"""How far a score computed again may lie from the stored one: rounding of the last digits."""
+
+
+def score_faults(result: RunResult, answers: Mapping[str, Answers]) -> Iterator[str]:
+    """Yields where the scores of a run are not those of its predictions.
+
+    Args:
+        result: The result.
+        answers: What the run answered, split by split.
+    """
+    try:
+        task = TASKS.get(result.spec.task)
+    except UserError as error:
+        yield f"its scores cannot be computed again: {error}"
+        return
+    if task.version != result.spec.task_version:
+        yield (
+            f"its scores cannot be computed again: they are of version {result.spec.task_version} "
+            f"of {result.spec.task}, installed is {task.version}"
+        )
+        return
+    if answers.keys() != result.scores.keys():
+        yield f"predictions of {_names(answers)}, but scores of {_names(result.scores)}"
+        return
+    try:
+        found = {
+            split: task.score(told.predictions, told.references) for split, told in answers.items()
+        }
+    except (ArithmeticError, TypeError, ValueError, UserError) as error:
+        yield f"its predictions cannot be scored: {error}"
+        return
+    yield from _differences(found, result.scores)
+    headline = task.headline(found)
+    if result.score is None or not _close(headline, result.score):
+        yield f"its score is {result.score}, but its predictions give {headline}"
+
+
+def _differences(found: Mapping[str, Scores], stored: Mapping[str, Scores]) -> Iterator[str]:
+    for split, scores in sorted(found.items()):
+        for metric in sorted({*scores, *stored[split]}):
+            said, computed = stored[split].get(metric), scores.get(metric)
+            if said is None or computed is None or not _close(said, computed):
+                yield f"{split} {metric} is {said}, but its predictions give {computed}"
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _names(splits: Mapping[str, object]) -> str:
+    return ", ".join(sorted(splits)) or "none"

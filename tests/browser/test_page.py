@@ -1,0 +1,157 @@
+"""The page in a browser, from disk, with the network off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import make_costs, make_result
+
+from sparsebench.leaderboard import FORMATS, build
+from sparsebench.results.schema import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Opened
+    from playwright.sync_api import Page
+
+HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>|\n"\'x'
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def results(*, methods: int = 6, seeds: int = 2, tasks: int = 2) -> list:
+    return [
+        make_result(
+            0.5 + ((7 * n) % methods) / methods / 3 + seed / 500,
+            method=f"method-{n}",
+            task=f"task-{task}",
+            seed=seed,
+            costs=make_costs(trainable=10 ** (n % 6 + 1), gmacs=1 + n % 5, ratio=0.5 + n % 9 / 10),
+        )
+        for n in range(methods)
+        for task in range(tasks)
+        for seed in range(1, seeds + 1)
+    ]
+
+
+def first_column(page: Page) -> list[str]:
+    return page.locator("tbody tr:not([hidden]) th").all_inner_texts()
+
+
+@pytest.fixture
+def opened(open_page: Callable[..., Opened]) -> Opened:
+    failed = make_result(status=Status.OOM, method="full", task="task-0")
+    return open_page(FORMATS["html"](build([*results(), failed])))
+
+
+def test_it_opens_without_a_complaint(opened: Opened) -> None:
+    assert opened.page.title() == "sparsebench leaderboard"
+    assert opened.page.locator("tbody tr").count() == 7
+    assert opened.errors == []
+
+
+def test_a_heading_sorts_and_what_is_missing_stays_last(opened: Opened) -> None:
+    page = opened.page
+    button = page.get_by_role("button", name="average")
+    button.click()
+    upwards = first_column(page)
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    button.click()
+    downwards = first_column(page)
+
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    assert upwards[-1] == downwards[-1] == "full"
+    assert upwards[:-1] == downwards[:-1][::-1]
+    page.get_by_role("button", name="trainable").press("Enter")  # by keyboard, by number
+    assert first_column(page)[:6] == [f"method-{n}" for n in range(6)]
+    assert opened.errors == []
+
+
+def test_fields_filter(opened: Opened) -> None:
+    page = opened.page
+    page.get_by_label("Find a method").fill("METHOD-3")
+    assert first_column(page) == ["method-3"]
+    assert page.get_by_role("status").inner_text() == "1 of 7 rows"
+    page.get_by_role("button", name="Clear filters").click()
+    page.get_by_label("Filter GMACs").fill(">= 4")
+    assert sorted(first_column(page)) == ["method-3", "method-4"]
+    page.get_by_label("Filter status").fill("missing")
+    assert first_column(page) == []
+    page.get_by_role("button", name="Clear filters").click()
+    assert page.get_by_role("status").inner_text() == "7 rows"
+
+
+def test_the_plot_follows_the_choice(opened: Opened) -> None:
+    page = opened.page
+    shown = page.locator("figure:not([hidden])")
+    assert shown.count() == 1
+    assert shown.get_attribute("data-cost") == "trainable"
+    assert shown.locator("circle").count() == 6
+    page.get_by_role("combobox").select_option("latency")
+
+    assert shown.get_attribute("data-cost") == "latency"
+    assert "latency over that of the untouched backbone" in (
+        shown.get_by_role("img").get_attribute("aria-label") or ""
+    )
+
+
+def test_a_hostile_name_does_nothing(open_page: Callable[..., Opened]) -> None:
+    said: list[str] = []
+    named = [make_result(0.9, method=HOSTILE, model=HOSTILE, task=HOSTILE, costs=make_costs())]
+    failed = make_result(status=Status.ERROR, reason=HOSTILE, model=HOSTILE)
+    opened = open_page(FORMATS["html"](build([*named, failed])))
+    opened.page.on("dialog", lambda dialog: said.append(dialog.message))
+
+    assert opened.page.locator("img").count() == 0
+    assert opened.page.locator("script").count() == 1
+    assert "<script>alert(2)</script>" in opened.page.locator("tbody th").first.inner_text()
+    assert (said, opened.errors) == ([], [])
+
+
+def test_a_script_that_is_not_ours_would_not_run(open_page: Callable[..., Opened]) -> None:
+    html = FORMATS["html"](build(results()))
+    opened = open_page(html.replace("</main>", "<script>document.title = 'mine'</script></main>"))
+
+    assert opened.page.title() == "sparsebench leaderboard"
+    assert any("Content Security Policy" in error for error in opened.errors)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_only_the_table_scrolls_sideways(
+    open_page: Callable[..., Opened], scheme: str
+) -> None:
+    opened = open_page(
+        FORMATS["html"](build(results())),
+        viewport={"width": 360, "height": 740},
+        color_scheme=scheme,
+    )
+    page = opened.page
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 18, 23)"}[scheme]
+
+
+def test_without_scripts_everything_is_there_to_read(open_page: Callable[..., Opened]) -> None:
+    opened = open_page(FORMATS["html"](build(results())), java_script_enabled=False)
+
+    assert opened.page.locator("tbody tr").count() == 6
+    assert opened.page.locator("figure:visible").count() > 1
+    assert opened.page.locator(".tools:visible").count() == 0
+
+
+def test_ten_thousand_results_still_sort(open_page: Callable[..., Opened]) -> None:
+    many = results(methods=1000, seeds=5, tasks=2)
+    assert len(many) == 10_000
+    opened = open_page(FORMATS["html"](build(many)))
+    button = opened.page.get_by_role("button", name="average")
+    button.click()
+    button.click()
+    button.click()
+
+    scores = opened.page.locator("tbody td:nth-child(3)").all_inner_texts()
+    numbers = [float(text.split()[0]) for text in scores]
+    assert numbers == sorted(numbers)
+    assert opened.errors == []

@@ -1,0 +1,76 @@
+"""``sparsebench verify`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import make_answered
+
+from sparsebench.results import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Said
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    store = Store(tmp_path / "results")
+    for seed in (1, 2):
+        result, rows = make_answered([0, 1, 1, 1], [0, 1, 0, 1], seed=seed)
+        store.write(result, predictions=rows)
+    return store.root
+
+
+def test_what_is_sound_is_shown_on_the_leaderboard(cli: Callable[..., Said], results: Path) -> None:
+    assert "evidence" not in cli("leaderboard", str(results)).out.split("_Scores")[0]
+
+    said = cli("verify", str(results))
+
+    assert (said.code, said.out.strip()) == (0, "2 results: 2 recomputed")
+    assert "| recomputed" in cli("leaderboard", str(results)).out
+
+
+def test_an_edited_number_is_named_and_counts_as_reported(
+    cli: Callable[..., Said], results: Path
+) -> None:
+    cli("verify", str(results))
+    file = Store(results).files()[0]
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "score": 0.99}))
+
+    assert "| reported" not in cli("leaderboard", str(results)).out.split("evidence")[0]
+    said = cli("verify", str(results))
+
+    assert said.code == 1
+    assert f"{file.parent.name}: its score is 0.99, but its predictions give 0.775" in said.out
+    assert said.out.strip().endswith("2 results: 1 recomputed, 1 WRONG")
+
+
+def test_a_run_is_made_again_and_agrees(cli: Callable[..., Said], tmp_path: Path) -> None:
+    short = ("--budget", "3 steps", "--set", "costs.seconds=0", "--tasks", "toy-cola")
+    chosen = ("--models", "quick/bert", "--methods", "head")
+    assert cli("run", "quick", *short, *chosen, "--output", "out").code == 0
+
+    said = cli("verify", "out", "--rerun", "1", "--tolerance", "0.001")
+
+    assert "now: agrees (within 0.001)" in said.out
+    assert said.code == 0
+    assert said.out.strip().endswith("1 result: 1 rerun")
+    assert cli("verify", "out").out.strip().endswith("1 result: 1 rerun")
+
+
+def test_a_run_that_cannot_be_made_again_says_why(cli: Callable[..., Said], results: Path) -> None:
+    said = cli("verify", str(results), "--rerun", "1", "--data", str(results))
+
+    assert said.code == 1
+    assert "could not be made again" in said.out
+
+
+def test_mistakes_are_told(cli: Callable[..., Said], tmp_path: Path) -> None:
+    assert "no such folder" in cli("verify", "absent").err
+    assert "there are no results" in cli("verify", str(tmp_path)).err

@@ -1,0 +1,61 @@
+"""Published scores beside results: nothing is claimed that the interval does not show."""
+
+from __future__ import annotations
+
+import pytest
+from factories import make_result
+
+from sparsebench.papers import PublishedTable
+from sparsebench.papers.trained import Verdict, hold
+from sparsebench.results.schema import RunResult, Status
+
+TABLE = PublishedTable(
+    name="t",
+    model="m",
+    split="dev",
+    settings="s",
+    source="s",
+    metrics={"rte": "accuracy", "mrpc": "f1"},
+    rows={"lora": {"rte": 80.0, "mrpc": 90.0}},
+)
+
+
+def verdicts(*scores: float, **spec: object) -> dict[str, Verdict]:
+    results = [make_result(score, task="rte", seed=n, **spec) for n, score in enumerate(scores)]
+    return verdicts_of(results)
+
+
+def verdicts_of(results: list[RunResult]) -> dict[str, Verdict]:
+    held = hold(TABLE, results, suite="a-suite", read=lambda _: None)
+    return {each.task: each.verdict for each in held}
+
+
+def test_without_results_everything_waits() -> None:
+    assert set(verdicts().values()) == {Verdict.WAITING}
+
+
+def test_the_interval_decides() -> None:
+    assert verdicts(0.79, 0.80, 0.82)["rte"] is Verdict.AGREES
+    assert verdicts(0.90, 0.901, 0.902)["rte"] is Verdict.HIGHER
+    assert verdicts(0.70, 0.701, 0.702)["rte"] is Verdict.LOWER
+    assert verdicts(0.79)["rte"] is Verdict.UNSURE
+
+
+def test_other_suites_methods_and_failures_do_not_count() -> None:
+    assert verdicts(0.8, 0.8, method="full")["rte"] is Verdict.WAITING
+    other = make_result(0.8, task="rte").model_copy(update={"suite": "another"})
+    failed = make_result(status=Status.OOM, task="rte")
+    assert verdicts_of([other, failed])["rte"] is Verdict.WAITING
+
+
+def test_a_metric_that_was_not_stored_waits() -> None:
+    assert verdicts_of([make_result(0.8, task="mrpc")])["mrpc"] is Verdict.WAITING
+
+
+def test_ours_is_beside_it() -> None:
+    results = [make_result(score, task="rte", seed=n) for n, score in enumerate((0.81, 0.83))]
+    found = next(iter(hold(TABLE, results, suite="a-suite", read=lambda _: None)))
+
+    assert found.ours is not None
+    assert found.ours.value == pytest.approx(0.02)
+    assert found.seeds == 2
