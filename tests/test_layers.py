@@ -22,7 +22,7 @@ LAYERS = (
     {"cli"},
     {"executors", "conformance"},
     {"run", "plan"},
-    {"suite", "training", "deployed", "evaluation", "quick"},
+    {"suite", "training", "deployed", "evaluation", "scoring", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
     {"method", "registry", "problems", "models", "metrics", "results"},
     {"errors", "version", "events", "spec"},

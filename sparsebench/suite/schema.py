@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sparsebench.spec import CostSettings, HeldOut, Protocol, Section, Training, WrittenBudget
+from sparsebench.spec import (
+    CostSettings,
+    Generation,
+    HeldOut,
+    Protocol,
+    Section,
+    Training,
+    WrittenBudget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out")
+RESERVED = ("training", "costs", "held_out", "generation")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
@@ -89,6 +97,9 @@ class Suite(Section):
 
     held_out: HeldOut = HeldOut()
     """How a checkpoint is selected, under the protocols that select."""
+
+    generation: Generation | None = None
+    """How texts are generated, in tasks that generate any; null for greedily."""
 
     costs: CostSettings = CostSettings()
     """The shapes that costs are measured with."""
