@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sparsebench.errors import UserError
 from sparsebench.job import Job
 from sparsebench.methods import configure
-from sparsebench.models import model_source
+from sparsebench.models import GENERATING, model_source
 from sparsebench.results.schema import RunResult, Status
 from sparsebench.spec import MethodChoice, Protocol, RunSpec
 from sparsebench.suite import cells, training_for
@@ -170,8 +170,17 @@ def _spec(
         protocol=suite.protocol,
         training=training_for(suite, task),
         held_out=None if suite.protocol is Protocol.LAST else suite.held_out,
+        generation=suite.generation if _generates(task, source) else None,
         data_fingerprint=found.fingerprint,
     )
+
+
+def _generates(task: str, source: ModelSource) -> bool:
+    """Whether the backbone answers the task by writing text."""
+    try:
+        return TASKS.get(task).form_for(source.family) in GENERATING
+    except NotApplicableError:
+        return False
 
 
 def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:

@@ -57,13 +57,14 @@ class _Setting:
     def say(self, phase: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
         self.report(Progressed(self.job.key, phase, done, total, loss))
 
-    def encode(self, examples: Dataset) -> Dataset:
+    def encode(self, examples: Dataset, *, inputs_only: bool = False) -> Dataset:
         return encoded(
             self.task,
             examples,
             tokenizer=self.tokenizer,
             form=self.form,
             max_length=self.job.spec.training.max_length,
+            inputs_only=inputs_only,
         )
 
 
@@ -151,6 +152,7 @@ def _run(job: Job, report: Report) -> Outcome:
         headline_metric=task.headline_metric,
         scores=scores,
         tuned=job.tuned,
+        missing=task.missing_metrics(),
         training=trained.record,
         costs=costs,
         provenance=provenance(
@@ -227,15 +229,17 @@ def _deploy(
 
 
 def _answers(setting: _Setting, model: nn.Module, examples: Dataset) -> list[Answer]:
+    features = setting.encode(examples, inputs_only=True)
     outputs = predict(
         model,
-        setting.encode(examples),
+        features,
         tokenizer=setting.tokenizer,
         form=setting.form,
         max_answer_tokens=setting.task.max_answer_tokens,
+        generation=setting.job.spec.generation,
         on_progress=lambda done, total: setting.say("evaluate", done, total),
     )
-    return setting.task.decode(outputs, form=setting.form)
+    return setting.task.decode(outputs, form=setting.form, examples=examples, features=features)
 
 
 def _evaluate(

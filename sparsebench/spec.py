@@ -118,6 +118,19 @@ class HeldOut(Section):
     """Draws the held-out share: the same for every method and every seed of a run."""
 
 
+class Generation(Section):
+    """How texts are generated; the defaults are greedy."""
+
+    beams: int = Field(default=1, ge=1)
+    """Texts that beam search keeps at a time; 1 is greedy."""
+
+    length_penalty: float = 1.0
+    """The exponent of the length that a text's log-likelihood is divided by, in beam search."""
+
+    no_repeat_ngram: int = Field(default=0, ge=0)
+    """Tokens in a row that may not come twice in a text; 0 for no such rule."""
+
+
 class CostSettings(Section):
     """The shapes and the time that costs are measured with."""
 
@@ -188,6 +201,9 @@ class RunSpec(Section):
     training: Training
     held_out: HeldOut | None = None
     """Only under a protocol that selects."""
+
+    generation: Generation | None = None
+    """Only where text is generated, and only where the suite says how."""
 
     data_fingerprint: str
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"tuning"},
     {"run", "plan"},
     {"verification", "papers"},
-    {"suite", "training", "deployed", "evaluation", "quick"},
+    {"suite", "training", "deployed", "evaluation", "scoring", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
     {"statistics"},
     {"method", "registry", "problems", "models", "metrics", "results"},

@@ -15,6 +15,7 @@ from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
 from sparsebench.cli.reproduce import reproduce
 from sparsebench.cli.run import run
+from sparsebench.cli.score import score
 from sparsebench.cli.show import show
 from sparsebench.cli.tune import tune
 from sparsebench.cli.validate import validate
@@ -39,6 +40,7 @@ app.command()(leaderboard)
 app.command()(compare)
 app.command()(verify)
 app.command()(reproduce)
+app.command()(score)
 app.command()(check)
 app.command()(new_method)
 

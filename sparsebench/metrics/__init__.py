@@ -7,7 +7,7 @@ one. What that is, each metric says.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UnknownNameError
 
@@ -18,26 +18,32 @@ if TYPE_CHECKING:
 
 METRICS = {
     "accuracy": "sparsebench.metrics.classification:Accuracy",
+    "bleu": "sparsebench.metrics.bleu:Bleu",
+    "cider": "sparsebench.metrics.captions:Cider",
     "f1": "sparsebench.metrics.classification:F1",
     "matthews": "sparsebench.metrics.classification:Matthews",
+    "meteor": "sparsebench.metrics.captions:Meteor",
+    "nist": "sparsebench.metrics.nist:Nist",
     "pearson": "sparsebench.metrics.correlation:Pearson",
+    "rouge_l": "sparsebench.metrics.captions:RougeL",
     "spearman": "sparsebench.metrics.correlation:Spearman",
+    "squad": "sparsebench.metrics.squad:Squad",
+    "squad2": "sparsebench.metrics.squad:Squad2",
 }
 """Name -> where the metric's class is; it is imported when it is first computed."""
 
 
-def compute(
-    name: str, predictions: Sequence[float | None], references: Sequence[float]
-) -> dict[str, float]:
+def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
     """Computes a metric.
 
     Args:
         name: One of ``METRICS``.
-        predictions: The answers, one an example: class indices or numbers; None where missing.
-        references: The correct answers, one an example.
+        predictions: The answers, one an example: class indices, numbers or texts; None where
+            missing.
+        references: The correct answers, one an example; for metrics of texts a list of texts.
 
     Returns:
-        The metric's name -> its value.
+        The metric's name -> its value; a metric that computes several names each.
 
     Raises:
         UnknownNameError: No such metric.

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
 import datasets
 import evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class InMemoryMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
@@ -26,16 +32,51 @@ class InMemoryMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
         super().__init__(keep_in_memory=True)
 
     def _info(self) -> evaluate.MetricInfo:
-        value = datasets.Value(self.dtype)
         return evaluate.MetricInfo(
             description=self.summary,
             citation=self.paper,
             inputs_description=(
                 "Args: predictions, one an example, None where missing; references, likewise."
             ),
-            features=datasets.Features({"predictions": value, "references": value}),
+            features=self._features(),
         )
+
+    def _features(self) -> datasets.Features:
+        value = datasets.Value(self.dtype)
+        return datasets.Features({"predictions": value, "references": value})
 
     def _build_data_dir(self) -> str:
         """Makes no folder; none is used in memory."""
         return ""
+
+
+class TextMetric(InMemoryMetric):
+    """A metric of texts, each against several references.
+
+    `evaluate` takes no missing text, so that it gets a list for each, of one text or none.
+    """
+
+    dtype = "string"
+
+    @abstractmethod
+    def values(
+        self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
+    ) -> dict[str, float]:
+        """Computes the metric: its name, or several, with the values."""
+
+    def compute(
+        self, *, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
+    ) -> dict[str, float]:
+        """Computes the metric; a missing text is None."""
+        lists = [[] if text is None else [text] for text in predictions]
+        found: dict[str, float] = super().compute(predictions=lists, references=references)
+        return found
+
+    def _features(self) -> datasets.Features:
+        texts = datasets.List(datasets.Value(self.dtype))
+        return datasets.Features({"predictions": texts, "references": texts})
+
+    def _compute(
+        self, predictions: Sequence[list[str]], references: Sequence[Sequence[str]]
+    ) -> dict[str, float]:
+        return self.values([texts[0] if texts else None for texts in predictions], references)

@@ -16,7 +16,7 @@ from sparsebench.models.anatomy import (
 )
 from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.backbone import Backbone, load_backbone
-from sparsebench.models.families import FORMS, Family, Form
+from sparsebench.models.families import FORMS, GENERATING, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
 from sparsebench.models.surgery import untie
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURES",
     "FORMS",
+    "GENERATING",
     "Adapted",
     "Anatomy",
     "Around",

@@ -37,3 +37,6 @@ FORMS: dict[Family, tuple[Form, ...]] = {
     Family.T5: (Form.TEXT_TO_TEXT,),
 }
 """The forms that each family can take."""
+
+GENERATING = (Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL)
+"""The forms whose answers are written token by token."""

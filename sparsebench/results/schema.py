@@ -150,6 +150,9 @@ class RunResult(Record):
     scores: dict[str, dict[str, float]] = {}
     """Split -> metric -> value."""
 
+    missing: dict[str, str] = {}
+    """Metric that could not be computed -> why."""
+
     headline_metric: str | None = None
     """What the score is called, such as ``"matthews"``."""
 

@@ -55,9 +55,12 @@ class CorruptResultError(UserError):
 def run_key(spec: RunSpec) -> str:
     """Returns the content key of a run: 16 hexadecimal digits of the hash of its spec.
 
-    What changes no score does not count: where progress is reported, and how often it is saved.
+    What changes no score does not count: where progress is reported, and how often it is saved;
+    nor do terms of generation that are not there.
     """
-    idle = {"training": {"report_to", "checkpoint_every"}}
+    idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every"}}
+    if spec.generation is None:
+        idle["generation"] = True
     content = json.dumps(spec.model_dump(mode="json", exclude=idle), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

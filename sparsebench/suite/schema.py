@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from sparsebench.spec import (
     CostSettings,
+    Generation,
     HeldOut,
     Protocol,
     Section,
@@ -19,7 +20,7 @@ from sparsebench.spec import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out", "tuning")
+RESERVED = ("training", "costs", "held_out", "generation", "tuning")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
@@ -121,6 +122,9 @@ class Suite(Section):
 
     held_out: HeldOut = HeldOut()
     """How a checkpoint is selected, under the protocols that select."""
+
+    generation: Generation | None = None
+    """How texts are generated, in tasks that generate any; null for greedily."""
 
     costs: CostSettings = CostSettings()
     """The shapes that costs are measured with."""

@@ -14,7 +14,7 @@ import os
 import secrets
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.tasks.fingerprint import examples_fingerprint, tokenizer_fingerprint
 from sparsebench.version import __version__
@@ -42,6 +42,7 @@ def encoded(
     tokenizer: PreTrainedTokenizerBase,
     form: Form,
     max_length: int,
+    inputs_only: bool = False,
     folder: Path | None = None,
 ) -> Dataset:
     """Returns ``task.encode(...)`` with a column ``length``, from the cache where it is there.
@@ -54,14 +55,16 @@ def encoded(
         tokenizer: The backbone's tokenizer.
         form: The form to encode for.
         max_length: The most input tokens.
+        inputs_only: Whether it is ``task.encode_inputs`` that is wanted, to predict from.
         folder: Where the cache is, if not in ``cache_folder()``.
     """
-    key = _key(task, examples, tokenizer=tokenizer, form=form, max_length=max_length)
+    terms: dict[str, Any] = {"tokenizer": tokenizer, "form": form, "max_length": max_length}
+    key = _key(task, examples, inputs_only=inputs_only, **terms)
     file = (folder or cache_folder()) / "features" / f"{key}.arrow"
     features = _read(file)
     if features is None:
-        made = task.encode(examples, tokenizer=tokenizer, form=form, max_length=max_length)
-        features = _with_length(made)
+        encode = task.encode_inputs if inputs_only else task.encode
+        features = _with_length(encode(examples, **terms))
         with contextlib.suppress(OSError):
             _write(features, file)
     return features
@@ -74,6 +77,7 @@ def _key(
     tokenizer: PreTrainedTokenizerBase,
     form: Form,
     max_length: int,
+    inputs_only: bool,
 ) -> str:
     parts = {
         "task": [type(task).__module__, type(task).__qualname__, task.title, task.version],
@@ -82,6 +86,7 @@ def _key(
         "tokenizer": tokenizer_fingerprint(tokenizer),
         "form": str(form),
         "max_length": max_length,
+        "inputs_only": inputs_only,
         "versions": [__version__, *map(version, ("datasets", "tokenizers", "transformers"))],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,9 +1,11 @@
-"""Reading tab-separated files in the official formats, with errors that name file and line."""
+"""Reading text files in the official formats, with errors that name file and line."""
 
 from __future__ import annotations
 
+import json
 import logging
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UnknownNameError, UserError
 
@@ -38,16 +40,48 @@ def read_tsv(
     Raises:
         UserError: The file is not UTF-8, has no such column, or a row has too few or too many.
     """
+    lines = ((number, line.split("\t")) for number, line in read_lines(file))
+    names = list(header) or next(lines, (1, []))[1]
+    places = [_place(column, names, file) for column in columns]
+    for number, values in _whole(lines, names, file, skip_short=skip_short):
+        yield number, [values[place] for place in places]
+
+
+def read_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yields the number of each line, from 1, and the line without its end; no byte order mark.
+
+    Raises:
+        UserError: The file cannot be read, or is not UTF-8.
+    """
+    with decoding(file), file.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, start=1):
+            yield number, line.rstrip("\n")
+
+
+@contextmanager
+def decoding(file: Path) -> Iterator[None]:
+    """Turns what goes wrong in reading a text file into an error that names the line."""
     try:
-        with file.open(encoding="utf-8-sig") as stream:
-            lines = ((n, line.rstrip("\n").split("\t")) for n, line in enumerate(stream, start=1))
-            names = list(header) or next(lines, (1, []))[1]
-            places = [_place(column, names, file) for column in columns]
-            for number, values in _whole(lines, names, file, skip_short=skip_short):
-                yield number, [values[place] for place in places]
+        yield
     except UnicodeDecodeError:
         number = _undecodable_line(file)
         raise UserError(f"{file}:{number}: not UTF-8; is this the official file?") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def read_json(file: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        UserError: It cannot be read, or is not JSON in UTF-8; the message names the line.
+    """
+    try:
+        with decoding(file):
+            return json.loads(file.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        place = f"{file}:{error.lineno}"
+        raise UserError(f"{place}: not JSON: {error.msg} (column {error.colno})") from None
 
 
 def _whole(

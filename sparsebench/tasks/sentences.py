@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparsebench import metrics
+from sparsebench.errors import UserError
 from sparsebench.models.families import Form
-from sparsebench.tasks.base import Answer, Scores, Task
+from sparsebench.tasks.base import Answer, Reference, Scores, Task
+from sparsebench.tasks.predictions import read_pairs, unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
@@ -44,6 +47,7 @@ class SentenceTask(Task):
     fields: tuple[str, ...]
     metrics: tuple[str, ...] = ("accuracy",)
     prompt_order: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("dev",)
     forms: tuple[Form, ...] = (Form.CLASSIFICATION, Form.TEXT_TO_TEXT)
 
     @property
@@ -84,7 +88,14 @@ class SentenceTask(Task):
         ]
         return concatenate_datasets(batches)
 
-    def decode(self, outputs: Sequence[Any], *, form: Form) -> list[Answer]:
+    def decode(
+        self,
+        outputs: Sequence[Any],
+        *,
+        form: Form,
+        examples: Dataset | None = None,  # noqa: ARG002 - an output is all that an answer needs
+        features: Dataset | None = None,  # noqa: ARG002
+    ) -> list[Answer]:
         """Turns logits or texts into class indices or numbers.
 
         A text is an answer if it is, blanks around it apart, the name of a class or a finite
@@ -94,16 +105,35 @@ class SentenceTask(Task):
             return [self._read(text.strip()) for text in outputs]
         return [self._choose(np.asarray(logits)) for logits in outputs]
 
-    def references(self, examples: Dataset) -> list[Answer]:
+    def references(self, examples: Dataset) -> list[Reference]:
         """Returns the labels."""
         return list(examples["label"])
 
-    def score(self, predictions: Sequence[Answer], references: Sequence[Answer]) -> Scores:
+    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
         """Computes every metric of the task; see there for what a missing answer counts as."""
         scores: Scores = {}
         for metric in self.metrics:
-            scores |= metrics.compute(metric, predictions, references)  # type: ignore[arg-type]
+            scores |= metrics.compute(metric, predictions, references)
         return scores
+
+    def read_predictions(self, file: Path, examples: Mapping[str, Dataset]) -> dict[str, Answer]:
+        """Reads a TSV file of id and prediction, as GLUE takes it.
+
+        An id is the place of the example from 0, or ``split-place`` where several splits are
+        scored at once. A class is named, or numbered from 0.
+        """
+        splits = list(examples.values())
+
+        def read(where: str, key: str, text: str) -> tuple[str, Answer]:
+            if key.isdecimal():
+                if len(splits) > 1:
+                    names = ", ".join(f"{name}-{key}" for name in examples)
+                    raise UserError(f"{where}: which split is {key} of? write one of {names}")
+                ids = splits[0]["id"]
+                key = ids[int(key)] if int(key) < len(ids) else key
+            return key, self._read_label(text, where=where)
+
+        return unique(read_pairs(file, headers=("index", "id")), read=read)
 
     def headline(self, scores: Mapping[str, Scores]) -> float:
         """Returns the mean over all metrics and all splits, each with the same weight."""
@@ -123,6 +153,15 @@ class SentenceTask(Task):
         except ValueError:
             return None
         return number if np.isfinite(number) else None
+
+    def _read_label(self, text: str, *, where: str) -> Answer:
+        """Reads a label from a file of predictions."""
+        numbers = [] if self.is_regression else [str(n) for n in range(len(self.labels))]
+        answer = numbers.index(text) if text in numbers else self._read(text)
+        if answer is None:
+            known = "a number" if self.is_regression else f"one of {', '.join(self.labels)}"
+            raise UserError(f"{where}: the prediction {text!r} is not {known}")
+        return answer
 
     def _choose(self, logits: np.ndarray[Any, Any]) -> Answer:
         if not np.isfinite(logits).all():

@@ -123,6 +123,9 @@ class TestMissingAnswers:
         assert with_gaps == compute(name, [5.0, 2.0, 3.0, 0.0], references)
 
 
+OF_TEXTS = ("bleu", "cider", "meteor", "nist", "rouge_l", "squad", "squad2")
+
+
 class TestCalls:
     @pytest.mark.parametrize("metric", [Accuracy, F1, Matthews, Pearson, Spearman])
     def test_every_metric_is_one_of_evaluate(self, metric: type[evaluate.Metric]) -> None:
@@ -131,7 +134,7 @@ class TestCalls:
         assert metric().description
         assert metric().citation
 
-    @pytest.mark.parametrize("name", METRICS)
+    @pytest.mark.parametrize("name", [n for n in METRICS if n not in OF_TEXTS])
     def test_no_file_is_written(
         self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

@@ -41,6 +41,7 @@ CHANGES: dict[str, Any] = {
     "held_out.share": 0.2,
     "held_out.evaluations": 6,
     "held_out.seed": 1,
+    "generation": {},
     "data_fingerprint": "d1",
 }
 
@@ -82,6 +83,11 @@ def test_what_decides_scores_changes_the_key(path: str) -> None:
 @pytest.mark.parametrize("path", IDLE)
 def test_what_changes_no_score_does_not_change_the_key(path: str) -> None:
     assert run_key(changed(path, IDLE[path])) == run_key(SPEC)
+
+
+@pytest.mark.parametrize("term", [{"beams": 2}, {"length_penalty": 0.8}, {"no_repeat_ngram": 4}])
+def test_how_text_is_generated_changes_the_key(term: dict[str, Any]) -> None:
+    assert run_key(changed("generation", term)) != run_key(changed("generation", {}))
 
 
 def test_all_changes_give_different_keys() -> None:

@@ -74,6 +74,7 @@ MNLI = GlueTask(
     folder="MNLI",
     columns=("sentence1", "sentence2"),
     label_column="gold_label",
+    splits=("dev", "dev_matched", "dev_mismatched"),
     files=(
         ("train", "train.tsv"),
         ("validation_matched", "dev_matched.tsv"),

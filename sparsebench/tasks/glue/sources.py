@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparsebench.tasks.base import MissingDataError
 from sparsebench.tasks.files import read_tsv
+from sparsebench.tasks.hub import read_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,15 @@ RawExample: TypeAlias = "tuple[Any, ...]"
 Splits: TypeAlias = "dict[str, Iterator[RawExample]]"
 
 
-def from_folder(task: GlueTask, folder: Path) -> tuple[Splits, str]:
+def from_folder(
+    task: GlueTask, folder: Path, *, without: tuple[str, ...] = ()
+) -> tuple[Splits, str]:
     """Reads the official files of a task.
 
     Args:
         task: The task.
         folder: The folder that holds the task's one, itself or in a folder ``glue``.
+        without: Splits to leave alone, whose files need not be there.
 
     Returns:
         Split -> examples, and the task's folder.
@@ -39,13 +42,14 @@ def from_folder(task: GlueTask, folder: Path) -> tuple[Splits, str]:
     """
     places = [folder / task.folder, folder / "glue" / task.folder]
     place = next((place for place in places if place.is_dir()), places[0])
-    for _, name in task.files:
+    files = [(split, name) for split, name in task.files if split not in without]
+    for _, name in files:
         if not (place / name).is_file():
             raise MissingDataError(
                 f"{task.title}: there is no {place / name}: put the official GLUE file there, or "
                 f"give no data folder, to read {HUB} from the Hub"
             )
-    return {split: _file_rows(task, place / name) for split, name in task.files}, str(place)
+    return {split: _file_rows(task, place / name) for split, name in files}, str(place)
 
 
 def from_hub(task: GlueTask, *, revision: str | None) -> tuple[Splits, str]:
@@ -61,18 +65,8 @@ def from_hub(task: GlueTask, *, revision: str | None) -> tuple[Splits, str]:
     Raises:
         MissingDataError: The Hub does not answer, or has no such revision.
     """
-    import datasets
-
-    try:
-        splits = datasets.load_dataset(HUB, task.name, revision=revision)
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise MissingDataError(
-            f"{task.title}: {HUB} could not be read from the Hub ({reason}): give a folder of the "
-            "official files with --data or SPARSEBENCH_DATA"
-        ) from error
-    commit = _commit(splits["train"]) or revision or "unknown"
-    return {name: _hub_rows(task, name, splits[name]) for name, _ in task.files}, f"{HUB}@{commit}"
+    splits, origin = read_hub(HUB, task.name, revision=revision, title=task.title)
+    return {name: _hub_rows(task, name, splits[name]) for name, _ in task.files}, origin
 
 
 def _file_rows(task: GlueTask, file: Path) -> Iterator[RawExample]:
@@ -85,11 +79,3 @@ def _hub_rows(task: GlueTask, split: str, rows: Dataset) -> Iterator[RawExample]
     columns = [rows[column] for column in (*task.fields, "label")]
     for place, values in enumerate(zip(*columns, strict=True)):
         yield f"{HUB} {task.name}, {split}[{place}]", *values
-
-
-def _commit(rows: Dataset) -> str | None:
-    """Finds the commit in the addresses of the downloaded files."""
-    for address in rows.info.download_checksums or {}:
-        if found := re.search(r"@([0-9a-f]{40})/", address):
-            return found[1]
-    return None

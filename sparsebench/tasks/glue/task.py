@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparsebench.errors import UserError
-from sparsebench.tasks.base import DataSource, TaskData
+from sparsebench.tasks.base import DataSource, MissingDataError, TaskData
 from sparsebench.tasks.fingerprint import examples_fingerprint
 from sparsebench.tasks.glue import sources
 from sparsebench.tasks.sentences import SentenceTask
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datasets import Dataset
+
+
+_SHORT = ("validation", "dev")
+"""What splits are called in full, and for short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,25 @@ class GlueTask(SentenceTask):
         splits = {name: self._dataset(name, examples) for name, examples in raw.items()}
         fingerprint = examples_fingerprint(splits)
         return TaskData(splits.pop("train"), splits, fingerprint, origin)
+
+    def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
+        """Reads the development set alone; the labels of the test set are not public.
+
+        Raises:
+            MissingDataError: A file is not in the folder, or the Hub does not answer.
+            UserError: A line is malformed, or no such split can be scored.
+        """
+        if split == "test":
+            raise MissingDataError(
+                f"{self.title}: the labels of the test set are not public: send your answers to "
+                "gluebenchmark.com, or score those for the development set (--split dev)"
+            )
+        if source.folder is None or split not in self.splits:
+            found = super().load_split(source, split)
+        else:
+            raw, _ = sources.from_folder(self, source.folder, without=("train",))
+            found = {name: self._dataset(name, examples) for name, examples in raw.items()}
+        return {k: rows for k, rows in found.items() if split in ("dev", k.replace(*_SHORT))}
 
     def _dataset(self, split: str, examples: Iterable[sources.RawExample]) -> Dataset:
         from datasets import Dataset

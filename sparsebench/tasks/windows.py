@@ -1,0 +1,201 @@
+"""Long texts in windows that overlap, and the answers that stand in them.
+
+A window holds the question and as much of the context as fits. Each next one begins so that the two
+share ``overlap`` tokens of the context: an answer of no more tokens lies in one of them as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+    Numbers = np.ndarray[Any, Any]
+
+OVERLAP = 128
+"""Tokens that neighbouring windows share, or half of what fits of the context if that is less."""
+
+LONGEST_QUESTION = 64
+"""Tokens of a question that are kept, or half of a window if that is less."""
+
+
+def windows(
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> dict[str, list[Any]]:
+    """Encodes questions with their contexts in windows.
+
+    Args:
+        questions: The questions; of longer ones than ``LONGEST_QUESTION`` the end is cut.
+        contexts: The text that each is asked about.
+        tokenizer: A fast tokenizer. One that marks no boundary between two texts (GPT-2) gets its
+            separator or a line break between them, and its end token at the end: the only one
+            whose representation has seen all, and so the one that says "no answer here".
+        max_length: The most tokens of a window.
+
+    Returns:
+        Columns with a row a window: what the model takes; ``example``, the place of the question;
+        ``starts`` and ``ends``, the characters of the context that each token stands for (both 0
+        for a token of the question and special ones); and ``nothing``, the place of the token that
+        stands for no answer.
+    """
+    marked = bool(tokenizer.num_special_tokens_to_add(pair=True))
+    kept = min(LONGEST_QUESTION, max_length // 2)
+    questions = _cut(questions, tokenizer=tokenizer, tokens=kept)
+    if not marked:
+        questions = [f"{text}{tokenizer.sep_token or chr(10)}" for text in questions]
+    columns: dict[str, list[Any]] = {}
+    for place, pair in enumerate(zip(questions, contexts, strict=True)):
+        rows = _encode(*pair, tokenizer=tokenizer, max_length=max_length, marked=marked)
+        count = len(rows["input_ids"])
+        for name, values in {**rows, "example": [place] * count}.items():
+            columns.setdefault(name, []).extend(values)
+    return columns
+
+
+def place_answers(columns: Mapping[str, list[Any]], answers: Sequence[tuple[int, int]]) -> None:
+    """Adds where each window's answer starts and ends, in tokens; nowhere: at ``nothing``.
+
+    Args:
+        columns: What ``windows`` returned; ``start_positions`` and ``end_positions`` are added.
+        answers: The characters of each question's answer, first and one past the last; two equal
+            numbers where it has none.
+    """
+    spans = [
+        span_of(np.asarray(starts), np.asarray(ends), *answers[example]) or (nothing, nothing)
+        for example, starts, ends, nothing in zip(
+            *(columns[name] for name in ("example", "starts", "ends", "nothing")), strict=True
+        )
+    ]
+    columns["start_positions"] = [first for first, _ in spans]  # type: ignore[index]
+    columns["end_positions"] = [last for _, last in spans]  # type: ignore[index]
+
+
+def span_of(starts: Numbers, ends: Numbers, first: int, last: int) -> tuple[int, int] | None:
+    """Returns the tokens that hold the characters from ``first`` up to ``last``.
+
+    They hold a little more where the tokenizer does not split at the ends. None where the window
+    does not hold all of the characters, or there are none.
+    """
+    inside = np.flatnonzero((ends > first) & (starts < last) & (ends > 0))
+    if first >= last or not len(inside):
+        return None
+    begins, finishes = int(inside[0]), int(inside[-1])
+    whole = starts[begins] <= first and ends[finishes] >= last
+    return (begins, finishes) if whole else None
+
+
+@dataclass(frozen=True)
+class Span:
+    """A possible answer: characters of the context, and the sum of its two logits."""
+
+    first: int
+    last: int
+    score: float
+
+
+def best_spans(
+    logits: Numbers, starts: Numbers, ends: Numbers, *, longest: int, count: int
+) -> list[Span]:
+    """Finds the best valid spans of a window: in the context, not reversed, not too long.
+
+    Every pair of tokens is looked at, where the well-known scripts look at the best 20 starts and
+    the best 20 ends.
+
+    Args:
+        logits: Of start and end, ``[2, tokens]`` or padded to more.
+        starts: The first character of each token.
+        ends: One past its last; 0 for what is not of the context.
+        longest: The most tokens of an answer.
+        count: How many to return.
+    """
+    tokens = np.flatnonzero(ends > 0)
+    if not len(tokens):
+        return []
+    begin, finish = logits[0, tokens], logits[1, tokens]
+    width = min(longest, len(tokens))
+    # Row: the first token; column: how many tokens further the last one is.
+    padded = np.concatenate([finish, np.full(width, -np.inf, finish.dtype)])
+    scores = begin[:, None] + np.lib.stride_tricks.sliding_window_view(padded, width)[: len(tokens)]
+    flat = scores.ravel()
+    chosen = np.argsort(-flat, kind="stable")[:count]
+    return [
+        Span(int(starts[tokens[a]]), int(ends[tokens[a + b]]), float(scores[a, b]))
+        for a, b in zip(*np.unravel_index(chosen, scores.shape), strict=True)
+        if np.isfinite(scores[a, b])
+    ]
+
+
+def by_example(features: Dataset, outputs: Sequence[Numbers]) -> Iterator[list[dict[str, Any]]]:
+    """Yields the windows of each question in turn, each with its ``logits``."""
+    group: list[dict[str, Any]] = []
+    columns = features.select_columns(["example", "starts", "ends", "nothing"])
+    for row, logits in zip(columns.with_format("numpy"), outputs, strict=True):
+        if group and group[0]["example"] != row["example"]:
+            yield group
+            group = []
+        group.append({**row, "logits": logits})
+    if group:
+        yield group
+
+
+def _cut(texts: Sequence[str], *, tokenizer: PreTrainedTokenizerBase, tokens: int) -> Sequence[str]:
+    """Cuts texts that have more tokens."""
+    found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+    places = found["offset_mapping"]
+    return [
+        text[: offsets[tokens - 1][1]] if len(offsets) > tokens else text
+        for text, offsets in zip(texts, places, strict=True)
+    ]
+
+
+def _encode(
+    question: str,
+    context: str,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    marked: bool,
+) -> dict[str, list[Any]]:
+    """Encodes one question in as many windows as its context needs."""
+    room = max_length - (0 if marked else 1)
+    taken = len(tokenizer(question, "")["input_ids"])
+    found = tokenizer(
+        question,
+        context,
+        truncation="only_second",
+        max_length=room,
+        stride=min(OVERLAP, (room - taken) // 2),
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+    rows: dict[str, list[Any]] = {
+        name: list(found[name]) for name in tokenizer.model_input_names if name in found
+    }
+    rows |= {"starts": [], "ends": [], "nothing": []}
+    for window, offsets in enumerate(found["offset_mapping"]):
+        owner = found.sequence_ids(window)
+        shown = [pair if of == 1 else (0, 0) for pair, of in zip(offsets, owner, strict=True)]
+        rows["starts"].append([first for first, _ in shown])
+        rows["ends"].append([last for _, last in shown])
+        rows["nothing"].append(0 if marked else len(shown))
+    if not marked:
+        _append_end(rows, tokenizer)
+    return rows
+
+
+def _append_end(rows: dict[str, list[Any]], tokenizer: PreTrainedTokenizerBase) -> None:
+    added = {"input_ids": tokenizer.eos_token_id, "attention_mask": 1}
+    for name in ("input_ids", "attention_mask", "token_type_ids", "starts", "ends"):
+        if name in rows:
+            rows[name] = [[*row, added.get(name, 0)] for row in rows[name]]
