@@ -21,9 +21,10 @@ METHODS = ROOT.parent / "methods" / "sparsebench_methods"
 LAYERS = (
     {"cli"},
     {"executors", "conformance"},
-    {"run", "plan"},
+    {"run", "plan", "costing"},
     {"suite", "training", "deployed", "evaluation", "quick"},
-    {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
+    {"methods", "tasks", "profiling", "leaderboard", "job", "provenance"},
+    {"sparsity"},
     {"method", "registry", "problems", "models", "metrics", "results"},
     {"errors", "version", "events", "spec"},
 )
