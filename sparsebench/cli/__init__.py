@@ -12,6 +12,7 @@ from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
+from sparsebench.cli.profile import profile
 from sparsebench.cli.run import run
 from sparsebench.cli.show import show
 from sparsebench.cli.validate import validate
@@ -30,6 +31,7 @@ app.command()(validate)
 app.command("list")(list_)
 app.command()(show)
 app.command()(leaderboard)
+app.command()(profile)
 app.command()(check)
 app.command()(new_method)
 

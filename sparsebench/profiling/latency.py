@@ -32,6 +32,8 @@ BLOCKS = 6
 short that neighbours are alike."""
 
 _FEWEST_ROUNDS = 3
+_LONG = 0.5
+"""Seconds of a round beside which cold caches do not show: one is warm-up enough."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Effort:
     """How long to measure. A round is one forward pass of the model and one of the reference.
 
     Attributes:
-        warmup: Rounds that are not recorded.
+        warmup: Rounds that are not recorded; a single one where it takes long.
         rounds: Recorded rounds at least, unless ``limit`` ends them.
         seconds: Seconds to measure at least.
         limit: Seconds after which no round is begun, once there are three.
@@ -133,17 +135,19 @@ def _measure(
     """Returns the samples of every call, and the rounds of each block."""
     samples: list[list[float]] = [[] for _ in calls]
     blocks: list[int] = []
+    long = False
     for _ in range(effort.warmup):
-        for call in calls:
-            stopwatch(call)
+        long = long or sum(map(stopwatch, calls)) > _LONG
+        if long:
+            break
     with _no_garbage_collection():
         for turn, block in _rounds(effort):
             if block == len(blocks):
                 blocks.append(0)
                 if between_blocks:
                     between_blocks()
-                    for call in calls:
-                        stopwatch(call)
+                    if not long:
+                        list(map(stopwatch, calls))
             order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
             for place in order:
                 samples[place].append(stopwatch(calls[place]))

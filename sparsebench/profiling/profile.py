@@ -50,14 +50,14 @@ class Ask:
     """What to measure besides parameters, arithmetic, latency and memory.
 
     Attributes:
-        runtimes: Runtimes by name; without any, the model runs as it is.
+        runtimes: Runtimes by name, besides ``dense``; None for no record of any.
         density: Batches to measure the density of activations on; none for no such figure.
         density_data: What these batches are, in words.
         tokens: New tokens to count and time generation for; 0 for no such figure.
         energy: Whether to read the device's energy counter.
     """
 
-    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+    runtimes: Mapping[str, Runtime] | None = None
     density: Sequence[Mapping[str, torch.Tensor]] = ()
     density_data: str = ""
     tokens: int = 0
@@ -109,12 +109,12 @@ def profile(
     )
     if times is not None:
         parts.measured["latency"] = times[0].latency
-        parts.measured["runtimes"] = times if ask.runtimes else ()
+        parts.measured["runtimes"] = times if ask.runtimes is not None else ()
     if ask.tokens:
         parts.measure("generation", lambda: _generation(model, reference, inputs, effort, ask))
     if ask.energy:
         parts.measure("energy", lambda: _energy(model, reference, inputs))
-    activations = parts.measure("activations", lambda: _activations(model, inputs))
+    activations = parts.measure("activations", lambda: activation_peak(model, inputs))
     parts.measured.pop("activations", None)
     memory = Memory(
         weights=weight_bytes(model),
@@ -180,8 +180,8 @@ def _times(
 ) -> tuple[RuntimeCost, ...]:
     """Returns the model as it is, first of all, and under each other runtime that was asked for."""
     _runnable_device(model)
-    runtimes: dict[str, Runtime] = {DENSE: Dense(), **ask.runtimes}
-    promised = _promised(reference, counted, ask.runtimes)
+    runtimes: dict[str, Runtime] = {DENSE: Dense(), **(ask.runtimes or {})}
+    promised = _promised(reference, counted, runtimes)
     costs = realised(
         model,
         inputs,
@@ -204,7 +204,7 @@ def _promised(
     whole = closed_form(reference, counted.shapes)
     if whole is None:
         return {}
-    promised = dict.fromkeys([DENSE, *runtimes], whole / counted.matrix_nonzero)
+    promised = dict.fromkeys(runtimes, whole / counted.matrix_nonzero)
     for name, runtime in runtimes.items():
         if runtime.skips == "activations" and counted.matrix_effective:
             promised[name] = whole / counted.matrix_effective
@@ -241,7 +241,8 @@ def _energy(
         )
 
 
-def _activations(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> MemoryPeak:
+def activation_peak(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> MemoryPeak:
+    """Returns the growth of memory around one forward pass of a loaded model."""
     device = _runnable_device(model)
     with inference(model):
         model(**inputs)  # reads the weights in and builds what the libraries keep

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sparsebench.spec import CostSettings, HeldOut, Protocol, Section, Training, WrittenBudget
+from sparsebench.spec import (
+    CostSettings,
+    HeldOut,
+    ProfileSettings,
+    Protocol,
+    Section,
+    Training,
+    WrittenBudget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out")
+RESERVED = ("training", "costs", "held_out", "profile")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
@@ -69,8 +77,10 @@ class Suite(Section):
     description: str = ""
     """One line for ``sparsebench list suites``."""
 
-    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(min_length=1)
-    """Tasks by name, or a list of names."""
+    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(
+        default={}, min_length=1
+    )
+    """Tasks by name, or a list of names; a suite with the section ``profile`` may have none."""
 
     models: tuple[str, ...] = Field(min_length=1)
     """Backbones: Hub ids, folders, ``quick/<family>``."""
@@ -92,6 +102,9 @@ class Suite(Section):
 
     costs: CostSettings = CostSettings()
     """The shapes that costs are measured with."""
+
+    profile: ProfileSettings | None = None
+    """What ``sparsebench profile`` measures without training; null for its defaults."""
 
     revision: str | None = None
     """The Hub revision of the data; null for the newest."""

@@ -112,7 +112,10 @@ class _Check:
                 source = model_source(spec)
                 if isinstance(source, RandomSource):
                     families[spec] = None
-                    self.note(("models", index), f"{spec} is for costs alone: its runs are skipped")
+                    if self.file.suite.tasks:
+                        self.note(
+                            ("models", index), f"{spec} is for costs alone: its runs are skipped"
+                        )
                 else:
                     families[spec] = source.family
                     self._lengths(source)
@@ -133,7 +136,7 @@ class _Check:
         if positions is None:
             return
         limit = f"{source.spec} takes no more than {positions} tokens"
-        if suite.costs.length > positions:
+        if suite.tasks and suite.costs.length > positions:
             self.error(("costs", "length"), f"costs.length: {limit}, not {suite.costs.length}")
         if suite.training.max_length > positions:
             self.note(("training", "max_length"), f"{limit}: longer inputs will fail")

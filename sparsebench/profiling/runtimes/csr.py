@@ -57,9 +57,9 @@ class CSR(Runtime):
     def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
         """Refuses accelerators, types that its kernel lacks, and models with too few zeros."""
         if device.type != "cpu":
-            return f"csr runs on a CPU only, not on {device.type}"
+            return f"it runs on a CPU only, not on {device.type}"
         if dtype not in (torch.float32, torch.float64):
-            return f"csr has no kernel for {str(dtype).removeprefix('torch.')} on a CPU"
+            return f"it has no kernel for {str(dtype).removeprefix('torch.')} on a CPU"
         if not any(_sparse_enough(holder.weight) for holder in holders(model)):
             return "no matrix of the blocks is at least half zero"
         return None

@@ -66,11 +66,11 @@ class TwoOfFour(Runtime):
 
 def _lacking(device: torch.device, dtype: torch.dtype) -> str | None:
     if device.type != "cuda":
-        return f"2:4 needs a CUDA device of the Ampere line or later, not {device.type}"
+        return f"it needs a CUDA device of the Ampere line or later, not {device.type}"
     if (has := torch.cuda.get_device_capability(device)) < CAPABILITY:
-        return f"2:4 needs compute capability 8.0, and this device has {has[0]}.{has[1]}"
+        return f"it needs compute capability 8.0, and this device has {has[0]}.{has[1]}"
     if dtype not in _TYPES:
-        return f"2:4 runs in float16 and bfloat16, not in {str(dtype).removeprefix('torch.')}"
+        return f"it runs in float16 and bfloat16, not in {str(dtype).removeprefix('torch.')}"
     return None
 
 
