@@ -98,9 +98,12 @@ class Session:
         """Yields the rows of what was made ready, and takes each off what is left to measure."""
         dtype = left[0].dtype
         model, reference = ready.load(device, dtype), ready.reference(device, dtype)
+        known: dict[int, Costs | None] = {}
         while left:
             self.report(left[0].spec.title)
-            row = self._one(ready, model, reference, left[0])
+            length = left[0].spec.length
+            row = self._one(ready, model, reference, left[0], known.get(length))
+            known.setdefault(length, row.costs)
             left.pop(0)
             yield row
             gc.collect()
@@ -108,7 +111,12 @@ class Session:
                 torch.cuda.empty_cache()
 
     def _one(
-        self, ready: Made, model: nn.Module, reference: nn.Module | None, condition: Condition
+        self,
+        ready: Made,
+        model: nn.Module,
+        reference: nn.Module | None,
+        condition: Condition,
+        known: Costs | None,
     ) -> ProfileResult:
         spec, device = condition.spec, condition.device
         assert device is not None  # noqa: S101 - those without one were skipped
@@ -131,7 +139,7 @@ class Session:
                 folder=ready.folder,
                 training=ready.training,
                 effort=self._effort(),
-                ask=self._ask(inputs, device),
+                ask=replace(self._ask(inputs, device), known=known),
             )
         except UserError as error:
             return _row(condition, Status.SKIPPED, str(error))

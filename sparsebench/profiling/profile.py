@@ -55,6 +55,8 @@ class Ask:
         density_data: What these batches are, in words.
         tokens: New tokens to count and time generation for; 0 for no such figure.
         energy: Whether to read the device's energy counter.
+        known: Costs of the same model on sequences of the same length: what does not depend on the
+            batch is taken over from them.
     """
 
     runtimes: Mapping[str, Runtime] | None = None
@@ -62,6 +64,7 @@ class Ask:
     density_data: str = ""
     tokens: int = 0
     energy: bool = False
+    known: Costs | None = None
 
 
 def profile(
@@ -101,9 +104,7 @@ def profile(
         ),
     )
     density = parts.measure("density", lambda: _density(model, ask))
-    counted = parts.measure("flops", lambda: _flops(model, inputs, density))
-    if "flops" in parts.measured:
-        parts.measured["flops"] = counted
+    counted = parts.measure("flops", lambda: _flops(model, inputs, density, ask))
     times = parts.measure(
         "latency", lambda: _times(model, reference, inputs, counted, effort=effort, ask=ask)
     )
@@ -154,14 +155,21 @@ class _Parts:
 
 
 def _density(model: nn.Module, ask: Ask) -> Activations | None:
+    if ask.known is not None:
+        return ask.known.density
     if not ask.density:
         return None
     return measured_activations(model, ask.density, data=ask.density_data)
 
 
 def _flops(
-    model: nn.Module, inputs: Mapping[str, torch.Tensor], density: Activations | None
+    model: nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    density: Activations | None,
+    ask: Ask,
 ) -> Flops:
+    if ask.known is not None and ask.known.flops is not None:
+        return ask.known.flops
     counted = flops(model, _one_sequence(inputs))
     effective = None
     if density is not None and counted.matrix_nonzero is not None:

@@ -164,6 +164,8 @@ def _times(group: Sequence[ProfileResult]) -> Grid:
     rows: list[tuple[str, ...]] = []
     for result in group:
         if result.costs is None:
+            batch = str(result.spec.batch_size)
+            rows.append((label(result), result.status.value, batch, *[NOTHING] * 8))
             continue
         rows += [
             (label(result), *_time_cells(result, result.costs, cost))
