@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.costing.devices import NoDeviceError, resolve
-from sparsebench.models import load_backbone
+from sparsebench.costing.subjects import LABELS
+from sparsebench.models import empty_backbone
 from sparsebench.profiling.break_even import break_even
 from sparsebench.profiling.device import describe
 from sparsebench.profiling.runtimes import RUNTIMES
@@ -41,8 +42,7 @@ def break_evens(
     """
     backbones = {subject.source.name: subject for subject in subjects}
     for name, subject in backbones.items():
-        with torch.device("meta"):  # only shapes matter
-            model = load_backbone(subject.source, form=subject.form, labels=("0", "1")).model
+        model = empty_backbone(subject.source, form=subject.form, labels=LABELS).model
         shapes = itertools.product(settings.lengths or (), settings.batch_sizes or ())
         for (length, batch_size), device, dtype in itertools.product(
             shapes, _devices(settings), settings.dtypes

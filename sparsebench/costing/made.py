@@ -17,7 +17,7 @@ from sparsebench.costing.subjects import LABELS, Shipped
 from sparsebench.costing.untrained import finish
 from sparsebench.errors import UserError
 from sparsebench.methods import configure
-from sparsebench.models import Backbone, Form, load_backbone
+from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling.storage import storage
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ def _backbone(source: ModelSource, form: Form, attention: str, meta: bool) -> Ba
 
     labels = LABELS if form is Form.CLASSIFICATION else ()
     set_seed(SEED)
-    with torch.device("meta" if meta else "cpu"):
-        backbone = load_backbone(source, form=form, labels=labels)
+    load = empty_backbone if meta else load_backbone
+    backbone = load(source, form=form, labels=labels)
     model: Any = backbone.model
     model.set_attn_implementation(attention)
     return backbone

@@ -11,10 +11,10 @@ import torch
 from sparsebench.costing.conditions import conditions
 from sparsebench.costing.devices import free_bytes
 from sparsebench.costing.made import made
+from sparsebench.costing.peaks import with_peaks
 from sparsebench.costing.subjects import Shipped
 from sparsebench.errors import UserError
 from sparsebench.profiling import Ask, Effort, dummy_inputs, profile
-from sparsebench.profiling.memory_probe import fresh_inference_peak
 from sparsebench.profiling.profile import activation_peak
 from sparsebench.profiling.runtimes import RUNTIMES
 from sparsebench.provenance import provenance
@@ -33,11 +33,9 @@ if TYPE_CHECKING:
     from sparsebench.results.profiles import ProfileStore
     from sparsebench.spec import ProfileSettings
 
-UNTRAINED = "untrained weights: masks and removals are as at the end of a run"
 _GIB = 2**30
 _OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "DefaultCPUAllocator", "not enough memory")
 _DENSITY_SEQUENCES = 2
-LOADER = "sparsebench.deployed:load"
 
 
 @dataclass(frozen=True)
@@ -81,19 +79,18 @@ class Session:
         if device is None or obstacle:
             yield from (_row(condition, Status.SKIPPED, obstacle) for condition in group)
             return
-        self.report(group[0].spec.title)
         left = list(group)
         try:
             meta = device.type == "meta"
             with made(subject, attention=self.settings.attention, meta=meta) as ready:
-                yield from self._under(ready, left, device)
+                yield from self._under(subject, ready, left, device)
         except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
             status = Status.OOM if _is_memory(error) else Status.ERROR
             reason = str(error) if isinstance(error, UserError) else _line(error)
             yield from (_row(condition, status, reason) for condition in left)
 
     def _under(
-        self, ready: Made, left: list[Condition], device: torch.device
+        self, subject: Untrained | Shipped, ready: Made, left: list[Condition], device: torch.device
     ) -> Iterator[ProfileResult]:
         """Yields the rows of what was made ready, and takes each off what is left to measure."""
         dtype = left[0].dtype
@@ -102,7 +99,14 @@ class Session:
         while left:
             self.report(left[0].spec.title)
             length = left[0].spec.length
-            row = self._one(ready, model, reference, left[0], known.get(length))
+            row = self._one(
+                left[0],
+                model,
+                subject=subject,
+                ready=ready,
+                reference=reference,
+                known=known.get(length),
+            )
             known.setdefault(length, row.costs)
             left.pop(0)
             yield row
@@ -112,10 +116,12 @@ class Session:
 
     def _one(
         self,
-        ready: Made,
-        model: nn.Module,
-        reference: nn.Module | None,
         condition: Condition,
+        model: nn.Module,
+        *,
+        subject: Untrained | Shipped,
+        ready: Made,
+        reference: nn.Module | None,
         known: Costs | None,
     ) -> ProfileResult:
         spec, device = condition.spec, condition.device
@@ -149,7 +155,7 @@ class Session:
         lacking = costs.missing.get("latency", "")
         if any(word in lacking for word in _OUT_OF_MEMORY):
             return _row(condition, Status.OOM, lacking)
-        return self._finished(ready, condition, self._with_peaks(ready, condition, costs))
+        return self._finished(ready, condition, costs, subject)
 
     def _effort(self) -> Effort:
         settings = self.settings
@@ -168,37 +174,23 @@ class Session:
             energy=settings.energy and device.type == "cuda",
         )
 
-    def _with_peaks(self, ready: Made, condition: Condition, costs: Costs) -> Costs:
-        """Adds the bytes on disk, and the peak in a process of its own where it was asked for."""
-        update: dict[str, object] = {"storage": ready.storage}
-        missing, memory = dict(costs.missing), costs.memory
-        wanted = self.settings.fresh_memory and condition.device == torch.device("cpu")
-        if wanted and memory and ready.folder:
-            try:
-                fresh = fresh_inference_peak(
-                    ready.folder,
-                    loader=LOADER,
-                    shapes=memory.shapes,
-                    dtype=condition.spec.dtype,
-                )
-                update["memory"] = memory.model_copy(update={"fresh": fresh})
-            except RuntimeError as error:
-                missing["fresh"] = str(error)
-        return costs.model_copy(update={**update, "missing": missing})
-
-    def _finished(self, ready: Made, condition: Condition, costs: Costs) -> ProfileResult:
+    def _finished(
+        self, ready: Made, condition: Condition, costs: Costs, subject: Untrained | Shipped
+    ) -> ProfileResult:
         spec = condition.spec
-        row = _row(condition, Status.OK, None)
-        method = spec.method.name if spec.method else ""
+        found = with_peaks(
+            costs, subject=subject, ready=ready, condition=condition, settings=self.settings
+        )
         record = provenance(
             command=self.command,
             device=condition.device or torch.device("cpu"),
             precision=spec.dtype,
             data_origin="random tokens",
             model_origin=spec.model,
-            method_package=_package(method),
+            method_package=_package(spec.method.name if spec.method else ""),
         )
-        return row.model_copy(update={"costs": costs, "notes": ready.notes, "provenance": record})
+        done = {"costs": found, "notes": ready.notes, "provenance": record}
+        return _row(condition, Status.OK, None).model_copy(update=done)
 
 
 def _by_weights(wanted: Sequence[Condition]) -> list[list[Condition]]:

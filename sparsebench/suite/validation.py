@@ -37,6 +37,7 @@ def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[P
     """
     check = _Check(suite_file, list(suite_file.problems))
     check.repeats("seeds", suite_file.suite.seeds)
+    check.runtimes()
     tasks = check.tasks()
     check.pairs(check.methods(), tasks, check.models())
     if data is not None:
@@ -143,6 +144,18 @@ class _Check:
         for name, entry in suite.tasks.items():
             if (entry.max_length or 0) > positions:
                 self.note(("tasks", name, "max_length"), f"{limit}: longer inputs will fail")
+
+    def runtimes(self) -> None:
+        """Checks the names of the runtimes that costs are measured under."""
+        if self.file.suite.profile is None:
+            return
+        from sparsebench.profiling.runtimes import RUNTIMES
+
+        for index, name in enumerate(self.file.suite.profile.runtimes):
+            try:
+                RUNTIMES.get(name)
+            except UserError as error:
+                self.error(("profile", "runtimes", index), f"profile.runtimes: {error}")
 
     def repeats(self, section: str, values: Sequence[Hashable]) -> None:
         """Finds what a list has twice."""
