@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 RECORD_FILE = "deployed.json"
 WEIGHTS_FILE = "model.safetensors"
+COMPRESSED_FILE = "model.sparse.safetensors"
 ADAPTER = "adapter"
 
 
@@ -103,6 +104,30 @@ def save(
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def compress(folder: str | Path, target: str | Path) -> None:
+    """Copies a deployed folder, its weights without their zeros where that is smaller.
+
+    Args:
+        folder: What a run kept, or ``save`` wrote.
+        target: The copy, which ``load`` reads as it reads the original; it must not exist.
+
+    Raises:
+        UserError: A file is missing or broken, or the target is there already.
+    """
+    from safetensors.torch import load_file
+
+    from sparsebench.sparsity.encoding import save_encoded
+
+    folder, target = Path(folder), Path(target)
+    read_record(folder)
+    if target.exists():
+        raise UserError(f"{target} is there already")
+    with _reading(folder / WEIGHTS_FILE):
+        tensors = load_file(str(folder / WEIGHTS_FILE))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(WEIGHTS_FILE))
+    save_encoded(tensors, target / COMPRESSED_FILE)
 
 
 def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
@@ -203,19 +228,27 @@ def _skeleton(config: Any, record: Record) -> Any:
 
 
 def _load_plain(folder: Path, record: Record) -> nn.Module:
-    from safetensors.torch import load_file
     from transformers import AutoConfig, GenerationConfig
 
     with _reading(folder / "config.json"):
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         model: nn.Module = _skeleton(config, record)
-    with _reading(folder / WEIGHTS_FILE):
-        _fill(model, load_file(str(folder / WEIGHTS_FILE)), tied=record.tied)
+    compressed = (folder / COMPRESSED_FILE).is_file()
+    with _reading(weights := folder / (COMPRESSED_FILE if compressed else WEIGHTS_FILE)):
+        _fill(model, _read_tensors(weights), tied=record.tied)
     if (folder / (name := "generation_config.json")).is_file():
         with _reading(folder / name):
             kept = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
             model.generation_config = kept
     return model
+
+
+def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    from sparsebench.sparsity.encoding import load_encoded
+
+    return load_encoded(file) if file.name == COMPRESSED_FILE else load_file(str(file))
 
 
 def _fill(

@@ -78,6 +78,10 @@ class Method(ABC):
     version: ClassVar[str] = "1"
     """Change it when results change: runs made with another version are not reused."""
 
+    stand_ins: ClassVar[Mapping[str, Any]] = {}
+    """Settings under which costs are the same and an untrained model is made sooner: what
+    ``sparsebench profile`` uses where the user sets nothing else."""
+
     expected_failures: ClassVar[Mapping[str, str]] = {}
     """Name of a check that the method is known to fail -> the reason."""
 
@@ -93,6 +97,11 @@ class Method(ABC):
     def target_sparsity(self) -> float | None:
         """The share of the weights of the blocks that is zero in what ships; None if not set."""
         return None
+
+    @property
+    def learns_sparsity(self) -> bool:
+        """Whether how many weights or parts go is learned, so that an untrained model hides it."""
+        return False
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
         """Returns why the method cannot work on such a backbone, or None if it can."""

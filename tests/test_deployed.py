@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench import Form, UserError, load
-from sparsebench.deployed import read_record, save
+from sparsebench.deployed import compress, read_record, save
 from sparsebench.models import anatomy_of
 from sparsebench.sparsity.removal import remove_ffn, remove_heads, remove_neurons
 
@@ -186,3 +186,22 @@ def test_tensors_that_do_not_fit_are_named(
     save_file({k: v for k, v in tensors.items() if v is not None}, path)
     with pytest.raises(UserError, match=message):
         load(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compressed_folder_loads_to_the_same_model(kind: str, tmp_path: Path) -> None:
+    backbone = tiny_backbone(kind)
+    for matrix in backbone.anatomy.matrices():
+        matrix.weight(backbone.model).data[:, 2:] = 0
+    save(backbone.model, tmp_path / "dense", form=backbone.form, head=backbone.head)
+    compress(tmp_path / "dense", tmp_path / "sparse")
+    dense, sparse = (load(tmp_path / name).state_dict() for name in ("dense", "sparse"))
+    assert dense.keys() == sparse.keys()
+    assert all(torch.equal(tensor, sparse[name]) for name, tensor in dense.items())
+    assert size(tmp_path / "sparse") < 0.6 * size(tmp_path / "dense")
+    with pytest.raises(UserError, match="there already"):
+        compress(tmp_path / "dense", tmp_path / "sparse")
+
+
+def size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())

@@ -52,6 +52,11 @@ class ADADEFT(DEFT):
 
     Config: ClassVar[type[MethodConfig]] = ADADEFTConfig
 
+    @property
+    def learns_sparsity(self) -> bool:
+        """Whether the gates decide how many networks are dropped."""
+        return self.config.blocks is None
+
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Prepares DEFT, and gives every feed-forward network a gate."""
         anatomy = backbone.anatomy

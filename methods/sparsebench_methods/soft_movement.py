@@ -51,6 +51,11 @@ class SoftMovement(Scored):
         self._risen = 0.0
 
     @property
+    def learns_sparsity(self) -> bool:
+        """Yes: it follows from the penalty."""
+        return True
+
+    @property
     def schedule(self) -> Schedule:
         """The threshold, as a share of the final one, over the run."""
         return Schedule(0.0, 1.0, self.config.start, self.config.end)

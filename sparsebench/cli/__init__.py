@@ -13,6 +13,7 @@ from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
 from sparsebench.cli.plan import plan
+from sparsebench.cli.profile import profile
 from sparsebench.cli.reproduce import reproduce
 from sparsebench.cli.run import run
 from sparsebench.cli.score import score
@@ -41,6 +42,7 @@ app.command()(compare)
 app.command()(verify)
 app.command()(reproduce)
 app.command()(score)
+app.command()(profile)
 app.command()(check)
 app.command()(new_method)
 

@@ -29,6 +29,7 @@ class What(StrEnum):
     MODELS = "models"
     SUITES = "suites"
     EXECUTORS = "executors"
+    RUNTIMES = "runtimes"
 
 
 class Format(StrEnum):
@@ -50,6 +51,7 @@ def list_(
         What.MODELS: _models,
         What.SUITES: _suites,
         What.EXECUTORS: _executors,
+        What.RUNTIMES: _runtimes,
     }[what]()
     if format_ is Format.JSON:
         typer.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
@@ -106,6 +108,12 @@ def _executors() -> Iterator[Row]:
     return _registered(
         EXECUTORS, lambda executor: {"summary": docstring(executor).partition("\n")[0]}
     )
+
+
+def _runtimes() -> Iterator[Row]:
+    from sparsebench.profiling.runtimes import RUNTIMES
+
+    return _registered(RUNTIMES, lambda runtime: {"summary": docstring(runtime).partition("\n")[0]})
 
 
 def _registered(registry: Registry[Any], describe: Callable[[Any], Row]) -> Iterator[Row]:

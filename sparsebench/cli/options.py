@@ -151,6 +151,10 @@ def selected(
     )
     suite_file = read_suite(find_suite(suite), changes)
     raise_errors(problems(suite_file))
+    if not suite_file.suite.tasks:
+        raise UserError(
+            f"{suite_file.path}: it has no tasks, only costs: 'sparsebench profile {suite}'"
+        )
     source = DataSource(folder=data, revision=suite_file.suite.revision)
     return Selected(suite_file.suite, source, Store(output or OUTPUT))
 

@@ -52,7 +52,9 @@ def validate(
     if errors:
         console.print(f"{suite_file.path}: {errors} {'error' if errors == 1 else 'errors'}")
         raise typer.Exit(MISTAKES)
-    console.print(f"{summary(suite_file.suite)}\n{budgets(suite_file.suite)}", markup=False)
+    console.print(summary(suite_file.suite), markup=False)
+    if suite_file.suite.tasks:
+        console.print(budgets(suite_file.suite), markup=False)
 
 
 def summary(suite: Suite) -> str:
@@ -66,6 +68,8 @@ def summary(suite: Suite) -> str:
         "seed": suite.seeds,
     }
     counts = [f"{len(p)} {name}{'' if len(p) == 1 else 's'}" for name, p in parts.items()]
+    if not suite.tasks:
+        return f"{suite.name}: costs of {counts[2]} on {counts[1]}; 'sparsebench profile' takes it"
     runs = sum(1 for _ in cells(suite))
     return f"{suite.name}: {runs} {'run' if runs == 1 else 'runs'}, of {', '.join(counts)}"
 

@@ -23,7 +23,7 @@ def render(table: Table) -> str:
     if lines:
         writer.writerow([*lines[0], *(f"score:{task}" for task in tasks)])
     for line, by_task in zip(lines, scores, strict=True):
-        writer.writerow([*map(_inert, line.values()), *(by_task.get(task) for task in tasks)])
+        writer.writerow([*map(inert, line.values()), *(by_task.get(task) for task in tasks)])
     return stream.getvalue()
 
 
@@ -57,7 +57,7 @@ def _scores(group: Group, row: Row) -> dict[str, float | None]:
     return {column.name: cell.mean for column, cell in pairs}
 
 
-def _inert(value: Value) -> Value:
+def inert(value: Value) -> Value:
     """Returns a text that no spreadsheet takes for a formula; numbers stay what they are."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"

@@ -15,7 +15,7 @@ from sparsebench.models.anatomy import (
     anatomy_of,
 )
 from sparsebench.models.architectures import ARCHITECTURES
-from sparsebench.models.backbone import Backbone, load_backbone
+from sparsebench.models.backbone import Backbone, empty_backbone, load_backbone
 from sparsebench.models.families import FORMS, GENERATING, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
 from sparsebench.models.surgery import untie
@@ -43,6 +43,7 @@ __all__ = [
     "anatomy_of",
     "attach_adapter",
     "bottleneck_widths",
+    "empty_backbone",
     "insert_bottlenecks",
     "load_backbone",
     "model_source",

@@ -84,6 +84,26 @@ def load_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = ()
         raise UserError(f"model {source.spec!r} does not load: {error}") from error
 
 
+def empty_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = ()) -> Backbone:
+    """Returns a backbone on the meta device: its configuration's shapes, and no weights.
+
+    Args:
+        source: Where it comes from; only its configuration is read.
+        form: How it is to answer.
+        labels: As for ``load_backbone``.
+
+    Raises:
+        UserError: The family cannot take the form.
+    """
+    import torch
+
+    if form not in FORMS[source.family]:
+        raise UserError(f"model {source.spec!r}: {source.family} cannot answer as {form}")
+    settings = _head_settings(tuple(labels)) if form is Form.CLASSIFICATION else {}
+    with torch.device("meta"):
+        return _random_backbone(source.config, form=form, settings=settings)
+
+
 def auto_class(form: Form) -> Any:
     """Returns the transformers auto class whose models answer in this form."""
     import transformers

@@ -42,12 +42,13 @@ class _Tokens:
         return self.encoder if block.stack == "encoder" else self.decoder
 
 
-def closed_form(model: nn.Module, shapes: Shapes) -> int | None:
+def closed_form(model: nn.Module, shapes: Shapes, *, last_token_only: bool = False) -> int | None:
     """Returns the multiply-adds of all matrix products of a forward pass.
 
     Args:
         model: A model of one of the four families, plain or wrapped by the PEFT library.
         shapes: The shapes of its inputs.
+        last_token_only: Whether a head that runs on every token runs on the last one alone.
 
     Returns:
         The count, or None for a model of another family or inputs of another form.
@@ -61,7 +62,32 @@ def closed_form(model: nn.Module, shapes: Shapes) -> int | None:
         return None
     tokens = _with_prompt(model, _tokens(shapes))
     each = sum(_block(base, block, tokens) for block in blocks)
-    return tokens.batch * (each + _heads(base, tokens=tokens.of(blocks[-1])))
+    answered = 1 if last_token_only else tokens.of(blocks[-1])
+    return tokens.batch * (each + _heads(base, tokens=answered))
+
+
+def closed_form_of_a_token(model: nn.Module, *, prompt: int, cached: int) -> int:
+    """Returns the multiply-adds of writing one more token of one sequence, with a cache.
+
+    Every matrix of the last stack is applied to the token alone, but for keys and values of
+    cross-attention, which are cached with the prompt; attention sees what is cached and the token.
+
+    Args:
+        model: A plain model of one of the four families.
+        prompt: Tokens that the encoder has read.
+        cached: Tokens of the last stack that are cached.
+    """
+    total = _heads(model, tokens=1)
+    for block in anatomy_of(model).blocks:
+        if block.stack == "encoder":
+            continue
+        cached_matrices = {path for part in block.attentions for path in _from_encoder(part)}
+        paths = {matrix.path for matrix in block.matrices} - cached_matrices
+        total += sum(_size(model.get_submodule(path)) for path in paths)
+        for part in block.attentions:
+            keys = prompt if part.cross else cached + 1
+            total += 2 * keys * part.heads * part.head_size
+    return total
 
 
 def _tokens(shapes: Shapes) -> _Tokens:

@@ -1,8 +1,9 @@
-"""Times a forward pass, interleaved round by round with the untouched backbone.
+"""Times forward passes, interleaved round by round with the untouched backbone.
 
 Seconds depend on the machine and on what else it does at the moment. The ratio of two forward
 passes that ran one right after the other depends on neither nearly as much, so that it is the
-headline, with an interval.
+headline, with an interval. Rounds are made in a few blocks. Between them the weights move to fresh
+memory, so that the interval knows of that too.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from sparsebench.results.costs import Latency
+from sparsebench.results.latency import Latency, ratio_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from sparsebench.results.costs import Shapes
 
     Forward = Callable[[], object]
     Stopwatch = Callable[[Forward], float]
 
-_RESAMPLES = 2000
-_SEED = 0
+BLOCKS = 6
+"""Blocks that rounds are made in; with fewer, Student's quantile grows, with more, blocks get so
+short that neighbours are alike."""
+
+_FEWEST_ROUNDS = 3
+_LONG = 0.5
+"""Seconds of a round beside which cold caches do not show: one is warm-up enough."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Effort:
     """How long to measure. A round is one forward pass of the model and one of the reference.
 
     Attributes:
-        warmup: Rounds that are not recorded.
+        warmup: Rounds that are not recorded; a single one where it takes long.
         rounds: Recorded rounds at least, unless ``limit`` ends them.
         seconds: Seconds to measure at least.
         limit: Seconds after which no round is begun, once there are three.
@@ -47,11 +52,16 @@ class Effort:
     seconds: float = 2.0
     limit: float = 60.0
 
+    def spent(self, turns: int, seconds: float) -> float:
+        """Returns the share of the effort that so many rounds in so many seconds are."""
+        asked = min(turns / self.rounds, seconds / self.seconds if self.seconds else 1.0)
+        if turns < _FEWEST_ROUNDS:
+            return min(asked, turns / _FEWEST_ROUNDS)
+        return max(asked, seconds / self.limit if self.limit else 1.0)
+
 
 QUICK = Effort(warmup=2, rounds=15, seconds=0.1, limit=0.6)
 """For tiny models, in a suite that shall end soon."""
-
-_FEWEST_ROUNDS = 3
 
 
 def latency(
@@ -61,63 +71,100 @@ def latency(
     shapes: Shapes,
     reference: Forward | None = None,
     effort: Effort = Effort(),
+    between_blocks: Callable[[], None] | None = None,
 ) -> Latency:
-    """Times ``forward``, and in the same rounds the reference.
+    """Times ``forward``, and in the same rounds the reference; see ``latencies``."""
+    times = latencies(
+        {"": forward},
+        device=device,
+        shapes=shapes,
+        reference=reference,
+        effort=effort,
+        between_blocks=between_blocks,
+    )
+    return times[""]
 
-    In every other round the reference runs first, so that neither gains from its place.
+
+def latencies(
+    forwards: Mapping[str, Forward],
+    *,
+    device: torch.device,
+    shapes: Shapes,
+    reference: Forward | None = None,
+    effort: Effort = Effort(),
+    between_blocks: Callable[[], None] | None = None,
+) -> dict[str, Latency]:
+    """Times several forward passes, and in the same rounds the reference.
+
+    In every other round the order is turned around, so that none gains from its place.
 
     Args:
-        forward: One forward pass of the model.
-        device: Where it runs.
-        shapes: The inputs that it runs on, for the record.
+        forwards: Forward passes by name.
+        device: Where they run.
+        shapes: The inputs that they run on, for the record.
         reference: One forward pass of the untouched backbone on the same inputs.
         effort: How long to measure.
+        between_blocks: Is called before each block of rounds; what it takes is not measured.
     """
-    stopwatch = _stopwatch(device)
-    calls = [forward] if reference is None else [forward, reference]
-    for _ in range(effort.warmup):
-        for call in calls:
-            stopwatch(call)
-    samples: list[list[float]] = [[] for _ in calls]
-    with _no_garbage_collection():
-        for turn in _rounds(effort):
-            order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
-            for place in order:
-                samples[place].append(stopwatch(calls[place]))
+    calls = [*forwards.values(), *([reference] if reference else [])]
+    samples, blocks = _measure(calls, _stopwatch(device), effort, between_blocks)
+    if len(blocks) < _FEWEST_ROUNDS:  # the limit has ended them early
+        blocks = [1] * sum(blocks)
     record = Latency(
-        samples=tuple(samples[0]),
-        reference_samples=tuple(samples[1]) if reference else (),
+        samples=(),
+        reference_samples=tuple(samples[-1]) if reference else (),
+        blocks=tuple(blocks),
         clock="cuda-event" if device.type == "cuda" else "monotonic",
         threads=torch.get_num_threads(),
         shapes=shapes,
     )
-    return record.model_copy(update={"interval": ratio_interval(record.ratios)})
+    own = dict(zip(forwards, samples, strict=False))
+    return {name: _with_interval(record, tuple(times)) for name, times in own.items()}
 
 
-def ratio_interval(ratios: Sequence[float]) -> tuple[float, float] | None:
-    """Returns the 95 % interval of the median of ``ratios``, by a seeded bootstrap over rounds.
-
-    The interval speaks of the rounds that ran: it does not know of what a machine does differently
-    an hour later. None for fewer than two rounds.
-    """
-    if len(ratios) < 2:  # noqa: PLR2004
-        return None
-    rounds = np.asarray(ratios)
-    draws = np.random.default_rng(_SEED).integers(len(rounds), size=(_RESAMPLES, len(rounds)))
-    low, high = np.quantile(np.median(rounds[draws], axis=1), [0.025, 0.975])
-    return float(low), float(high)
+def _with_interval(record: Latency, samples: tuple[float, ...]) -> Latency:
+    record = record.model_copy(update={"samples": samples})
+    interval = ratio_interval(record.ratios, record.blocks) if record.ratios else None
+    return record.model_copy(update={"interval": interval})
 
 
-def _rounds(effort: Effort) -> Iterator[int]:
+def _measure(
+    calls: list[Forward],
+    stopwatch: Stopwatch,
+    effort: Effort,
+    between_blocks: Callable[[], None] | None,
+) -> tuple[list[list[float]], list[int]]:
+    """Returns the samples of every call, and the rounds of each block."""
+    samples: list[list[float]] = [[] for _ in calls]
+    blocks: list[int] = []
+    long = False
+    for _ in range(effort.warmup):
+        long = long or sum(map(stopwatch, calls)) > _LONG
+        if long:
+            break
+    with _no_garbage_collection():
+        for turn, block in _rounds(effort):
+            if block == len(blocks):
+                blocks.append(0)
+                if between_blocks:
+                    between_blocks()
+                    if not long:
+                        list(map(stopwatch, calls))
+            order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
+            for place in order:
+                samples[place].append(stopwatch(calls[place]))
+            blocks[-1] += 1
+    return samples, blocks
+
+
+def _rounds(effort: Effort) -> Iterator[tuple[int, int]]:
+    """Yields the number of every round, and of the block that it is in."""
     start = time.perf_counter()
-    turn = 0
-    while True:
-        elapsed = time.perf_counter() - start
-        enough = turn >= effort.rounds and elapsed >= effort.seconds
-        late = turn >= _FEWEST_ROUNDS and elapsed >= effort.limit
-        if enough or late:
-            return
-        yield turn
+    turn = block = reached = 0
+    while (spent := effort.spent(turn, time.perf_counter() - start)) < 1:
+        if int(spent * BLOCKS) > reached:
+            reached, block = int(spent * BLOCKS), block + 1
+        yield turn, block
         turn += 1
 
 

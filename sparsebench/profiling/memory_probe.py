@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from sparsebench.profiling.inference import dummy_inputs, inference
 from sparsebench.profiling.memory import MemoryTracker
 from sparsebench.results.costs import MemoryPeak
@@ -24,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def fresh_inference_peak(
-    folder: Path, *, loader: str, shapes: Shapes, device: str = "cpu"
+    folder: Path,
+    *,
+    loader: str,
+    shapes: Shapes,
+    device: str = "cpu",
+    dtype: str = "float32",
 ) -> MemoryPeak:
     """Measures the growth around loading a deployed folder and one forward pass.
 
@@ -34,6 +41,7 @@ def fresh_inference_peak(
             folder and returns the model, on the CPU.
         shapes: The inputs of the forward pass, of which the lengths and the batch size are used.
         device: Where to run.
+        dtype: The type that weights are converted to, such as ``bfloat16``.
 
     Raises:
         RuntimeError: The process failed; the message is the last line that it wrote.
@@ -41,7 +49,7 @@ def fresh_inference_peak(
     batch_size, length = shapes["input_ids"]
     target = shapes.get("decoder_input_ids", (batch_size, length))[1]
     sizes = [str(size) for size in (batch_size, length, target)]
-    command = [sys.executable, "-m", __name__, str(folder), loader, device, *sizes]
+    command = [sys.executable, "-m", __name__, str(folder), loader, device, dtype, *sizes]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["it wrote nothing"])[-1])
@@ -54,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("loader", help="package.module:function")
     parser.add_argument("device")
+    parser.add_argument("dtype")
     parser.add_argument("batch_size", type=int)
     parser.add_argument("length", type=int)
     parser.add_argument("target_length", type=int)
@@ -63,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load = getattr(importlib.import_module(module), function)
     tracker = MemoryTracker(given.device)
     with tracker.track():
-        model = load(given.folder).to(given.device)
+        model = load(given.folder).to(given.device, getattr(torch, given.dtype))
         inputs = dummy_inputs(
             model.config,
             batch_size=given.batch_size,

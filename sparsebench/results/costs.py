@@ -7,27 +7,44 @@ products is never mixed with one that skips zeros, nor measured growth with allo
 
 from __future__ import annotations
 
-import statistics
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from sparsebench.results.activations import Activations
+from sparsebench.results.energy import Energy
+from sparsebench.results.generation import Generation
+from sparsebench.results.latency import Latency
+from sparsebench.results.records import CostRecord, Shapes
+from sparsebench.results.runtimes import RuntimeCost
+from sparsebench.results.storage import Storage
+
+__all__ = [
+    "TOLERANCE",
+    "Activations",
+    "CostRecord",
+    "Costs",
+    "Device",
+    "Energy",
+    "FlopStatus",
+    "Flops",
+    "Generation",
+    "Latency",
+    "Memory",
+    "MemoryKind",
+    "MemoryPeak",
+    "Parameters",
+    "RuntimeCost",
+    "Shapes",
+    "Storage",
+]
 
 TOLERANCE = 0.01
 """How far a traced count may lie from its closed form, as a share, and still be verified."""
 
-NOISY = 0.1
-"""A latency whose interquartile range exceeds this share of its median is noisy."""
 
-Shapes = dict[str, tuple[int, ...]]
-"""The shape of every input of a forward pass, by name: ``{"input_ids": (1, 128)}``."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Parameters(_Record):
+class Parameters(CostRecord):
     """How many weights train, and how many ship."""
 
     trainable: int | None = None
@@ -84,7 +101,7 @@ class FlopStatus(StrEnum):
     """An operator was not counted, or the closed form is missing or disagrees."""
 
 
-class Flops(_Record):
+class Flops(CostRecord):
     """Arithmetic of one forward pass. One multiply-add counts as one, as in fvcore."""
 
     unit: Literal["MAC"] = "MAC"
@@ -97,6 +114,10 @@ class Flops(_Record):
     matrix_nonzero: int | None = None
     """The same without the products of stored weights that are zero: what a perfect kernel would
     run, not what runs. None for a model without values (on the meta device)."""
+
+    matrix_effective: int | None = None
+    """Of ``matrix_nonzero``, those left if the second product of every feed-forward network skips
+    activations that are zero, by the measured density; None where that was not measured."""
 
     elementwise: int
     """Operations of element-wise work (norms, softmax, activations, sums), never part of
@@ -134,67 +155,6 @@ class Flops(_Record):
         return None
 
 
-class Latency(_Record):
-    """Wall-clock time of one forward pass, beside that of the untouched backbone.
-
-    Samples of the model and of the reference at the same place were taken in the same round, one
-    right after the other.
-    """
-
-    unit: Literal["s"] = "s"
-    """Seconds."""
-
-    samples: tuple[float, ...]
-    """Seconds of each forward pass, in the order they ran, warm-up left out."""
-
-    reference_samples: tuple[float, ...] = ()
-    """Seconds of the untouched backbone, round by round; empty where none was given."""
-
-    interval: tuple[float, float] | None = None
-    """95 % confidence interval of ``ratio``, by bootstrap over the rounds."""
-
-    clock: Literal["monotonic", "cuda-event"]
-    """What measured the time."""
-
-    threads: int
-    """Threads that one operator may use on the CPU."""
-
-    shapes: Shapes
-    """The inputs of the forward pass."""
-
-    @property
-    def median(self) -> float:
-        """Median seconds of a forward pass."""
-        return statistics.median(self.samples)
-
-    @property
-    def p95(self) -> float:
-        """Seconds that 95 % of the forward passes stay within."""
-        return _quantiles(self.samples, 20)[18]
-
-    @property
-    def iqr(self) -> float:
-        """Seconds between the first and the third quartile."""
-        quartiles = _quantiles(self.samples, 4)
-        return quartiles[2] - quartiles[0]
-
-    @property
-    def noisy(self) -> bool:
-        """Whether the samples scatter too much for their median to mean much by itself."""
-        return self.iqr > NOISY * self.median
-
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """Model over untouched backbone, round by round; below 1 the model is faster."""
-        rounds = zip(self.samples, self.reference_samples, strict=False)
-        return tuple(model / reference for model, reference in rounds)
-
-    @property
-    def ratio(self) -> float | None:
-        """Median over the rounds of model over untouched backbone: the headline."""
-        return statistics.median(self.ratios) if self.reference_samples else None
-
-
 class MemoryKind(StrEnum):
     """What a number of bytes was read from."""
 
@@ -206,7 +166,7 @@ class MemoryKind(StrEnum):
     process touched. Smaller than what was allocated where freed pages were used again."""
 
 
-class MemoryPeak(_Record):
+class MemoryPeak(CostRecord):
     """How much memory grew, from before something ran to its peak."""
 
     unit: Literal["B"] = "B"
@@ -219,7 +179,7 @@ class MemoryPeak(_Record):
     """The peak, less what was in use before."""
 
 
-class Memory(_Record):
+class Memory(CostRecord):
     """Memory of the deployed model in inference, and of its training."""
 
     weights: int
@@ -246,7 +206,7 @@ class Memory(_Record):
         return None if self.activations is None else self.weights + self.activations.bytes
 
 
-class Device(_Record):
+class Device(CostRecord):
     """Where the costs were measured."""
 
     type: str
@@ -261,8 +221,12 @@ class Device(_Record):
     torch: str
     """Version of torch."""
 
+    others: tuple[str, ...] = ()
+    """Other processes that used the accelerator while it was measured on, as its driver names
+    them."""
 
-class Costs(_Record):
+
+class Costs(CostRecord):
     """The costs of one deployed model under one condition: a device, a dtype, one shape of input.
 
     A part that could not be measured is None, and ``missing`` says why.
@@ -282,17 +246,26 @@ class Costs(_Record):
     latency: Latency | None = None
     memory: Memory | None = None
 
-    missing: dict[str, str] = {}
-    """Why something is None, by its name: ``parameters``, ``flops``, ``latency`` or
-    ``activations``."""
+    storage: Storage | None = None
+    """Bytes of what ships; None where the backbone that it came from is not known."""
+
+    density: Activations | None = None
+    """How many activations of the feed-forward networks are not zero; None where not asked for."""
+
+    runtimes: tuple[RuntimeCost, ...] = ()
+    """The model under each runtime that was asked for."""
+
+    generation: Generation | None = None
+    """The costs of writing; None where the model does not write, or it was not asked for."""
+
+    energy: Energy | None = None
+    """None where the device does not tell."""
+
+    missing: dict[str, str] = Field(default_factory=dict)
+    """Why something is None, by its name: ``parameters``, ``flops``, ``latency``, ``activations``,
+    ``density``, ``storage``, ``generation``, ``energy``, ``fresh`` or ``training``."""
 
 
 def _share_gone(nonzero: int, *, total: int, reference: int | None) -> float:
     whole = max(total, reference or 0)
     return 1 - nonzero / whole if whole else 0.0
-
-
-def _quantiles(samples: tuple[float, ...], parts: int) -> list[float]:
-    if len(samples) == 1:
-        return [samples[0]] * (parts - 1)
-    return statistics.quantiles(samples, n=parts, method="inclusive")

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sparsebench.errors import UnknownNameError, UserError, suggestion
 from sparsebench.methods import METHODS
 from sparsebench.problems import Problem, explain, located, place_of, raise_errors
+from sparsebench.spec import ProfileSettings
 from sparsebench.suite import Suite, yamlfile
 from sparsebench.suite import overrides as command_line
 from sparsebench.suite.overrides import Draft, Overrides
@@ -25,6 +26,7 @@ _PACKAGE = Path(__file__).parents[1]
 TABLES = ".tables.yaml"
 """What the names of files end in that hold the published figures of a paper, and no suite."""
 
+_COMMAND_LINE = "the command line"
 _ENDINGS = (".yaml", ".yml")
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
@@ -123,6 +125,38 @@ def read_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
     draft = Draft(data=document.data, places={(): f"{path}:1", **places})
     for line, key in document.repeats:
         draft.blame(f"{path}:{line}", f"the key {key!r} is there twice")
+    return _checked(path, draft, overrides)
+
+
+def suite_of(overrides: Overrides) -> SuiteFile:
+    """Makes a suite for costs of what the command line says alone."""
+    return _said({"models": [], "methods": {}}, overrides)
+
+
+def profile_settings(given: Mapping[str, object], sets: Iterable[str] | None) -> ProfileSettings:
+    """Returns the section ``profile`` as the command line alone says it.
+
+    Args:
+        given: Settings by key.
+        sets: More of them, each ``profile.key=value``.
+
+    Raises:
+        UserError: Anything is wrong; the message has one line for every mistake.
+    """
+    suite_file = _said(
+        {"models": ["any"], "methods": {"any": {}}},
+        Overrides(sets=tuple(sets or ()), profile=given),
+    )
+    raise_errors(suite_file.problems)
+    return suite_file.suite.profile or ProfileSettings()
+
+
+def _said(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
+    draft = Draft(data={"name": "profile", "profile": {}, **data}, places={(): _COMMAND_LINE})
+    return _checked(Path(_COMMAND_LINE), draft, overrides)
+
+
+def _checked(path: Path, draft: Draft, overrides: Overrides | None) -> SuiteFile:
     for section in ("tasks", "methods"):
         _name_entries(draft, section)
     if overrides is not None:
@@ -151,8 +185,9 @@ def _name_entries(draft: Draft, section: str) -> None:
 
 def _check(draft: Draft) -> Suite:
     """Returns the suite; bad parts become problems and are left out, until the rest is sound."""
+    optional = {"tasks"} if "profile" in draft.data else set()
     for key in _STAND_INS:
-        if key not in draft.data and (key,) not in draft.places:
+        if key not in {*draft.data, *optional} and (key,) not in draft.places:
             draft.blame(draft.where(()), f"the key {key!r} is missing")
     while True:
         data = {**_STAND_INS, **draft.data}

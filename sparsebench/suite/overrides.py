@@ -10,7 +10,7 @@ from sparsebench.problems import KeyPath, Problem, Severity, place_of
 from sparsebench.suite import RESERVED, yamlfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 TERMS = ("protocol", "revision")
 """Single values of a suite that ``--set`` reaches by name."""
@@ -29,6 +29,7 @@ class Overrides:
         budget: A budget such as ``"230 steps"``, in place of the suite's and of every task's own.
         sets: Settings, each ``label.key=value``, ``training.key=value`` or alike, the value as
             in YAML.
+        profile: Settings of the section ``profile``, by key.
     """
 
     methods: tuple[str, ...] | None = None
@@ -37,6 +38,7 @@ class Overrides:
     seeds: tuple[int, ...] | None = None
     budget: str | None = None
     sets: tuple[str, ...] = ()
+    profile: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,6 +92,8 @@ def apply(
     _replace(draft, "seeds", overrides.seeds)
     if overrides.budget is not None:
         _budget(draft, overrides.budget)
+    for key, value in overrides.profile.items():
+        draft.put(("profile", key), value, where=f"--{key.replace('_', '-')}")
     for text in overrides.sets:
         try:
             _set(draft, text)

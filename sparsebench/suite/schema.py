@@ -10,6 +10,7 @@ from sparsebench.spec import (
     CostSettings,
     Generation,
     HeldOut,
+    ProfileSettings,
     Protocol,
     Section,
     Training,
@@ -20,7 +21,7 @@ from sparsebench.spec import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out", "generation", "tuning")
+RESERVED = ("training", "costs", "held_out", "generation", "profile", "tuning")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
@@ -102,8 +103,10 @@ class Suite(Section):
     description: str = ""
     """One line for ``sparsebench list suites``."""
 
-    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(min_length=1)
-    """Tasks by name, or a list of names."""
+    tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(
+        default={}, min_length=1
+    )
+    """Tasks by name, or a list of names; a suite with the section ``profile`` may have none."""
 
     models: tuple[str, ...] = Field(min_length=1)
     """Backbones: Hub ids, folders, ``quick/<family>``."""
@@ -134,6 +137,9 @@ class Suite(Section):
 
     tuned: dict[Name, Tuned] = Field(default_factory=dict)
     """What a search has found, as ``sparsebench tune`` writes it: label -> its trials."""
+
+    profile: ProfileSettings | None = None
+    """What ``sparsebench profile`` measures without training; null for its defaults."""
 
     revision: str | None = None
     """The Hub revision of the data; null for the newest."""

@@ -37,6 +37,7 @@ def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[P
     """
     check = _Check(suite_file, list(suite_file.problems))
     check.repeats("seeds", suite_file.suite.seeds)
+    check.runtimes()
     tasks = check.tasks()
     check.pairs(check.methods(), tasks, check.models())
     check.tuning()
@@ -135,7 +136,10 @@ class _Check:
                 source = model_source(spec)
                 if isinstance(source, RandomSource):
                     families[spec] = None
-                    self.note(("models", index), f"{spec} is for costs alone: its runs are skipped")
+                    if self.file.suite.tasks:
+                        self.note(
+                            ("models", index), f"{spec} is for costs alone: its runs are skipped"
+                        )
                 else:
                     families[spec] = source.family
                     self._lengths(source)
@@ -156,13 +160,25 @@ class _Check:
         if positions is None:
             return
         limit = f"{source.spec} takes no more than {positions} tokens"
-        if suite.costs.length > positions:
+        if suite.tasks and suite.costs.length > positions:
             self.error(("costs", "length"), f"costs.length: {limit}, not {suite.costs.length}")
         if suite.training.max_length > positions:
             self.note(("training", "max_length"), f"{limit}: longer inputs will fail")
         for name, entry in suite.tasks.items():
             if (entry.max_length or 0) > positions:
                 self.note(("tasks", name, "max_length"), f"{limit}: longer inputs will fail")
+
+    def runtimes(self) -> None:
+        """Checks the names of the runtimes that costs are measured under."""
+        if self.file.suite.profile is None:
+            return
+        from sparsebench.profiling.runtimes import RUNTIMES
+
+        for index, name in enumerate(self.file.suite.profile.runtimes):
+            try:
+                RUNTIMES.get(name)
+            except UserError as error:
+                self.error(("profile", "runtimes", index), f"profile.runtimes: {error}")
 
     def repeats(self, section: str, values: Sequence[Hashable]) -> None:
         """Finds what a list has twice."""

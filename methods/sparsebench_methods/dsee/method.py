@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -18,6 +18,8 @@ from sparsebench_methods.dsee.support import Support, positions
 from sparsebench_methods.dsee.update import Update
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
     from sparsebench.models import Attention, Matrix
@@ -85,6 +87,7 @@ class DSEE(Method):
 
     Config = DSEEConfig
     paper: ClassVar[str | None] = "arXiv:2111.00160"
+    stand_ins: ClassVar[Mapping[str, Any]] = {"support": Support.RANDOM.value}
     config: DSEEConfig
 
     def prepare(self, backbone: Backbone) -> nn.Module:

@@ -1,0 +1,3 @@
+"""Costs of methods on backbones without training, and of deployed folders."""
+
+from __future__ import annotations

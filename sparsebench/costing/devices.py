@@ -1,0 +1,57 @@
+"""The devices that a user may name, or why one cannot be used here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import torch
+
+from sparsebench.errors import suggestion
+
+_KNOWN = ("auto", "cpu", "cuda", "meta", "mps", "xpu")
+_LIMIT, _USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+
+
+class NoDeviceError(Exception):
+    """A device cannot be used here; the message says why."""
+
+
+def resolve(name: str) -> torch.device:
+    """Returns the device that a user means.
+
+    Args:
+        name: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``meta`` ...
+
+    Raises:
+        NoDeviceError: There is no such device, or not here.
+    """
+    kind, _, number = name.partition(":")
+    if kind not in _KNOWN or not re.fullmatch(r"\d*", number):
+        raise NoDeviceError(f"unknown device {name!r}{suggestion(kind, _KNOWN)}")
+    if kind == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    if kind in {"cpu", "meta"}:
+        return torch.device(kind)
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or accelerator.type != kind or not torch.accelerator.is_available():
+        raise NoDeviceError(f"torch finds no {kind} device on this machine")
+    count = torch.accelerator.device_count()
+    if int(number or 0) >= count:
+        raise NoDeviceError(f"{name}: this machine has {count} {kind} devices, numbered from 0")
+    return torch.device(kind, int(number or 0))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Returns the memory that is free on a device, or None where nothing tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    free = psutil.virtual_memory().available
+    try:
+        limit = int(_LIMIT.read_text()) - int(_USED.read_text())
+    except (OSError, ValueError):  # no control group, or one without a limit
+        return free
+    return min(free, limit)

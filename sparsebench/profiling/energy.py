@@ -1,0 +1,99 @@
+"""Reads the energy counter of an NVIDIA device, and who else uses it, through NVML.
+
+NVML's Python binding, ``nvidia-ml-py``, is optional. Without it, or without a device that counts,
+there is no figure and the reason is told.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sparsebench.results.energy import Energy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Forward = Callable[[], object]
+
+_SECONDS = 2.0
+"""The counter moves about ten times a second; over this long, that is under a tenth."""
+
+
+class NoEnergyError(Exception):
+    """The device does not tell what it draws; the message says why."""
+
+
+def energy(forward: Forward, *, device: torch.device, reference: Forward | None = None) -> Energy:
+    """Measures the energy of a forward pass.
+
+    Args:
+        forward: One forward pass of the model.
+        device: Where it runs.
+        reference: One forward pass of the untouched backbone.
+
+    Raises:
+        NoEnergyError: The device has no counter that can be read.
+    """
+    nvml, handle = _handle(device)
+
+    def joules(call: Forward) -> tuple[float, int]:
+        torch.cuda.synchronize(device)
+        start, before = time.perf_counter(), _counter(nvml, handle)
+        passes = 0
+        while time.perf_counter() - start < _SECONDS:
+            call()
+            passes += 1
+            torch.cuda.synchronize(device)
+        return (_counter(nvml, handle) - before) / 1000 / passes, passes
+
+    own, passes = joules(forward)
+    other = None if reference is None else joules(reference)[0]
+    return Energy(joules=own, reference=other, passes=passes)
+
+
+def other_processes(device: torch.device) -> tuple[str, ...]:
+    """Returns the other processes that compute on a device, as NVML tells; none without it."""
+    try:
+        nvml, handle = _handle(device)
+        return tuple(_named(nvml, handle))
+    except NoEnergyError:
+        return ()
+
+
+def _named(nvml: Any, handle: Any) -> Iterator[str]:
+    try:
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return
+    for process in running:
+        if process.pid != os.getpid():
+            used = f", {process.usedGpuMemory // 2**20} MiB" if process.usedGpuMemory else ""
+            yield f"process {process.pid}{used}"
+
+
+def _handle(device: torch.device) -> tuple[Any, Any]:
+    if device.type != "cuda":
+        raise NoEnergyError(f"a {device.type} device has no energy counter that we read")
+    if find_spec("pynvml") is None:
+        raise NoEnergyError("nvidia-ml-py is not installed: pip install 'sparsebench[energy]'")
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    except (pynvml.NVMLError, AttributeError) as error:
+        raise NoEnergyError(f"NVML does not answer: {error}") from None
+
+
+def _counter(nvml: Any, handle: Any) -> int:
+    """Returns the millijoules that the device has drawn since its driver was loaded."""
+    try:
+        return int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+    except nvml.NVMLError as error:
+        raise NoEnergyError(f"the device does not count its energy: {error}") from None

@@ -1,0 +1,91 @@
+"""The runtime ``csr``."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sparsebench.profiling.parameters import nonzero_entries, peft_base
+from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, zeros_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparsebench.profiling.runtimes.base import Shape
+
+LEAST = 0.5
+"""Share of zeros in a matrix under which it stays dense: with an index beside every value, less
+saves no memory either."""
+
+
+class CSRLinear(nn.Module):
+    """A linear module whose weight is stored by rows, without its zeros.
+
+    Args:
+        weight: The weight ``[out, in]``, dense.
+        bias: The bias ``[out]``, or None.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            stored = weight.contiguous().to_sparse_csr()
+        self.weight = nn.Parameter(stored, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Returns the outputs ``[..., out]`` for inputs ``[..., in]``."""
+        columns = inputs.reshape(-1, inputs.shape[-1]).t()
+        if self.bias is None:
+            outputs = torch.mm(self.weight, columns)
+        else:
+            outputs = torch.addmm(self.bias[:, None], self.weight, columns)
+        return outputs.t().reshape(*inputs.shape[:-1], -1)
+
+
+class CSR(Runtime):
+    """Matrices of the blocks that are at least half zero, stored and multiplied as CSR; CPU."""
+
+    skips = "weights"
+
+    def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Refuses accelerators, types that its kernel lacks, and models with too few zeros."""
+        if device.type != "cpu":
+            return f"it runs on a CPU only, not on {device.type}"
+        if dtype not in (torch.float32, torch.float64):
+            return f"it has no kernel for {str(dtype).removeprefix('torch.')} on a CPU"
+        if not any(_sparse_enough(holder.weight) for holder in holders(model)):
+            return "no matrix of the blocks is at least half zero"
+        return None
+
+    def convert(self, model: nn.Module) -> nn.Module:
+        """Returns a copy with its sparse matrices in CSR."""
+        model = copy.deepcopy(model)
+        base = peft_base(model)
+        for holder in list(holders(model)):
+            if _sparse_enough(holder.weight):
+                base.set_submodule(holder.path, CSRLinear(holder.weight, holder.bias))
+        return model
+
+    def trial(
+        self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
+    ) -> Trial | None:
+        """Returns a product with a weight with zeros anywhere."""
+        if device.type != "cpu" or dtype not in (torch.float32, torch.float64):
+            return None
+        weight = torch.randn(shape.rows, shape.columns, dtype=dtype)
+        weight.masked_fill_(zeros_in(tuple(weight.shape), share, device=device), 0.0)
+        inputs = torch.randn(shape.tokens, shape.columns, dtype=dtype)
+        bias = torch.zeros(shape.rows, dtype=dtype)
+        converted = CSRLinear(weight, bias)
+        return Trial(lambda: functional.linear(inputs, weight, bias), lambda: converted(inputs))
+
+
+def _sparse_enough(weight: Tensor) -> bool:
+    return nonzero_entries(weight) <= (1 - LEAST) * weight.numel()

@@ -1,0 +1,18 @@
+"""The runtime ``dense``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparsebench.profiling.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Dense(Runtime):
+    """The deployed model as it is: a zero takes as long as any other weight."""
+
+    def convert(self, model: nn.Module) -> nn.Module:
+        """Returns the model itself."""
+        return model

@@ -1,0 +1,93 @@
+"""The runtime ``gathered``."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sparsebench.models.anatomy import anatomy_of
+from sparsebench.profiling.parameters import peft_base
+from sparsebench.profiling.runtimes.base import Runtime, Trial, zeros_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparsebench.profiling.runtimes.base import Shape
+
+_MOST = 0.5
+"""Share of fired neurons above which the whole product is run: to gather is to copy."""
+
+
+class GatheredLinear(nn.Module):
+    """The second matrix of a feed-forward network, read only where an input is not zero.
+
+    Several tokens share what they read: a neuron counts as fired if it fired for any.
+
+    Args:
+        weight: The weight ``[out, in]``.
+        bias: The bias ``[out]``, or None.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(weight.detach().T.contiguous(), requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight ``[out, in]``."""
+        return self.rows.T
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Returns the outputs ``[..., out]`` for activations ``[..., in]``."""
+        tokens = inputs.reshape(-1, inputs.shape[-1])
+        fired = (tokens != 0).any(0).nonzero().flatten()
+        rows: Tensor = self.rows
+        if fired.numel() <= _MOST * len(rows):
+            tokens, rows = tokens.index_select(1, fired), rows.index_select(0, fired)
+        outputs = tokens @ rows if self.bias is None else torch.addmm(self.bias, tokens, rows)
+        return outputs.reshape(*inputs.shape[:-1], -1)
+
+
+class Gathered(Runtime):
+    """The second product of a feed-forward network, for neurons that fired alone."""
+
+    skips = "activations"
+
+    def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Refuses models whose activation function is never exactly zero."""
+        base = peft_base(model)
+        networks = [block.ffn for block in anatomy_of(base).blocks if block.ffn is not None]
+        if not networks:
+            return "no feed-forward network is left"
+        function = base.get_submodule(networks[0].activation)
+        below = torch.tensor([-1.0], device=device, dtype=dtype)
+        if function(below).item() != 0:
+            kind = getattr(function, "inner", function)
+            return f"the activation function ({type(kind).__name__}) is not zero below zero"
+        return None
+
+    def convert(self, model: nn.Module) -> nn.Module:
+        """Returns a copy whose feed-forward networks gather."""
+        model = copy.deepcopy(model)
+        base = peft_base(model)
+        for block in anatomy_of(base).blocks:
+            if block.ffn is not None and not hasattr(block.ffn.out.module(base), "base_layer"):
+                out = block.ffn.out
+                gathered = GatheredLinear(out.weight(base), out.bias(base))
+                base.set_submodule(out.path, gathered)
+        return model
+
+    def trial(
+        self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
+    ) -> Trial | None:
+        """Returns a product with activations that are zero at a share of the neurons."""
+        weight = torch.randn(shape.rows, shape.columns, device=device, dtype=dtype)
+        inputs = torch.randn(shape.tokens, shape.columns, device=device, dtype=dtype)
+        inputs.masked_fill_(zeros_in(tuple(inputs.shape), share, device=device), 0.0)
+        gathered = GatheredLinear(weight, None)
+        return Trial(lambda: functional.linear(inputs, weight), lambda: gathered(inputs))
