@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from sparsebench.training.batches import LengthGrouped
 from sparsebench.training.checkpoints import load_state, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
+    from torch.utils.data import Sampler
 
     from sparsebench.method import Method
     from sparsebench.spec import Training
 
 WEIGHTS = "state.safetensors"
+GROUPED = "group_by_length"
 
 
 class DivergedError(ArithmeticError):
@@ -85,6 +88,16 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             weight_decay=config.weight_decay,
         )
         return self.optimizer
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
+        if self.args.train_sampling_strategy != GROUPED:
+            sampler: Sampler[int] | None = super()._get_train_sampler(train_dataset)
+            return sampler
+        return LengthGrouped(
+            self.train_dataset[self.args.length_column_name],
+            batch_size=self.args.train_batch_size * self.args.gradient_accumulation_steps,
+            seed=self.args.data_seed,
+        )
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
         folder = Path(output_dir or self.args.output_dir)
@@ -160,7 +173,7 @@ def stage_arguments(
         max_grad_norm=training.clip or 0.0,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
-        train_sampling_strategy="group_by_length" if training.group_by_length else "random",
+        train_sampling_strategy=GROUPED if training.group_by_length else "random",
         length_column_name="length",
         logging_steps=max(1, span.total // 50),
         logging_nan_inf_filter=False,

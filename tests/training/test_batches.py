@@ -1,0 +1,50 @@
+"""Batches are of like lengths, in an order that tells nothing."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsebench.training.batches import LengthGrouped
+
+LENGTHS = random.Random(0).choices(range(10, 100), k=3668)
+
+
+def batches(sampler: LengthGrouped, size: int = 32) -> list[list[int]]:
+    order = list(sampler)
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=70), st.integers(1, 9), st.integers(0, 3))
+def test_every_example_comes_once_an_epoch(lengths: list[int], size: int, epoch: int) -> None:
+    sampler = LengthGrouped(lengths, batch_size=size, seed=1)
+    sampler.set_epoch(epoch)
+    assert sorted(sampler) == list(range(len(lengths)))
+    assert len(sampler) == len(lengths)
+
+
+def test_little_is_padded() -> None:
+    grouped = batches(LengthGrouped(LENGTHS, batch_size=32, seed=1))
+    padded = sum(len(batch) * max(LENGTHS[i] for i in batch) for batch in grouped)
+    assert padded < 1.15 * sum(LENGTHS)
+
+
+def test_no_batch_tells_the_length_of_the_next() -> None:
+    grouped = batches(LengthGrouped(LENGTHS, batch_size=32, seed=1))
+    longest = [max(LENGTHS[i] for i in batch) for batch in grouped]
+    falls = sum(after < before for before, after in pairwise(longest))
+    assert 0.35 * len(longest) < falls < 0.65 * len(longest)
+
+
+def test_the_order_is_that_of_seed_and_epoch() -> None:
+    one, two = (LengthGrouped(LENGTHS, batch_size=32, seed=1) for _ in range(2))
+    first = list(one)
+    assert list(two) == first == list(one)
+    one.set_epoch(1)
+    assert list(one) != first
+    assert list(LengthGrouped(LENGTHS, batch_size=32, seed=2)) != first
+    two.set_epoch(1)
+    assert list(two) == list(one)
