@@ -23,7 +23,7 @@ LAYERS = (
     {"executors", "conformance"},
     {"tuning"},
     {"run", "plan"},
-    {"verification", "papers"},
+    {"verification", "papers", "export"},
     {"suite", "training", "deployed", "evaluation", "quick"},
     {"methods", "tasks", "profiling", "sparsity", "leaderboard", "job", "provenance"},
     {"statistics"},

@@ -38,7 +38,7 @@ POWER = 0.8
 
 CAP = 2
 """The most degrees of freedom, in those of the seeds. Without it, six equal methods with two
-uneven seeds on three tasks are told apart on 8 % of simulated leaderboards; with it, on 5 to 6 %."""
+uneven seeds on three tasks are told apart on 8 % of simulated leaderboards; with it, on 5 to 6."""
 
 _MANY = 1e6
 """Degrees of freedom that are as good as infinitely many."""
