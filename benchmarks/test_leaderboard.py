@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from factories import make_costs, make_result
 
 from sparsebench.results import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 METHODS, TASKS, SEEDS, EXAMPLES = 1000, ("mrpc", "rte"), 5, 300
 
@@ -37,7 +40,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     result = make_result(score, method=name, task=task, seed=seed, costs=costs)
                     rows = [
                         {"split": "validation", "id": str(at), "prediction": a, "reference": r}
-                        for at, (a, r) in enumerate(zip(answers.tolist(), right.tolist()))  # noqa: B905
+                        for at, (a, r) in enumerate(
+                            zip(answers.tolist(), right.tolist(), strict=True)
+                        )
                     ]
                     store.write(result, predictions=rows)
     return store.root
