@@ -23,7 +23,7 @@ LAYERS = (
     {"executors", "conformance"},
     {"tuning"},
     {"run", "plan", "costing"},
-    {"verification", "papers"},
+    {"verification", "papers", "export"},
     {"suite", "training", "deployed", "evaluation", "scoring", "quick"},
     {"methods", "tasks", "profiling", "leaderboard", "job", "provenance"},
     {"statistics", "sparsity"},

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
+from sparsebench.cli.export import export
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
@@ -43,6 +44,7 @@ app.command()(verify)
 app.command()(reproduce)
 app.command()(score)
 app.command()(profile)
+app.command()(export)
 app.command()(check)
 app.command()(new_method)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from sparsebench.spec import RunSpec
+    from sparsebench.spec import HeldOut, RunSpec, Training
 
 T = TypeVar("T")
 
@@ -27,12 +28,23 @@ def canonical(record: BaseModel | None) -> str:
 
 def terms(spec: RunSpec) -> str:
     """Returns a text that is the same for runs on the same terms: budget, schedule, selection."""
-    return canonical(spec.training) + canonical(spec.held_out)
+    return _terms(spec.training, spec.held_out)
+
+
+@cache
+def _terms(training: Training, held_out: HeldOut | None) -> str:
+    return canonical(training) + canonical(held_out)
 
 
 def term_facts(spec: RunSpec) -> Facts:
     """Returns the terms of a run, key by key."""
-    parts = {"training": spec.training, "held_out": spec.held_out}
+    return dict(_term_facts(spec.training, spec.held_out))
+
+
+@cache
+def _term_facts(training: Training, held_out: HeldOut | None) -> Facts:
+    """Thousands of runs share few terms."""
+    parts = {"training": training, "held_out": held_out}
     return {
         path: value
         for name, part in parts.items()
