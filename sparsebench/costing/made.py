@@ -136,13 +136,15 @@ def _shipped(subject: Shipped) -> Made:
     record, result = subject.record, subject.result
     model: Any = deployed.load(subject.folder)
     notes: tuple[str, ...] = ()
+    if changed := subject.changed:
+        notes = (f"not what its run kept: {', '.join(changed)}",)
     backbone = None
     try:
         classes = tuple(model.config.id2label.values())
         labels = classes if record.form is Form.CLASSIFICATION else ()
         backbone = load_backbone(subject.source, form=record.form, labels=labels).model.eval()
     except UserError as error:
-        notes = (f"no untouched backbone to measure beside: {error}",)
+        notes = (*notes, f"no untouched backbone to measure beside: {error}")
     before = result.costs if result else None
     known = before.parameters if before else None
     return Made(

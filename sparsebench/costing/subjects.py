@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from sparsebench import deployed
 from sparsebench.errors import UserError
 from sparsebench.methods import METHODS, configure
 from sparsebench.models import FORMS, Family, Form, model_source
-from sparsebench.results.store import RESULT, read_result
+from sparsebench.results.store import RESULT, folder_hashes, read_result
 from sparsebench.spec import MethodChoice
 
 if TYPE_CHECKING:
@@ -84,15 +85,22 @@ class Shipped:
             )
         return model_source(self.result.provenance.model_origin)
 
+    @property
+    def changed(self) -> list[str]:
+        """The files that are not as the run kept them, by their place beside its result."""
+        kept = self.result.files if self.result else {}
+        places = {f"{self.folder.name}/{path}": hashed for path, hashed in self._hashes.items()}
+        return [name for name, hashed in places.items() if kept.get(name, hashed) != hashed]
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        """The SHA-256 of every file, by its place in the folder."""
+        return folder_hashes(self.folder)
+
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the files that make the model."""
-        digest = hashlib.sha256()
-        for file in sorted(self.folder.rglob("*")):
-            if file.suffix in {".safetensors", ".json"}:
-                digest.update(f"{file.relative_to(self.folder)}\0".encode())
-                digest.update(file.read_bytes())
-        return digest.hexdigest()
+        """A hash of all files of the folder."""
+        return hashlib.sha256(json.dumps(self._hashes).encode()).hexdigest()
 
 
 def untrained(suite: Suite) -> list[Untrained]:

@@ -169,6 +169,9 @@ class Store:
             new.chmod(0o755)
             rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
             files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
+            for target, source in keep.items():
+                hashes = folder_hashes(source) if source.is_dir() else {"": _hash(source)}
+                files |= {f"{target}/{path}".rstrip("/"): hashes[path] for path in hashes}
             record = result.model_copy(update={"files": files})
             digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
             _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
@@ -222,6 +225,12 @@ class Store:
                     ) from error
 
 
+def folder_hashes(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file in a folder, by its place there, in order."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): _hash(file) for file in files}
+
+
 def read_result(file: Path) -> RunResult:
     """Reads one ``result.json``.
 
@@ -251,3 +260,8 @@ def _write_file(file: Path, content: str) -> str:
         stream.flush()
         os.fsync(stream.fileno())
     return hashlib.sha256(data).hexdigest()
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -79,6 +79,9 @@ def test_writing_a_result_ends_its_work(tmp_path: Path) -> None:
 
     assert (folder / "deployed" / "weights").read_text() == "w"
     assert not work.exists()
+    result = store.find(make_spec())
+    assert result is not None
+    assert result.files == {"deployed/weights": hashlib.sha256(b"w").hexdigest()}
 
 
 def test_nothing_is_made_by_reading(tmp_path: Path) -> None:
