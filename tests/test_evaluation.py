@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from tiny_models import tiny_backbone
 
 from sparsebench.evaluation import NonFiniteOutputError, collator_for, predict
 from sparsebench.models import Form
+from sparsebench.spec import Generation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -63,6 +64,61 @@ def test_generated_texts_come_in_the_order_of_the_examples(
     alone = predict(model, data, tokenizer=word_tokenizer, form=form, batch_size=1)
     assert together == alone
     assert len(set(together)) > 1
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("gpt2", Form.LANGUAGE_MODEL), ("t5", Form.TEXT_TO_TEXT)]
+)
+def test_texts_are_the_same_in_a_batch_and_alone(
+    kind: str, form: Form, beams: int, word_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """A language model continues what is padded on the left."""
+    model = tiny_backbone(kind, vocab_size=len(word_tokenizer)).model
+    terms: dict[str, Any] = {
+        "tokenizer": word_tokenizer,
+        "form": form,
+        "generation": Generation(beams=beams, length_penalty=0.8, no_repeat_ngram=2),
+    }
+    together = predict(model, features(), batch_size=4, **terms)
+    assert together == predict(model, features(), batch_size=1, **terms)
+    assert len(set(together)) > 1
+
+
+def test_a_language_model_gives_what_comes_after_the_prompt(
+    word_tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    model = tiny_backbone("gpt2", vocab_size=len(word_tokenizer)).model
+    row = features().select([0])
+    (text,) = predict(
+        model, row, tokenizer=word_tokenizer, form=Form.LANGUAGE_MODEL, max_answer_tokens=3
+    )
+    ids = torch.tensor([row[0]["input_ids"]])
+    model.eval()
+    for _ in range(3):
+        ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(-1)], dim=1)
+    assert text == word_tokenizer.decode(ids[0, -3:], skip_special_tokens=True)
+
+
+def test_no_ngram_comes_twice_where_none_may(word_tokenizer: PreTrainedTokenizerFast) -> None:
+    model = tiny_backbone("t5", vocab_size=len(word_tokenizer)).model
+    terms: dict[str, Any] = {"tokenizer": word_tokenizer, "form": Form.TEXT_TO_TEXT}
+    once = predict(model, features(), generation=Generation(no_repeat_ngram=1), **terms)
+    assert all(len(text.split()) == len(set(text.split())) for text in once)
+    assert once != predict(model, features(), **terms)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2"])
+def test_a_span_has_a_start_and_an_end_logit_a_token(
+    kind: str, word_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    model = tiny_backbone(kind, form=Form.SPAN).model
+    terms: dict[str, Any] = {"tokenizer": word_tokenizer, "form": Form.SPAN}
+    together = predict(model, features(), batch_size=4, **terms)
+    alone = predict(model, features(), batch_size=1, **terms)
+    for length, batched, single in zip(features()["length"], together, alone, strict=True):
+        assert single.shape == (2, length)
+        np.testing.assert_allclose(batched[:, :length], single, atol=1e-5)
 
 
 def test_logits_that_are_not_finite_are_no_answer(word_tokenizer: PreTrainedTokenizerFast) -> None:

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.quick.examples import Split, draw_examples
-from sparsebench.tasks.base import DataSource, TaskData
+from sparsebench.quick.meanings import draw_meanings, missing_slots
+from sparsebench.quick.passages import draw_questions
+from sparsebench.tasks.base import Answer, DataSource, Reference, Scores, TaskData
 from sparsebench.tasks.fingerprint import examples_fingerprint
+from sparsebench.tasks.questions import QuestionTask
 from sparsebench.tasks.sentences import SentenceTask
+from sparsebench.tasks.texts import TextTask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def _drawn(draw: Callable[[Split], list[Any]], columns: Sequence[str]) -> TaskData:
+    """Draws the examples of a task; wherever data is said to be, they come from the package."""
     from datasets import Dataset
+
+    names: dict[str, Split] = {"train": "train", "validation": "dev"}
+    splits = {}
+    for name, split in names.items():
+        examples = draw(split)
+        values = {column: [example[column] for example in examples] for column in columns}
+        ids = [f"{split}-{place}" for place in range(len(examples))]
+        splits[name] = Dataset.from_dict({"id": ids, **values})
+    fingerprint = examples_fingerprint(splits)
+    return TaskData(splits.pop("train"), splits, fingerprint, "sparsebench.quick")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,20 +41,42 @@ class ToyTask(SentenceTask):
     group: str = "quick"
 
     def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
-        """Draws the examples; wherever data is said to be, they come from the package."""
-        splits = {"train": self._dataset("train"), "validation": self._dataset("dev")}
-        fingerprint = examples_fingerprint(splits)
-        return TaskData(splits.pop("train"), splits, fingerprint, "sparsebench.quick")
+        """Draws the examples."""
+        return _drawn(partial(draw_examples, self.name), (*self.fields, "label"))
 
-    def _dataset(self, split: Split) -> Dataset:
-        from datasets import Dataset
 
-        examples = draw_examples(self.name, split)
-        columns: dict[str, list[Any]] = {
-            name: [example[name] for example in examples]  # type: ignore[literal-required]
-            for name in (*self.fields, "label")
-        }
-        return Dataset.from_dict({"id": [f"{split}-{i}" for i in range(len(examples))], **columns})
+@dataclass(frozen=True, kw_only=True)
+class ToyQuestions(QuestionTask):
+    """Questions about passages in the toy language."""
+
+    group: str = "quick"
+    labels_of_prompt: tuple[str, str] = ("sentence1:", "sentence2:")
+    max_answer_tokens: int = 8
+    together: str | None = None
+
+    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
+        """Draws the examples."""
+        return _drawn(draw_questions, ("question", "context", "texts", "starts"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyTexts(TextTask):
+    """Meanings to put into sentences of the toy language."""
+
+    group: str = "quick"
+    prefixed: bool = False
+    max_answer_tokens: int = 12
+    together: str | None = None
+
+    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
+        """Draws the examples."""
+        return _drawn(draw_meanings, ("mr", "references"))
+
+    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
+        """Computes BLEU and NIST, and the share of words of the meanings that are not said."""
+        mrs = [reference["mr"] for reference in references]  # type: ignore[index,call-overload]
+        missing = missing_slots(mrs, [str(text or "") for text in predictions])
+        return super().score(predictions, references) | {"slots_missing": missing}
 
 
 TOY_COLA = ToyTask(
@@ -62,4 +104,16 @@ TOY_STS = ToyTask(
     labels=("similarity",),
     fields=("sentence1", "sentence2"),
     metrics=("pearson", "spearman"),
+)
+
+TOY_SQUAD = ToyQuestions(
+    name="toy-squad",
+    title="toy-SQuAD",
+    description="Who does what in a passage of the toy language? Exact match and F1.",
+)
+
+TOY_E2E = ToyTexts(
+    name="toy-e2e",
+    title="toy-E2E",
+    description="Puts a meaning into a sentence of the toy language. BLEU, NIST, missing slots.",
 )

@@ -39,8 +39,9 @@ def windows(
         questions: The questions; of longer ones than ``LONGEST_QUESTION`` the end is cut.
         contexts: The text that each is asked about.
         tokenizer: A fast tokenizer. One that marks no boundary between two texts (GPT-2) gets its
-            separator or a line break between them, and its end token at the end: the only one
-            whose representation has seen all, and so the one that says "no answer here".
+            separator or a line break between them; one without a token that stands for a whole
+            text (GPT-2, too) gets its end token at the end: the only one that has seen all, and
+            so the one that says "no answer here".
         max_length: The most tokens of a window.
 
     Returns:
@@ -49,14 +50,14 @@ def windows(
         for a token of the question and special ones); and ``nothing``, the place of the token that
         stands for no answer.
     """
-    marked = bool(tokenizer.num_special_tokens_to_add(pair=True))
+    ended = tokenizer.cls_token_id is None
     kept = min(LONGEST_QUESTION, max_length // 2)
     questions = _cut(questions, tokenizer=tokenizer, tokens=kept)
-    if not marked:
+    if not tokenizer.num_special_tokens_to_add(pair=True):
         questions = [f"{text}{tokenizer.sep_token or chr(10)}" for text in questions]
     columns: dict[str, list[Any]] = {}
     for place, pair in enumerate(zip(questions, contexts, strict=True)):
-        rows = _encode(*pair, tokenizer=tokenizer, max_length=max_length, marked=marked)
+        rows = _encode(*pair, tokenizer=tokenizer, max_length=max_length, ended=ended)
         count = len(rows["input_ids"])
         for name, values in {**rows, "example": [place] * count}.items():
             columns.setdefault(name, []).extend(values)
@@ -165,10 +166,10 @@ def _encode(
     *,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
-    marked: bool,
+    ended: bool,
 ) -> dict[str, list[Any]]:
     """Encodes one question in as many windows as its context needs."""
-    room = max_length - (0 if marked else 1)
+    room = max_length - ended
     taken = len(tokenizer(question, "")["input_ids"])
     found = tokenizer(
         question,
@@ -188,8 +189,8 @@ def _encode(
         shown = [pair if of == 1 else (0, 0) for pair, of in zip(offsets, owner, strict=True)]
         rows["starts"].append([first for first, _ in shown])
         rows["ends"].append([last for _, last in shown])
-        rows["nothing"].append(0 if marked else len(shown))
-    if not marked:
+        rows["nothing"].append(len(shown) if ended else 0)
+    if ended:
         _append_end(rows, tokenizer)
     return rows
 

@@ -6,10 +6,13 @@ import pytest
 
 from sparsebench.quick.examples import SIZES, draw_examples
 from sparsebench.quick.language import acceptable
+from sparsebench.quick.meanings import draw_meanings, missing_slots
+from sparsebench.quick.passages import draw_questions
 from sparsebench.quick.vocabulary import vocabulary
 from sparsebench.tasks import TASKS, DataSource
 
 NAMES = ("toy-cola", "toy-mrpc", "toy-sts")
+WORDS = frozenset(vocabulary())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,12 +46,39 @@ def test_sts_scores_run_from_0_to_5() -> None:
     assert len(labels) > 10
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "toy-squad", "toy-e2e"])
 def test_the_fingerprint_stays_what_it_was(name: str) -> None:
     """A change of these values makes every result of the quick suite out of date."""
     expected = {
         "toy-cola": "0a362a50de3e3c6a",
         "toy-mrpc": "192ea96098398eb2",
         "toy-sts": "739bacd0a16eb7d4",
+        "toy-squad": "e6c5eba5e5a8aa67",
+        "toy-e2e": "5f4433f431e0cb6a",
     }
     assert TASKS.get(name).load(DataSource()).fingerprint == expected[name]
+
+
+def test_questions_are_answered_in_their_passage() -> None:
+    splits = {split: draw_questions(split) for split in SIZES}
+    for examples in splits.values():
+        for example in examples:
+            (text,), (start,) = example["texts"], example["starts"]
+            assert example["context"][start:].startswith(f"{text} ")
+            assert {*example["question"].split(), *example["context"].split()} <= WORDS
+    contexts = [{e["context"] for e in examples} for examples in splits.values()]
+    assert contexts[0].isdisjoint(contexts[1])
+
+
+def test_meanings_are_said_by_their_references_and_by_nothing_else() -> None:
+    splits = {split: draw_meanings(split) for split in SIZES}
+    for examples in splits.values():
+        mrs = [example["mr"] for example in examples]
+        for place in (0, -1):
+            texts = [example["references"][place] for example in examples]
+            assert missing_slots(mrs, texts) == 0
+            assert all(acceptable(text.split()) for text in texts)
+            assert {word for text in (*mrs, *texts) for word in text.split()} <= WORDS
+        assert missing_slots(mrs, [""] * len(mrs)) == 1
+        assert missing_slots(mrs, [*texts[1:], texts[0]]) > 0.5
+    assert {e["mr"] for e in splits["train"]}.isdisjoint(e["mr"] for e in splits["dev"])

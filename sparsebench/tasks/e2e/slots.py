@@ -104,7 +104,7 @@ def slot_errors(mr: str, text: str) -> Counter[str]:
             counts["added"] += len(said)
         else:
             counts["wrong" if said else "missing"] += 1
-    return counts
+    return +counts
 
 
 def slot_error_rates(mrs: Iterable[str], texts: Iterable[str]) -> dict[str, float]:
