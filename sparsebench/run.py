@@ -119,7 +119,7 @@ def _run(job: Job, report: Report) -> Outcome:
     form = task.form_for(source.family)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     memory = MemoryTracker(device)
-    backbone = load_backbone(source, form=form, labels=task.labels)
+    backbone = load_backbone(source, form=form, labels=task.labels, dropout=spec.training.dropout)
     setting = _Setting(
         job=job,
         report=report,

@@ -82,6 +82,9 @@ class Training(Section):
     warmup: float = Field(default=0.06, ge=0, lt=1)
     """The share of each stage over which the learning rate rises from 0."""
 
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """The backbone's dropout; null for what its configuration says. An adapter's own stays."""
+
     clip: float | None = Field(default=1.0, gt=0)
     """The largest norm of a gradient; null for no clipping."""
 

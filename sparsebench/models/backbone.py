@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
 from sparsebench.models.anatomy import Anatomy, anatomy_of
-from sparsebench.models.families import FORMS, Family, Form
+from sparsebench.models.families import DROPOUTS, FORMS, Family, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,13 +60,20 @@ class Backbone:
             parameter.requires_grad_(except_head and name in self.head)
 
 
-def load_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = ()) -> Backbone:
+def load_backbone(
+    source: ModelSource,
+    *,
+    form: Form,
+    labels: Iterable[str] = (),
+    dropout: float | None = None,
+) -> Backbone:
     """Loads a backbone and gives it a head; a new head draws from torch's global generator.
 
     Args:
         source: Where it comes from.
         form: How it is to answer.
         labels: For classification, the classes in order; a single one means regression.
+        dropout: Every dropout probability in training; None for those of its configuration.
 
     Raises:
         UserError: The family cannot take the form, or the folder does not load.
@@ -75,6 +82,8 @@ def load_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = ()
         raise UserError(f"model {source.spec!r}: {source.family} cannot answer as {form}")
     labels = tuple(labels)
     settings = _head_settings(labels) if form is Form.CLASSIFICATION else {}
+    if dropout is not None:
+        settings |= dict.fromkeys(DROPOUTS[source.family], dropout)
     folder = source.folder()
     if folder is None:
         return _random_backbone(source.config, form=form, settings=settings)

@@ -40,3 +40,12 @@ FORMS: dict[Family, tuple[Form, ...]] = {
 
 GENERATING = (Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL)
 """The forms whose answers are written token by token."""
+
+_BERT_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+DROPOUTS: dict[Family, tuple[str, ...]] = {
+    Family.BERT: _BERT_DROPOUTS,
+    Family.ROBERTA: _BERT_DROPOUTS,
+    Family.GPT2: ("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"),
+    Family.T5: ("dropout_rate", "classifier_dropout"),
+}
+"""What each family calls its dropout probabilities."""

@@ -43,6 +43,17 @@ def test_a_backbone_is_small_and_knows_every_word(family: str) -> None:
         assert max(len(row) for row in features["input_ids"]) < 48
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_backbone_can_be_loaded_with_another_dropout(family: str) -> None:
+    source = model_source(f"quick/{family}")
+    form = TASKS.get("toy-mrpc").form_for(source.family)
+    for dropout, found in ((None, {0.0}), (0.3, {0.3})):
+        model = load_backbone(source, form=form, labels=("no", "yes"), dropout=dropout).model
+        assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == found
+        attention = ("attention_probs_dropout_prob", "attn_pdrop", "dropout_rate")
+        assert {getattr(model.config, name, *found) for name in attention} == found
+
+
 @pytest.mark.parametrize(
     ("family", "task"),
     [("bert", "toy-cola"), ("roberta", "toy-cola"), ("gpt2", "toy-cola"), ("t5", "toy-mrpc")],
