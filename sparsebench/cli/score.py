@@ -12,7 +12,6 @@ from rich.console import Console
 
 from sparsebench.cli import options
 from sparsebench.cli.tables import print_table
-from sparsebench.leaderboard.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +88,8 @@ def _number(task: Task, metric: str, value: float) -> str:
 
 
 def _print_names(console: Console, what: str, names: Sequence[str]) -> None:
+    from sparsebench.leaderboard.text import clean
+
     if names:
         shown = ", ".join(map(clean, names[:NAMED])) + (", ..." if len(names) > NAMED else "")
         console.print(f"{len(names):,} {what}: {shown}")
