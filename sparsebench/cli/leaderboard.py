@@ -82,8 +82,8 @@ def leaderboard(
     Backbones and protocols are never mixed. A failed or missing run voids the averages it belongs
     to, and a note says why. Methods that these results cannot separate share a rank.
 
-    --update writes Markdown between the lines <!-- sparsebench:leaderboard --> and
-    <!-- /sparsebench:leaderboard --> of a file.
+    --update writes Markdown between the lines `<!-- sparsebench:leaderboard -->` and
+    `<!-- /sparsebench:leaderboard -->` of a file.
     """
     from sparsebench.leaderboard import FORMATS, TerminalTable, plot
 
