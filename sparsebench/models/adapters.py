@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def attach_adapter(model: nn.Module, config: Any) -> Any:
     from peft import get_peft_model
     from peft.utils import ModulesToSaveWrapper
 
-    view = get_peft_model(model, config)
+    with warnings.catch_warnings():  # PEFT asks transformers by a name that is being retired
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        view = get_peft_model(model, config)
     for name, module in list(view.named_modules()):
         if isinstance(module, ModulesToSaveWrapper):
             view.set_submodule(name, module.original_module)
