@@ -12,6 +12,7 @@ from sparsebench import metrics
 from sparsebench.errors import UserError
 from sparsebench.models.families import Form
 from sparsebench.tasks.base import Answer, Reference, Scores, Task
+from sparsebench.tasks.encoding import in_batches
 from sparsebench.tasks.predictions import read_pairs, unique
 
 if TYPE_CHECKING:
@@ -79,14 +80,8 @@ class SentenceTask(Task):
         as ``mrpc sentence1: ... sentence2: ...``. We differ in truncation: T5 cuts the end of the
         prompt, and with it the whole second text if the first is long.
         """
-        from datasets import Dataset, concatenate_datasets
-
         encode = self._prompts if form is Form.TEXT_TO_TEXT else self._inputs
-        batches = [
-            Dataset.from_dict(encode(batch, tokenizer=tokenizer, max_length=max_length))
-            for batch in examples.iter(batch_size=BATCH)
-        ]
-        return concatenate_datasets(batches)
+        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def decode(
         self,

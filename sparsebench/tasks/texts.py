@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sparsebench import metrics
 from sparsebench.models.families import Form
 from sparsebench.tasks.base import Answer, Reference, Scores, Task
+from sparsebench.tasks.encoding import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ class TextTask(Task):
         text is cut.
         """
         encode = self._pairs if form is Form.TEXT_TO_TEXT else self._continued
-        return self._in_batches(examples, encode, tokenizer=tokenizer, max_length=max_length)
+        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def encode_inputs(
         self,
@@ -78,7 +79,7 @@ class TextTask(Task):
     ) -> Dataset:
         """Turns meanings into features to generate from: what comes before the text."""
         encode = self._pairs if form is Form.TEXT_TO_TEXT else self._to_continue
-        return self._in_batches(examples, encode, tokenizer=tokenizer, max_length=max_length)
+        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def decode(
         self,
@@ -115,12 +116,6 @@ class TextTask(Task):
         """Splits training examples in two that share no meaning; what is held out is grouped."""
         kept, held = super().hold_out(train, share=share, seed=seed)
         return kept, grouped(held)
-
-    def _in_batches(self, examples: Dataset, encode: Any, **terms: Any) -> Dataset:
-        from datasets import Dataset, concatenate_datasets
-
-        batches = examples.iter(batch_size=BATCH)
-        return concatenate_datasets([Dataset.from_dict(encode(b, **terms)) for b in batches])
 
     def _pairs(
         self,
