@@ -31,9 +31,6 @@ class RuntimeCost(CostRecord):
     tolerance: float | None = None
     """The largest difference that counts as equal, by the type of the weights."""
 
-    per_token: Latency | None = None
-    """Time of one generated token under the runtime; None where it was not measured."""
-
     @property
     def equal(self) -> bool | None:
         """Whether the outputs are those of the deployed model as it is; None if not measured."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -111,6 +112,26 @@ def holders(model: nn.Module) -> Iterator[Holder]:
         if not hasattr(module, "base_layer"):  # what PEFT could not merge keeps its branches
             weight = module.weight.detach()
             yield Holder(path, weight.T if transposed else weight, module.bias)
+
+
+def with_replaced(
+    model: nn.Module,
+    fits: Callable[[Tensor], bool],
+    make: Callable[[Tensor, Tensor | None], nn.Module],
+) -> nn.Module:
+    """Returns a copy of a model in which other modules hold some matrices of the blocks.
+
+    Args:
+        model: The model.
+        fits: Says of a weight ``[out, in]`` whether its module is replaced.
+        make: Makes the module that takes its place, from weight and bias.
+    """
+    model = copy.deepcopy(model)
+    base = peft_base(model)
+    for holder in list(holders(model)):
+        if fits(holder.weight):
+            base.set_submodule(holder.path, make(holder.weight, holder.bias))
+    return model
 
 
 def zeros_in(shape: tuple[int, ...], share: float, *, device: torch.device) -> Tensor:

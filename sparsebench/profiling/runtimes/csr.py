@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.profiling.parameters import nonzero_entries, peft_base
-from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, zeros_in
+from sparsebench.profiling.parameters import nonzero_entries
+from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, with_replaced, zeros_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,12 +65,7 @@ class CSR(Runtime):
 
     def convert(self, model: nn.Module) -> nn.Module:
         """Returns a copy with its sparse matrices in CSR."""
-        model = copy.deepcopy(model)
-        base = peft_base(model)
-        for holder in list(holders(model)):
-            if _sparse_enough(holder.weight):
-                base.set_submodule(holder.path, CSRLinear(holder.weight, holder.bias))
-        return model
+        return with_replaced(model, _sparse_enough, CSRLinear)
 
     def trial(
         self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype

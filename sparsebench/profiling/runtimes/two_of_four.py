@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.profiling.parameters import peft_base
-from sparsebench.profiling.runtimes.base import Runtime, Trial, holders
+from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, with_replaced
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,12 +40,7 @@ class TwoOfFour(Runtime):
 
     def convert(self, model: nn.Module) -> nn.Module:
         """Returns a copy with the matrices of the pattern compressed."""
-        model = copy.deepcopy(model)
-        base = peft_base(model)
-        for holder in list(holders(model)):
-            if _fits(holder.weight):
-                base.set_submodule(holder.path, _compressed(holder.weight, holder.bias))
-        return model
+        return with_replaced(model, _fits, _compressed)
 
     def trial(
         self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
