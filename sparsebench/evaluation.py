@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.models.families import GENERATING, Form
+from sparsebench.models.families import GENERATING, IGNORED, Form
 from sparsebench.spec import Generation
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def collator_for(
 ) -> Callable[..., dict[str, Tensor]]:
     """Returns what pads a list of features to the longest and makes tensors of it, to train on.
 
-    Labels that are sequences are padded with -100, which no loss counts.
+    Labels that are sequences are padded with ``IGNORED``.
     """
     from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding
 
@@ -57,6 +57,38 @@ def input_collator_for(
 
 def _without(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
+
+
+def forward_batches(
+    model: Any,
+    features: Dataset,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    form: Form,
+    batch_size: int = 16,
+) -> list[dict[str, Tensor]]:
+    """Returns the inputs of forward passes over examples, as in training but without the answers.
+
+    A decoder reads the true answer, each token after those before it.
+
+    Args:
+        model: The model, on the device to compute on.
+        features: What ``Task.encode`` made.
+        tokenizer: The model's tokenizer.
+        form: How the model answers.
+        batch_size: Examples a forward pass.
+    """
+    collate = collator_for(tokenizer, form)
+    batches = []
+    for start in range(0, len(features), batch_size):
+        batch = collate(list(features.select(range(start, min(start + batch_size, len(features))))))
+        answers = {name: batch.pop(name) for name in ANSWERS if name in batch}
+        if form is Form.TEXT_TO_TEXT:
+            labels = answers["labels"]
+            batch["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels)
+            batch["decoder_attention_mask"] = (labels != IGNORED).long()
+        batches.append({name: value.to(_device(model)) for name, value in batch.items()})
+    return batches
 
 
 def predict(

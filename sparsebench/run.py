@@ -13,12 +13,12 @@ from transformers import set_seed
 
 from sparsebench import deployed
 from sparsebench.errors import UserError
-from sparsebench.evaluation import NonFiniteOutputError, collator_for, predict
+from sparsebench.evaluation import NonFiniteOutputError, collator_for, forward_batches, predict
 from sparsebench.events import Progressed
 from sparsebench.job import Job, Outcome
 from sparsebench.methods import METHODS, configure
 from sparsebench.models import Backbone, load_backbone, model_source
-from sparsebench.profiling import Effort, MemoryTracker, dummy_inputs, profile
+from sparsebench.profiling import Ask, Effort, MemoryTracker, dummy_inputs, profile
 from sparsebench.provenance import provenance
 from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from sparsebench.tasks import Answer
 
 TRACEBACK_LINES = 30
+
+DENSITY_EXAMPLES = 64
+"""Examples that the density of activations is measured on: the first ones of the first split."""
 
 
 @dataclass
@@ -282,7 +285,18 @@ def _profile(
         folder=folder,
         training=trained.memory,
         effort=Effort(seconds=terms.seconds),
+        ask=_ask(setting, model),
     )
+
+
+def _ask(setting: _Setting, model: nn.Module) -> Ask:
+    """Asks for the share of the promised speed-up and the density of activations on real input."""
+    split, examples = next(iter(setting.data.evaluation.items()))
+    some = examples.select(range(min(DENSITY_EXAMPLES, len(examples))))
+    batches = forward_batches(
+        model, setting.encode(some), tokenizer=setting.tokenizer, form=setting.form
+    )
+    return Ask(runtimes={}, density=batches, density_data=f"{len(some)} examples of {split}")
 
 
 def _precision(asked: str, device: torch.device) -> str:

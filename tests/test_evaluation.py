@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from tiny_models import tiny_backbone
 
-from sparsebench.evaluation import NonFiniteOutputError, collator_for, predict
+from sparsebench.evaluation import NonFiniteOutputError, collator_for, forward_batches, predict
 from sparsebench.models import Form
 from sparsebench.spec import Generation
 
@@ -138,3 +138,32 @@ def test_padding_of_answers_is_not_learnt(word_tokenizer: PreTrainedTokenizerFas
     assert batch["labels"].tolist() == [[7, -100], [8, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
     assert "length" not in batch
+
+
+def test_a_forward_pass_is_given_no_answers(word_tokenizer: PreTrainedTokenizerFast) -> None:
+    model = tiny_backbone("bert").model
+    batches = forward_batches(
+        model, features(5), tokenizer=word_tokenizer, form=Form.CLASSIFICATION, batch_size=3
+    )
+
+    assert [set(batch) for batch in batches] == [{"input_ids", "attention_mask"}] * 2
+    assert [len(batch["input_ids"]) for batch in batches] == [3, 2]
+
+
+def test_a_decoder_reads_the_answer_one_token_late(
+    word_tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    rows = {
+        "input_ids": [[4, 5], [6, 7, 8]],
+        "attention_mask": [[1, 1], [1, 1, 1]],
+        "labels": [[9, 10, 1], [11, 1]],
+    }
+    model = tiny_backbone("t5").model
+    (batch,) = forward_batches(
+        model, Dataset.from_dict(rows), tokenizer=word_tokenizer, form=Form.TEXT_TO_TEXT
+    )
+
+    start = model.config.decoder_start_token_id
+    assert "labels" not in batch
+    assert batch["decoder_input_ids"].tolist() == [[start, 9, 10], [start, 11, 1]]
+    assert batch["decoder_attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]

@@ -9,6 +9,7 @@ import torch
 
 from sparsebench.models import Backbone, Family, Form
 from sparsebench.models.backbone import HEADS, auto_class
+from sparsebench.models.families import IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +61,6 @@ _FORM = {
     Family.T5: Form.TEXT_TO_TEXT,
 }
 VOCABULARY = 50
-IGNORED = -100
-"""A label that no loss counts."""
 
 
 def tiny_backbone(

@@ -84,13 +84,20 @@ COSTS = (
         _trainable,
     ),
     Cost(
-        "density",
+        "weights",
         "sparsity",
         "share of the blocks' weights that is stored and not zero",
         lambda row: (
             None if row.figures.encoder_sparsity is None else 1 - row.figures.encoder_sparsity
         ),
         lambda row: _share(row.figures.encoder_sparsity),
+    ),
+    Cost(
+        "density",
+        "density",
+        "share of the feed-forward networks' activations that is not small",
+        lambda row: row.figures.density,
+        lambda row: _share(row.figures.density),
     ),
     Cost(
         "gmacs",
@@ -105,6 +112,13 @@ COSTS = (
         "latency over that of the untouched backbone",
         lambda row: row.figures.latency_ratio,
         _latency,
+    ),
+    Cost(
+        "realised",
+        "realised",
+        "promised over measured speed-up",
+        lambda row: 1 / row.figures.realised if row.figures.realised else None,
+        lambda row: NOTHING if row.figures.realised is None else f"{row.figures.realised:.2f}",
     ),
     Cost(
         "train-memory",
@@ -132,6 +146,6 @@ COSTS = (
 
 
 def costs_shown(rows: Sequence[Row]) -> list[Cost]:
-    """Returns the costs that have a column; the budget only where it is not the same for all."""
-    budgets = {row.figures.steps for row in rows if row.figures.steps is not None}
-    return [cost for cost in COSTS if cost.name != "steps" or len(budgets) > 1]
+    """Returns the costs that have a column: known of any row; the budget only if it differs."""
+    known = {cost.name: {cost.key(row) for row in rows} - {None} for cost in COSTS}
+    return [cost for cost in COSTS if len(known[cost.name]) >= (2 if cost.name == "steps" else 1)]

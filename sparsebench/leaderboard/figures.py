@@ -33,6 +33,8 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
         unverified=_unverified(flops),
         latency_ratio=_ratio(part.ratio for part in latencies),
         noisy=_noisy(latencies),
+        realised=_ratio(_realised(cost) for cost in costs),
+        density=_ratio(cost.density.density for cost in costs if cost.density),
         training_bytes=_count(part.training.bytes for part in memories if part.training),
         inference_bytes=_count(part.inference for part in memories),
         encoder_sparsity=_ratio(part.encoder_sparsity for part in parameters),
@@ -73,6 +75,11 @@ def _unverified(flops: Sequence[Flops]) -> tuple[str, ...]:
     operators = {name for part in doubtful for name in part.uncounted}
     reasons = {part.reason for part in doubtful if part.reason}
     return tuple(sorted(operators or reasons))
+
+
+def _realised(costs: Costs) -> float | None:
+    """Returns the realised share of the model as it ships, the first of its runtimes."""
+    return costs.runtimes[0].realised if costs.runtimes else None
 
 
 def _noisy(latencies: Sequence[Latency]) -> bool:

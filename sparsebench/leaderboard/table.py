@@ -106,6 +106,8 @@ class Figures:
             counted, or else what the trouble is.
         latency_ratio: Seconds of a forward pass over those of the untouched backbone.
         noisy: Whether the samples of half of the runs or more scatter too much.
+        realised: The measured speed-up over that which skipping every zero would promise.
+        density: The share of activations of the feed-forward networks that is not small.
         training_bytes: Peak memory of training.
         inference_bytes: Peak memory of inference.
         encoder_sparsity: The share of the blocks' matrices that is zero or gone.
@@ -120,6 +122,8 @@ class Figures:
     unverified: tuple[str, ...] = ()
     latency_ratio: float | None = None
     noisy: bool = False
+    realised: float | None = None
+    density: float | None = None
     training_bytes: int | None = None
     inference_bytes: int | None = None
     encoder_sparsity: float | None = None

@@ -41,6 +41,9 @@ FORMS: dict[Family, tuple[Form, ...]] = {
 GENERATING = (Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL)
 """The forms whose answers are written token by token."""
 
+IGNORED = -100
+"""The label of tokens that no loss counts."""
+
 _BERT_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 DROPOUTS: dict[Family, tuple[str, ...]] = {
     Family.BERT: _BERT_DROPOUTS,

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sparsebench import metrics
-from sparsebench.models.families import Form
+from sparsebench.models.families import IGNORED, Form
 from sparsebench.tasks.base import Answer, Reference, Scores, Task
 from sparsebench.tasks.encoding import in_batches
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 BATCH = 2000
 """Examples tokenised at once."""
-
-IGNORED = -100
-"""The label of tokens that no loss counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

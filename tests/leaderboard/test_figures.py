@@ -9,6 +9,8 @@ from factories import make_costs, make_result
 
 from sparsebench.leaderboard.figures import figures_of
 from sparsebench.leaderboard.table import Figures
+from sparsebench.results.activations import THRESHOLD, Activations, LayerDensity
+from sparsebench.results.runtimes import RuntimeCost
 
 
 def figures(*costs: dict[str, Any]) -> Figures:
@@ -49,6 +51,27 @@ def test_memory_is_what_was_measured() -> None:
     known = figures({"training_bytes": 7})
 
     assert (known.training_bytes, known.inference_bytes) == (7, 100 * 2**20)
+
+
+def test_the_realised_share_is_that_of_the_model_as_it_ships() -> None:
+    halved = make_costs(ratio=0.5).latency
+    shipped = RuntimeCost(name="dense", latency=halved, theoretical=4.0)
+    other = RuntimeCost(name="csr", latency=halved, theoretical=2.0)
+
+    assert figures({"runtimes": (shipped, other)}).realised == pytest.approx(0.5)
+    assert figures({}).realised is None
+
+
+def test_the_density_is_the_mean_over_layers() -> None:
+    layers = {
+        str(share): LayerDensity(
+            stack="encoder", above={0.0: 1.0, THRESHOLD: share}, exact_padded=1.0, union={}
+        )
+        for share in (0.1, 0.3)
+    }
+    density = Activations(data="examples", tokens=7, layers=layers)
+
+    assert figures({"density": density}).density == pytest.approx(0.2)
 
 
 def test_without_costs_nothing_is_known() -> None:
