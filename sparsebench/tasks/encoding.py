@@ -17,11 +17,20 @@ def in_batches(
 
     Args:
         examples: The examples.
-        encode: Takes a batch, column -> values, and the terms; returns its features.
+        encode: Takes a batch, column -> values, and the terms; returns its features. Where these
+            are not one an example, ``example`` is the place in the batch that each belongs to.
         size: Examples a batch.
         **terms: What ``encode`` needs besides.
+
+    Returns:
+        The features; ``example`` is a place among all examples.
     """
     from datasets import Dataset, concatenate_datasets
 
-    batches = examples.iter(batch_size=size)
-    return concatenate_datasets([Dataset.from_dict(encode(batch, **terms)) for batch in batches])
+    parts = []
+    for number, batch in enumerate(examples.iter(batch_size=size)):
+        columns = encode(batch, **terms)
+        if "example" in columns:
+            columns["example"] = [number * size + place for place in columns["example"]]
+        parts.append(Dataset.from_dict(columns))
+    return concatenate_datasets(parts)

@@ -12,6 +12,7 @@ from sparsebench.errors import UserError
 from sparsebench.metrics.thresholds import best_thresholds
 from sparsebench.models.families import Form
 from sparsebench.tasks.base import Answer, Reference, Scores, Task
+from sparsebench.tasks.encoding import in_batches
 from sparsebench.tasks.files import read_json
 from sparsebench.tasks.windows import Span, best_spans, by_example, place_answers, windows
 
@@ -78,7 +79,7 @@ class QuestionTask(Task):
         that is too long, the end is cut.
         """
         encode = self._prompts if form is Form.TEXT_TO_TEXT else self._placed_windows
-        return self._in_batches(examples, encode, tokenizer=tokenizer, max_length=max_length)
+        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def encode_inputs(
         self,
@@ -90,7 +91,7 @@ class QuestionTask(Task):
     ) -> Dataset:
         """Turns questions into features to answer: for a span, one row a window."""
         encode = self._prompts if form is Form.TEXT_TO_TEXT else self._windows
-        return self._in_batches(examples, encode, tokenizer=tokenizer, max_length=max_length)
+        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def decode(
         self, outputs: Sequence[Any], *, form: Form, examples: Dataset, features: Dataset
@@ -157,18 +158,6 @@ class QuestionTask(Task):
             return text
         silence = min(float(row["logits"][:, int(row["nothing"])].sum()) for row in group)
         return {"text": text, "no_answer": silence - score}
-
-    def _in_batches(self, examples: Dataset, encode: Any, **terms: Any) -> Dataset:
-        from datasets import Dataset, concatenate_datasets
-
-        done, parts = 0, []
-        for batch in examples.iter(batch_size=BATCH):
-            columns = encode(batch, **terms)
-            if "example" in columns:
-                columns["example"] = [place + done for place in columns["example"]]
-            parts.append(Dataset.from_dict(columns))
-            done += len(batch["question"])
-        return concatenate_datasets(parts)
 
     def _windows(
         self,
