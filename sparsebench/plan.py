@@ -127,6 +127,8 @@ def plan(
             keep_model=keep_model,
             command=command,
             tuned=suite.tuned.get(label),
+            limits=suite.limits,
+            replaces=store.stamp(spec),
         )
         planned.append(_cell(job, source=source, found=found, find=store.find, rerun=rerun))
     return planned
@@ -192,7 +194,10 @@ def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:
     if source.name.startswith("random:"):
         return f"{source.name} has no tokenizer and no pretrained weights: it is for costs alone"
     method = configure(spec.method.name, spec.method.settings)
-    return method.refuses(source.family, form)
+    try:
+        return method.refuses(source.family, form)
+    except Exception:  # noqa: BLE001 - a method may fail in any way: its run will tell how
+        return None
 
 
 def _look_up(task: str, data: DataSource) -> _Data:

@@ -23,11 +23,11 @@ LAYERS = (
     {"executors", "conformance"},
     {"tuning"},
     {"run", "plan", "costing"},
-    {"verification", "papers", "export"},
+    {"verification", "papers", "export", "failures"},
     {"suite", "training", "deployed", "evaluation", "scoring", "quick"},
     {"methods", "tasks", "profiling", "leaderboard", "job", "provenance"},
     {"statistics", "sparsity"},
-    {"method", "registry", "problems", "models", "metrics", "results"},
+    {"method", "registry", "problems", "models", "metrics", "results", "limits"},
     {"errors", "version", "events", "spec"},
 )
 """The modules and packages of sparsebench: each may import from the lines below its own."""

@@ -109,6 +109,20 @@ class Store:
         """Returns the folder that holds, or will hold, the result of a run."""
         return self.root / folder_name(spec)
 
+    def stamp(self, spec: RunSpec) -> str | None:
+        """Returns what tells a stored result from any other of the same run; None if none is there.
+
+        Raises:
+            UserError: The folder cannot be read.
+        """
+        try:
+            found = (self.root / folder_name(spec) / RESULT).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be read ({error.strerror})") from error
+        return f"{found.st_ino}-{found.st_mtime_ns}"
+
     def work_folder(self, spec: RunSpec) -> Path:
         """Returns the folder for the checkpoints of an unfinished run."""
         return self.root / ".work" / folder_name(spec)
@@ -150,8 +164,8 @@ class Store:
             return self._write(result, predictions=predictions, keep=keep or {})
         except OSError as error:
             raise UserError(
-                f"{self.root}: cannot write a result ({error.strerror or error}); "
-                "the results that are there are untouched"
+                f"{self.root}: cannot write a result ({error.strerror or error}); the results that "
+                "are there are untouched, and the same command goes on from them"
             ) from error
 
     def _write(
