@@ -43,7 +43,7 @@ class LocalExecutor(Executor):
         """Makes every run in a forked process of its own."""
         for job in jobs:
             check_memory_limit(job.limits.memory)
-        context, backlog = _context(), Backlog(jobs, report)
+        context, backlog = warm_processes(), Backlog(jobs, report)
         free = shares(self.workers or 1, self.device)
         running: list[RunProcess] = []
         try:
@@ -64,7 +64,8 @@ class LocalExecutor(Executor):
                 run.claim.release()
 
 
-def _context() -> BaseContext:
+def warm_processes() -> BaseContext:
+    """Returns what makes processes that have imported the libraries, where the system can."""
     # Threads that wait by spinning starve each other where cores are shared. It is
     # read when the server loads torch.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
