@@ -94,7 +94,15 @@ def _untrained(subject: Untrained, work: Path, *, attention: str, meta: bool) ->
     pristine = _backbone(subject.source, subject.form, attention, meta)
     backbone = copy.deepcopy(pristine)
     method = configure(subject.method.name, subject.method.settings)
-    finished = finish(method, backbone, seed=SEED)
+    try:
+        finished = finish(method, backbone, seed=SEED)
+    except RuntimeError as error:
+        if not meta:
+            raise
+        name = subject.method.name
+        raise UserError(
+            f"{name} reads weights, and `meta` has none: profile it on `cpu`"
+        ) from error
     whole = pristine.model.eval()
     if meta:
         return Made(

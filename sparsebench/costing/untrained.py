@@ -32,12 +32,13 @@ class Finished:
     Attributes:
         model: What would ship.
         trainable: Parameters that would train, the head apart.
-        learned: Bytes of what would train, the head included, and of the masks.
+        learned: Bytes of what would train, the head included, and of the masks; None without
+            values (on the ``meta`` device), where what a mask leaves cannot be told.
     """
 
     model: nn.Module
     trainable: int
-    learned: int
+    learned: int | None
 
 
 def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> Finished:
@@ -59,7 +60,8 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> Finished:
     for stage in method.stages():
         method.begin_stage(view, stage)
     method.before_step(view, 1.0)
-    learned = sum(_learned(view, names, original))
+    values = not any(tensor.is_meta for tensor in original.values())
+    learned = sum(_learned(view, names, original)) if values else None
     view.eval()
     with torch.no_grad():
         return Finished(method.deploy(view), trainable, learned)

@@ -116,7 +116,7 @@ COSTS = (
     Cost(
         "realised",
         "realised",
-        "promised over measured speed-up",
+        "promised over measured speed-up, the inverse of what the table shows",
         lambda row: 1 / row.figures.realised if row.figures.realised else None,
         lambda row: NOTHING if row.figures.realised is None else f"{row.figures.realised:.2f}",
     ),

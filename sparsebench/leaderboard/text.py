@@ -25,9 +25,11 @@ LEGEND = (
     "seeds and examples with Holm's correction, 5 % for the whole group; bold beats all others so. "
     "trainable: share of the backbone's parameters, and their number, the head apart. "
     "sparsity: share of the weights in the blocks that is zero or gone. "
+    "density: share of the activations in feed-forward networks that is larger than 0.001. "
     "GMACs: multiply-adds of all matrix products of one sequence, attention included, in 10⁹. "
     "latency: of the deployed model over that of the untouched backbone; below 1 is faster; "
-    "noisy where its samples scatter. MiB: peak growth of memory. Costs are medians over the runs. "
+    "noisy where its samples scatter. realised: measured speed-up over that which skipping every "
+    "zero would give. MiB: peak growth of memory. Costs are medians over the runs. "
     "evidence: reported, or recomputed from stored predictions, or rerun, by 'sparsebench verify'."
 )
 """What the columns mean."""

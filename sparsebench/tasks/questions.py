@@ -9,7 +9,6 @@ import numpy as np
 
 from sparsebench import metrics
 from sparsebench.errors import UserError
-from sparsebench.metrics.thresholds import best_thresholds
 from sparsebench.models.families import Form
 from sparsebench.tasks.base import Answer, Reference, Scores, Task
 from sparsebench.tasks.encoding import in_batches
@@ -125,6 +124,8 @@ class QuestionTask(Task):
         scores = metrics.compute("squad2", [self._final(p) for p in predictions], references)
         sure = [p for p in predictions if isinstance(p, dict)]
         if len(sure) == len(predictions):
+            from sparsebench.metrics.thresholds import best_thresholds
+
             scores |= best_thresholds(
                 [p["text"] for p in sure],
                 [p["no_answer"] for p in sure],

@@ -20,13 +20,23 @@ print("imported:", sorted(set(sys.modules) & set({heavy!r})))
 """
 
 
+def imported(*arguments: str, heavy: tuple[str, ...] = HEAVY) -> str:
+    code = PROBE.format(arguments=arguments, heavy=heavy)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("run", "--help"), ("list", "suites"), ("list", "models")]
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
-    code = PROBE.format(arguments=arguments, heavy=HEAVY)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "imported: []"
+    assert imported(*arguments) == "imported: []"
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_suite_is_looked_at_without_the_libraries_that_run_it(command: str) -> None:
+    heaviest = ("torch", "transformers", "peft", "evaluate")
+    assert imported(command, "quick", heavy=heaviest) == "imported: []"
 
 
 def test_help_names_every_command() -> None:

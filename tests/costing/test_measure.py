@@ -129,6 +129,22 @@ def test_without_weights_only_arithmetic_is_counted() -> None:
     assert set(row.costs.missing) == {"parameters", "latency", "activations"}
 
 
+def test_what_needs_weights_says_so_where_there_are_none() -> None:
+    counted, refused = rows(make_suite(methods=("lora", "magnitude")), devices=["meta"])
+    assert counted.status is Status.OK
+    assert counted.costs.flops.matrix > 0
+    assert refused.status is Status.ERROR
+    assert refused.reason == "magnitude reads weights, and `meta` has none: profile it on `cpu`"
+
+
+def test_peaks_of_a_fresh_process_and_of_a_training_step() -> None:
+    (row,) = rows(fresh_memory=True, training_memory=True)
+    memory = row.costs.memory
+    assert not row.costs.missing
+    assert memory.fresh.bytes > memory.weights
+    assert memory.training.bytes > 3 * memory.weights, "gradients and two moments besides"
+
+
 def test_rows_that_are_there_are_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
