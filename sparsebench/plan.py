@@ -15,6 +15,7 @@ from sparsebench.results.schema import RunResult, Status
 from sparsebench.spec import MethodChoice, Protocol, RunSpec
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
+from sparsebench.tasks.bundled import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:
 
 def _look_up(task: str, data: DataSource) -> _Data:
     try:
-        loaded = TASKS.get(task).load(data)
+        loaded = load_data(task, data)
     except MissingDataError as error:
         return _Data(ABSENT, 0, missing=str(error))
     return _Data(loaded.fingerprint, len(loaded.train))

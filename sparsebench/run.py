@@ -23,6 +23,7 @@ from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.spec import Protocol
 from sparsebench.tasks import TASKS, Form, Task, TaskData
+from sparsebench.tasks.bundled import load_data
 from sparsebench.tasks.cache import encoded
 from sparsebench.training import Selection, train
 
@@ -113,7 +114,7 @@ def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
         precision=_precision(spec.training.precision, device),
         task=task,
         form=form,
-        data=task.load(job.data),
+        data=load_data(spec.task, job.data),
         tokenizer=backbone.tokenizer,
         stop=stop,
     )

@@ -84,6 +84,18 @@ Data = Annotated[
         help="A folder with the data in the official formats; without it, the Hub.",
     ),
 ]
+To = Annotated[
+    Path, typer.Option("--to", metavar="DIR", file_okay=False, help="The folder to make.")
+]
+Offline = Annotated[
+    Path | None,
+    typer.Option(
+        "--offline",
+        metavar="DIR",
+        file_okay=False,
+        help="A bundle that 'fetch' made; no connection is made to any machine.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

@@ -13,6 +13,7 @@ from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sparsebench.cli.options import Selected
     from sparsebench.plan import Cell
@@ -32,6 +33,7 @@ def run(
     sets: options.Sets = None,
     budget: options.Budget = None,
     data: options.Data = None,
+    offline: options.Offline = None,
     output: options.Output = None,
     executor: options.ExecutorName = "local",
     executor_options: options.ExecutorOptions = None,
@@ -54,6 +56,8 @@ def run(
     and the others go on.
     """
     console = Console()
+    if offline:
+        _go_offline(offline, executor=executor)
     chosen = options.selected(
         suite,
         methods=methods,
@@ -83,6 +87,14 @@ def run(
     _record_skips(cells, chosen.store)
     make_runs(cells, place=place, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
+
+
+def _go_offline(folder: Path, *, executor: str) -> None:
+    from sparsebench.bundle import use_bundle
+
+    if executor == "ray":
+        raise UserError("--offline opens no connection, and the executor 'ray' is made of them")
+    use_bundle(folder)
 
 
 def _record_skips(cells: Sequence[Cell], store: Store) -> None:

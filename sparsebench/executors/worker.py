@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from sparsebench.bundle import bundle_folder, forbid_network
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.events import Finished, Progressed
 from sparsebench.executors.memory import limited_memory
@@ -82,6 +83,8 @@ def work(
     _follow_parent()
     _redirect(log)
     _take(share)
+    if bundle_folder():
+        forbid_network()
     try:
         outcome = _make(job, switch, events)
         result = outcome.result
