@@ -33,6 +33,7 @@ from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
 from sparsebench.results.checksums import CHECKSUMS, checksums_text
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
+from sparsebench.results.secrets import clean_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +69,8 @@ def run_key(spec: RunSpec) -> str:
 def folder_name(spec: RunSpec) -> str:
     """Returns the name of a run's folder: readable, safe in a path, unique by its key."""
     parts = (spec.task, spec.model, spec.method.label, f"s{spec.seed}", run_key(spec)[:8])
-    return "--".join(re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
+    safe = (re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
+    return "--".join(part or "_" for part in safe)
 
 
 class Store:
@@ -186,7 +188,7 @@ class Store:
             for target, source in keep.items():
                 hashes = folder_hashes(source) if source.is_dir() else {"": _hash(source)}
                 files |= {f"{target}/{path}".rstrip("/"): hashes[path] for path in hashes}
-            record = result.model_copy(update={"files": files})
+            record = clean_result(result).model_copy(update={"files": files})
             digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
             _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
             for target, source in keep.items():  # last, so that a full disk costs no model
