@@ -87,7 +87,8 @@ def make_runs(cells: Sequence[Cell], *, place: Place, console: Console) -> None:
     except KeyboardInterrupt:
         console.print(
             "Stopped. What is finished is kept, and what was begun as far as its last checkpoint: "
-            "the same command goes on from there."
+            "the same command goes on from there.",
+            soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None
 

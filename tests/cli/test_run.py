@@ -182,6 +182,22 @@ def test_a_kill_in_the_middle_loses_and_repeats_nothing(tmp_path: Path) -> None:
         assert [json.loads(line)["split"] for line in file.read_text().splitlines()]
 
 
+def test_ctrl_c_says_how_to_go_on_and_leaves_no_row(tmp_path: Path) -> None:
+    choice = ("--models", "quick/bert", "--methods", "full", "--tasks", "toy-cola")
+    process = start("run", "quick", *choice, "--budget", "5000 steps", cwd=tmp_path)
+    deadline = time.monotonic() + 240
+    while not list((tmp_path / "runs" / ".work").glob("*/log.txt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 130, output
+    assert "Ctrl-C again stops at once" in output
+    assert "the same command goes on from there" in output
+    assert "Traceback" not in output
+    assert list(Store(tmp_path / "runs")) == []
+
+
 def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     import sparsebench as package
 
