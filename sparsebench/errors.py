@@ -13,6 +13,10 @@ class UserError(Exception):
     """A mistake in what the user asked for; the message says what, where, and what to do."""
 
 
+class StoppedError(BaseException):
+    """A run was asked to stop, and can be gone on with: no failure, so nothing takes it for one."""
+
+
 class UnknownNameError(UserError):
     """A name that stands for nothing, with the nearest names that do.
 

@@ -33,6 +33,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """Another command is making a run; its result is waited for."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """A run ended and its result is in the store.
 
@@ -51,6 +58,6 @@ class Finished:
     seconds: float
 
 
-Event = Progressed | Started | Finished
+Event = Progressed | Started | Awaited | Finished
 Report = Callable[[Event], None]
 """Takes one event; called from the process that drives the runs."""

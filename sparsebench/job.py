@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sparsebench.limits import Limits
+from sparsebench.results.schema import Retried, RunResult, Status
 from sparsebench.results.store import run_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sparsebench.results.schema import RunResult
-    from sparsebench.spec import CostSettings, RunSpec, Tuned
+    from sparsebench.spec import CostSettings, RunSpec, Training, Tuned
     from sparsebench.tasks.base import DataSource
 
 
@@ -31,6 +32,9 @@ class Job:
         keep_model: Whether the deployed model stays beside the result.
         command: The command line, for the record.
         tuned: How the settings of the method were searched for; None where they were not.
+        limits: What it may take before it is stopped.
+        replaces: The stamp of the result that it is to replace; None where there is none.
+        retried: How a second attempt differs from the first, which ran out of memory.
     """
 
     spec: RunSpec
@@ -42,11 +46,34 @@ class Job:
     keep_model: bool = False
     command: str = ""
     tuned: Tuned | None = None
+    limits: Limits = field(default_factory=Limits)
+    replaces: str | None = None
+    retried: Retried | None = None
 
     @cached_property
     def key(self) -> str:
         """The key of the run."""
         return run_key(self.spec)
+
+    @property
+    def training(self) -> Training:
+        """The terms to train on: those of the spec, in smaller micro-batches after a retry."""
+        terms = self.spec.training
+        if self.retried is None:
+            return terms
+        return terms.model_copy(update={"micro_batch_size": self.retried.micro_batch_size})
+
+    def smaller(self, reason: str) -> Job | None:
+        """Returns the second attempt, in micro-batches of half the size; None if there is none.
+
+        Args:
+            reason: How the first one ended.
+        """
+        terms = self.spec.training
+        size = terms.micro_batch_size or terms.batch_size
+        if self.retried or size % 2:
+            return None
+        return replace(self, retried=Retried(micro_batch_size=size // 2, reason=reason))
 
 
 @dataclass(frozen=True)
@@ -62,3 +89,23 @@ class Outcome:
     result: RunResult
     predictions: Sequence[dict[str, Any]] = ()
     keep: dict[str, Path] = field(default_factory=dict)
+
+
+def failed(job: Job, status: Status, reason: str, trace: str | None = None) -> RunResult:
+    """Returns a row without a score.
+
+    Args:
+        job: The run.
+        status: How it ended.
+        reason: Why; it becomes one line.
+        trace: The last lines of its traceback or of its log.
+    """
+    return RunResult(
+        key=job.key,
+        suite=job.suite,
+        spec=job.spec,
+        status=status,
+        reason=(" ".join(reason.split()) or status.value)[:500],
+        traceback=trace,
+        retried=job.retried,
+    )

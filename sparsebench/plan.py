@@ -15,6 +15,7 @@ from sparsebench.results.schema import RunResult, Status
 from sparsebench.spec import MethodChoice, Protocol, RunSpec
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
+from sparsebench.tasks.bundled import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +128,8 @@ def plan(
             keep_model=keep_model,
             command=command,
             tuned=suite.tuned.get(label),
+            limits=suite.limits,
+            replaces=store.stamp(spec),
         )
         planned.append(_cell(job, source=source, found=found, find=store.find, rerun=rerun))
     return planned
@@ -192,12 +195,15 @@ def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:
     if source.name.startswith("random:"):
         return f"{source.name} has no tokenizer and no pretrained weights: it is for costs alone"
     method = configure(spec.method.name, spec.method.settings)
-    return method.refuses(source.family, form)
+    try:
+        return method.refuses(source.family, form)
+    except Exception:  # noqa: BLE001 - a method may fail in any way: its run will tell how
+        return None
 
 
 def _look_up(task: str, data: DataSource) -> _Data:
     try:
-        loaded = TASKS.get(task).load(data)
+        loaded = load_data(task, data)
     except MissingDataError as error:
         return _Data(ABSENT, 0, missing=str(error))
     return _Data(loaded.fingerprint, len(loaded.train))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shutil
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ import torch
 from transformers import set_seed
 
 from sparsebench import deployed
-from sparsebench.errors import UserError
-from sparsebench.evaluation import NonFiniteOutputError, collator_for, forward_batches, predict
+from sparsebench.evaluation import collator_for, forward_batches, predict
 from sparsebench.events import Progressed
+from sparsebench.failures import failure
 from sparsebench.job import Job, Outcome
 from sparsebench.methods import METHODS, configure
 from sparsebench.models import Backbone, load_backbone, model_source
@@ -24,10 +23,12 @@ from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.spec import Protocol
 from sparsebench.tasks import TASKS, Form, Task, TaskData
+from sparsebench.tasks.bundled import load_data
 from sparsebench.tasks.cache import encoded
-from sparsebench.training import DivergedError, Selection, train
+from sparsebench.training import Selection, train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from datasets import Dataset
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from sparsebench.method import Method
     from sparsebench.results.costs import Costs, MemoryPeak
     from sparsebench.tasks import Answer
-
-TRACEBACK_LINES = 30
 
 DENSITY_EXAMPLES = 64
 """Examples that the density of activations is measured on: the first ones of the first split."""
@@ -56,6 +55,7 @@ class _Setting:
     form: Form
     data: TaskData
     tokenizer: Any
+    stop: Callable[[], bool]
 
     def say(self, phase: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
         self.report(Progressed(self.job.key, phase, done, total, loss))
@@ -80,41 +80,25 @@ class _Trained:
     memory: MemoryPeak | None
 
 
-def run(job: Job, report: Report) -> Outcome:
+def run(job: Job, report: Report, stop: Callable[[], bool] = lambda: False) -> Outcome:
     """Makes one run; whatever goes wrong in it becomes a result with its reason.
 
     Args:
         job: The run to make.
         report: Is told how it goes.
+        stop: Whether training is to stop after the step, and leave a checkpoint.
+
+    Raises:
+        UnwritableError: The disk is full or read-only.
+        StoppedError: It was stopped.
     """
     try:
-        return _run(job, report)
-    except (DivergedError, NonFiniteOutputError) as error:
-        return _failure(job, Status.DIVERGED, str(error))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        return _failure(job, Status.OOM, str(error) or "out of memory")
-    except UserError as error:
-        return _failure(job, Status.ERROR, str(error))
+        return _run(job, report, stop)
     except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
-        lines = traceback.format_exc().splitlines()[-TRACEBACK_LINES:]
-        return _failure(job, Status.ERROR, f"{type(error).__name__}: {error}", "\n".join(lines))
+        return failure(job, error)
 
 
-def _failure(job: Job, status: Status, reason: str, trace: str | None = None) -> Outcome:
-    line = " ".join(reason.split()) or status.value
-    return Outcome(
-        RunResult(
-            key=job.key,
-            suite=job.suite,
-            spec=job.spec,
-            status=status,
-            reason=line[:500],
-            traceback=trace,
-        )
-    )
-
-
-def _run(job: Job, report: Report) -> Outcome:
+def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
     spec = job.spec
     report(Progressed(job.key, "load"))
     set_seed(spec.seed)
@@ -130,10 +114,12 @@ def _run(job: Job, report: Report) -> Outcome:
         precision=_precision(spec.training.precision, device),
         task=task,
         form=form,
-        data=task.load(job.data),
+        data=load_data(spec.task, job.data),
         tokenizer=backbone.tokenizer,
+        stop=stop,
     )
     method = configure(spec.method.name, spec.method.settings)
+    method.refuses(source.family, form)  # where that raises, here is the row to tell of it
     work = Store(job.store).work_folder(spec)
     head = backbone.head
 
@@ -155,6 +141,7 @@ def _run(job: Job, report: Report) -> Outcome:
         headline_metric=task.headline_metric,
         scores=scores,
         tuned=job.tuned,
+        retried=job.retried,
         missing=task.missing_metrics(),
         training=trained.record,
         costs=costs,
@@ -183,7 +170,7 @@ def _train(
         record = train(
             method,
             model,
-            training=spec.training,
+            training=setting.job.training,
             features=setting.encode(rows),
             collate=collator_for(setting.tokenizer, setting.form),
             seed=spec.seed,
@@ -191,6 +178,7 @@ def _train(
             work=work,
             selection=selection,
             on_step=lambda done, total, loss: setting.say("train", done, total, loss),
+            stop=setting.stop,
         )
     trainable = sum(p.numel() for p in trained if id(p) not in head)
     return model, _Trained(record, trainable, memory.peak)

@@ -10,6 +10,7 @@ from rich.console import Console
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.export import export
+from sparsebench.cli.fetch import fetch
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(plan)
 app.command()(tune)
+app.command()(fetch)
 app.command()(validate)
 app.command("list")(list_)
 app.command()(show)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,10 +84,61 @@ Data = Annotated[
         help="A folder with the data in the official formats; without it, the Hub.",
     ),
 ]
+To = Annotated[
+    Path, typer.Option("--to", metavar="DIR", file_okay=False, help="The folder to make.")
+]
+Offline = Annotated[
+    Path | None,
+    typer.Option(
+        "--offline",
+        metavar="DIR",
+        file_okay=False,
+        help="A bundle that 'fetch' made; no connection is made to any machine.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="DIR", file_okay=False, help=f"The results folder; '{OUTPUT}'."
+    ),
+]
+
+_WHERE = "Where to run"
+
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        help="The longest a run may take, such as '90 s' or '2 h'; then it is a row 'timeout'.",
+        rich_help_panel=_WHERE,
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="The most memory a run may ask for, such as '4 GiB'; then it is a row 'oom'.",
+        rich_help_panel=_WHERE,
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_WHERE)]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs at a time; 1 on this machine.", rich_help_panel=_WHERE),
+]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="An installed executor.", rich_help_panel=_WHERE)
+]
+ExecutorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--executor-option",
+        "-x",
+        metavar="KEY=VALUE",
+        help="An option of the executor, such as address=auto; may be repeated.",
+        rich_help_panel=_WHERE,
     ),
 ]
 
@@ -134,6 +185,8 @@ def selected(
     budget: str | None,
     data: Path | None,
     output: Path | None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
 ) -> Selected:
     """Returns what the command line asks for.
 
@@ -149,7 +202,9 @@ def selected(
     changes = overrides(
         methods=methods, models=models, tasks=tasks, seeds=seeds, sets=sets, budget=budget
     )
-    suite_file = read_suite(find_suite(suite), changes)
+    limits = {"time": time_limit, "memory": memory_limit}
+    given = {key: value for key, value in limits.items() if value is not None}
+    suite_file = read_suite(find_suite(suite), replace(changes, limits=given))
     raise_errors(problems(suite_file))
     if not suite_file.suite.tasks:
         raise UserError(

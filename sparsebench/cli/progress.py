@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sparsebench.cli.durations import duration
 from sparsebench.cli.tally import OK, Tally
-from sparsebench.events import Finished, Progressed, Started
+from sparsebench.events import Awaited, Finished, Progressed, Started
 from sparsebench.leaderboard.text import clean, percent
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _line(event: Event, tally: Tally) -> Text:
     title, now = clean(tally.title(event.key)), tally.snapshot()
     if isinstance(event, Started):
         return Text(f"started  {title}")
+    if isinstance(event, Awaited):
+        return Text(f"         {title}: made by another command, its result is waited for")
     if isinstance(event, Progressed):
         told = [event.phase, _steps(event), _loss(event), _left(now)]
         return Text(f"         {title}: {', '.join(part for part in told if part)}")

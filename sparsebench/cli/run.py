@@ -8,9 +8,12 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import options
+from sparsebench.cli.making import Place, make_runs
+from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sparsebench.cli.options import Selected
     from sparsebench.plan import Cell
@@ -18,9 +21,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 """Exit code where a run has no score."""
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def run(
@@ -33,16 +33,14 @@ def run(
     sets: options.Sets = None,
     budget: options.Budget = None,
     data: options.Data = None,
+    offline: options.Offline = None,
     output: options.Output = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Where to run")
-    ] = "auto",
-    executor: Annotated[
-        str, typer.Option(help="An installed executor.", rich_help_panel="Where to run")
-    ] = "local",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Runs at a time.", rich_help_panel="Where to run")
-    ] = 1,
+    executor: options.ExecutorName = "local",
+    executor_options: options.ExecutorOptions = None,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Make runs without a score again.")
@@ -58,6 +56,8 @@ def run(
     and the others go on.
     """
     console = Console()
+    if offline:
+        _go_offline(offline, executor=executor)
     chosen = options.selected(
         suite,
         methods=methods,
@@ -68,7 +68,10 @@ def run(
         budget=budget,
         data=data,
         output=output,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
     )
+    place = Place(executor, workers=workers, device=device, options=executor_options)
     cells = chosen.plan(
         console,
         retry_failed=retry_failed,
@@ -82,8 +85,16 @@ def run(
         print_plan(cells, chosen, console)
         return
     _record_skips(cells, chosen.store)
-    make_runs(cells, executor=executor, workers=workers, device=device, console=console)
+    make_runs(cells, place=place, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
+
+
+def _go_offline(folder: Path, *, executor: str) -> None:
+    from sparsebench.bundle import use_bundle
+
+    if executor == "ray":
+        raise UserError("--offline opens no connection, and the executor 'ray' is made of them")
+    use_bundle(folder)
 
 
 def _record_skips(cells: Sequence[Cell], store: Store) -> None:
@@ -95,40 +106,6 @@ def _record_skips(cells: Sequence[Cell], store: Store) -> None:
             store.write(cell.skipped)
 
 
-def make_runs(
-    cells: Sequence[Cell], *, executor: str, workers: int, device: str, console: Console
-) -> None:
-    """Makes the runs that are to be made, and shows how they go.
-
-    Args:
-        cells: The plan.
-        executor: The name of an installed executor.
-        workers: Runs at a time.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        console: Where to show it.
-
-    Raises:
-        typer.Exit: It was stopped by Ctrl-C.
-    """
-    from sparsebench.cli.progress import progress
-    from sparsebench.executors import EXECUTORS
-    from sparsebench.plan import State
-
-    jobs = [cell.job for cell in cells if cell.state is State.RUN]
-    cached = sum(cell.state is State.CACHED for cell in cells)
-    chosen = EXECUTORS.get(executor, where="--executor")(workers=workers, device=device)
-    if not jobs:
-        console.print(f"Nothing to run: the results of all {cached} runs are there.")
-        return
-    titles = {job.key: job.spec.title for job in jobs}
-    try:
-        with progress(titles, cached=cached, console=console) as report:
-            chosen.run(jobs, report)
-    except KeyboardInterrupt:
-        console.print("Stopped. What is finished is kept: the same command goes on from here.")
-        raise typer.Exit(INTERRUPTED) from None
-
-
 def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
     from sparsebench.leaderboard import FORMATS, TerminalTable, build
@@ -138,7 +115,10 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     board = build(results, read=chosen.store.answers)
     console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
-    file.write_text(FORMATS["md"](board), encoding="utf-8")
+    try:
+        file.write_text(FORMATS["md"](board), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror})") from None
     console.print(f"Results: {chosen.store.root}   Leaderboard: {file}")
     failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
     return FAILED if failed else 0

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sparsebench.events import Finished, Progressed
+from sparsebench.events import Awaited, Finished, Progressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,6 +104,8 @@ class Tally:
             if isinstance(event, Finished):
                 self._running.pop(event.key, None)
                 self._ended[event.key] = event
+                return
+            if isinstance(event, Awaited):
                 return
             known = self._running.get(event.key) or Running(self.title(event.key), self._clock())
             if isinstance(event, Progressed):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.cli.run import make_runs
+from sparsebench.cli.making import Place, make_runs
 from sparsebench.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -28,12 +27,10 @@ def tune(
     sets: options.Sets = None,
     data: options.Data = None,
     output: options.Output = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel="Where to run")
-    ] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Runs at a time.", rich_help_panel="Where to run")
-    ] = 1,
+    executor: options.ExecutorName = "local",
+    executor_options: options.ExecutorOptions = None,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
 ) -> None:
     """Search settings for every method of a suite, with the same number of trials for all.
 
@@ -59,7 +56,8 @@ def tune(
     root = chosen.store.root
     trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
     cells = trials.plan(console, command=options.command_line())
-    make_runs(cells, executor="local", workers=workers, device=device, console=console)
+    place = Place(executor, workers=workers, device=device, options=executor_options)
+    make_runs(cells, place=place, console=console)
     results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]
     found = choose(chosen.suite, results)
     _show(found, console)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import ValidationError
+
+from sparsebench.errors import UserError
+from sparsebench.problems import explain, located
 from sparsebench.registry import Registry
+from sparsebench.spec import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sparsebench.events import Report
     from sparsebench.job import Job
@@ -18,21 +23,46 @@ class Executor(ABC):
     """Makes runs somewhere; subclass it and register the class as an entry point.
 
     Args:
-        workers: How many runs to make at once.
+        workers: How many runs to make at once; None for what suits the place.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        options: Settings of its own, by name.
+
+    Raises:
+        UserError: An option is unknown or its value is bad, or a package is missing.
     """
 
-    def __init__(self, *, workers: int = 1, device: str = "auto") -> None:
+    Options: ClassVar[type[Section]] = Section
+    """A pydantic model of the options that it takes; by default it takes none."""
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        device: str = "auto",
+        options: Mapping[str, object] | None = None,
+    ) -> None:
         self.workers = workers
         self.device = device
+        try:
+            self.options = self.Options.model_validate(options or {})
+        except ValidationError as error:
+            faults = explain(error, self.Options, options or {})
+            lines = [f"--executor-option {located(*fault)}" for fault in faults]
+            raise UserError("\n".join(lines)) from None
 
     @abstractmethod
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Makes every run and leaves a result of each in its store, whatever happens to it.
 
+        A run that another command makes at the same time is left to it and waited for.
+
         Args:
             jobs: The runs to make.
             report: Is told how they go, from any thread.
+
+        Raises:
+            KeyboardInterrupt: It was stopped; what runs have left can be gone on from.
+            UserError: No result can be written.
         """
 
 

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
-import signal
-import sys
 import time
-from collections import deque
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
-from sparsebench.events import Finished, Started
 from sparsebench.executors.base import Executor
-from sparsebench.executors.worker import work
-from sparsebench.results.schema import RunResult, Status
-from sparsebench.results.store import Store
+from sparsebench.executors.claims import Backlog
+from sparsebench.executors.memory import check_memory_limit
+from sparsebench.executors.process import LAST_SECONDS, RunProcess
+from sparsebench.executors.shares import shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.context import BaseContext
-    from multiprocessing.process import BaseProcess
-    from pathlib import Path
 
     from sparsebench.events import Report
     from sparsebench.job import Job
@@ -38,57 +32,40 @@ PRELOAD = (
     "sparsebench.metrics.correlation",
     "peft",
 )
-LOG_LINES = 20
-
-
-@dataclass
-class _Worker:
-    job: Job
-    process: BaseProcess
-    events: Connection
-    log: Path
-    began: float
+SECONDS_BETWEEN_LOOKS = 0.5
+"""How often to look whether a run that another command had is free, or done."""
 
 
 class LocalExecutor(Executor):
-    """Makes runs on this machine, ``workers`` at a time, sharing out its cores."""
+    """Makes runs on this machine, ``workers`` at a time, sharing out its cores and GPUs."""
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Makes every run in a forked process of its own."""
-        context = _context()
-        waiting, running = deque(jobs), list[_Worker]()
+        for job in jobs:
+            check_memory_limit(job.limits.memory)
+        context, backlog = warm_processes(), Backlog(jobs, report)
+        free = shares(self.workers or 1, self.device)
+        running: list[RunProcess] = []
         try:
-            while waiting or running:
-                while waiting and len(running) < self.workers:
-                    running.append(self._start(context, waiting.popleft()))
-                    report(Started(running[-1].job.key))
-                running = _listen(running, report)
+            while backlog or running:
+                while free and (taken := backlog.take()):
+                    running.append(RunProcess(context, *taken, free.pop(0), report))
+                _wait(running, look=bool(free and backlog))
+                for run in list(running):
+                    if not run.goes_on():
+                        running.remove(run)
+                        free.append(run.share)
+        except KeyboardInterrupt:
+            _stop(running)
+            raise
         finally:
-            for worker in running:
-                worker.process.terminate()
-            for worker in running:
-                worker.process.join()
-
-    def _start(self, context: BaseContext, job: Job) -> _Worker:
-        receiver, sender = context.Pipe(duplex=False)
-        log = Store(job.store).work_folder(job.spec) / "log.txt"
-        each = max(1, threads() // self.workers)
-        process = context.Process(  # type: ignore[attr-defined]
-            target=work, args=(job, sender, log, each, self.device), name=job.spec.title
-        )
-        process.start()
-        sender.close()
-        return _Worker(job, process, receiver, log, time.perf_counter())
+            for run in running:
+                run.kill()
+                run.claim.release()
 
 
-def threads() -> int:
-    """Returns how many threads may compute: one for each core, or what OMP_NUM_THREADS says."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
-
-
-def _context() -> BaseContext:
+def warm_processes() -> BaseContext:
+    """Returns what makes processes that have imported the libraries, where the system can."""
     # Threads that wait by spinning starve each other where cores are shared. It is
     # read when the server loads torch.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -99,43 +76,22 @@ def _context() -> BaseContext:
     return context
 
 
-def _listen(running: list[_Worker], report: Report) -> list[_Worker]:
-    """Passes on what workers say; returns those that are still at work."""
-    wait([worker.events for worker in running])
-    return [worker for worker in running if _still_at_work(worker, report)]
+def _wait(running: Sequence[RunProcess], *, look: bool) -> None:
+    """Waits until a run says something, ends or is to be stopped; or for the next look."""
+    if not running:
+        time.sleep(SECONDS_BETWEEN_LOOKS if look else 0.0)
+        return
+    seconds = max(0.0, min(run.deadline for run in running) - time.monotonic())
+    if look:
+        seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
+    signs = [sign for run in running for sign in (run.events, run.process.sentinel)]
+    wait(signs, None if seconds == float("inf") else seconds)
 
 
-def _still_at_work(worker: _Worker, report: Report) -> bool:
-    try:
-        while worker.events.poll():
-            event = worker.events.recv()
-            report(event)
-            if isinstance(event, Finished):
-                worker.process.join()
-                return False
-    except EOFError:
-        worker.process.join()
-        report(_record_death(worker))
-        return False
-    return True
-
-
-def _record_death(worker: _Worker) -> Finished:
-    """Writes the row of a run whose process ended without a word."""
-    code = worker.process.exitcode or 0
-    reason = f"the process ended with exit code {code}"
-    if code < 0:
-        reason = f"the process was killed by {signal.Signals(-code).name}"
-        reason += " (out of memory?)" if -code == signal.SIGKILL else ""
-    lines = worker.log.read_text(errors="replace").splitlines() if worker.log.is_file() else []
-    result = RunResult(
-        key=worker.job.key,
-        suite=worker.job.suite,
-        spec=worker.job.spec,
-        status=Status.ERROR,
-        reason=reason,
-        traceback="\n".join(lines[-LOG_LINES:]) or None,
-    )
-    Store(worker.job.store).write(result)
-    seconds = time.perf_counter() - worker.began
-    return Finished(worker.job.key, Status.ERROR.value, None, reason, seconds)
+def _stop(running: Sequence[RunProcess]) -> None:
+    """Asks runs to stop after their step; those that do not hear are killed by who called."""
+    for run in running:
+        run.process.terminate()
+    until = time.monotonic() + LAST_SECONDS
+    for run in running:
+        run.process.join(max(0.0, until - time.monotonic()))

@@ -9,10 +9,16 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from sparsebench.bundle import bundle_folder, forbid_network
+from sparsebench.errors import StoppedError, UserError
 from sparsebench.events import Finished, Progressed
+from sparsebench.executors.memory import limited_memory
+from sparsebench.executors.switch import WRITE, Switch
+from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:
@@ -20,37 +26,100 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.events import Event, Report
-    from sparsebench.job import Job
+    from sparsebench.executors.claims import Claim
+    from sparsebench.job import Job, Outcome
 
 SECONDS_BETWEEN_EVENTS = 0.2
 
 
-def work(job: Job, events: Connection, log: Path, threads: int, device: str) -> None:
+@dataclass(frozen=True)
+class Share:
+    """What of the machine one run gets.
+
+    Attributes:
+        threads: How many threads torch computes with.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        cores: The cores to stay on; none for all.
+    """
+
+    threads: int
+    device: str
+    cores: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """The run has no memory left, and left no result: it is to be tried in smaller parts."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The results folder takes no more."""
+
+    reason: str
+
+
+def work(
+    job: Job,
+    claim: Claim,  # noqa: ARG001 - that it is here is what it does
+    events: Connection,
+    log: Path,
+    share: Share,
+) -> None:
     """Makes one run, writes its result, and says how it goes.
 
     Args:
         job: The run to make.
-        events: Takes events; the last is ``Finished``.
+        claim: The lock on the run, held for as long as this process lives.
+        events: Takes events; the last is ``Finished``, ``Exhausted`` or ``Refused``.
         log: Takes all that is printed.
-        threads: How many threads torch computes with.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        share: What of the machine to use.
     """
     began = time.perf_counter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    switch = Switch()
     _follow_parent()
     _redirect(log)
-    _choose_device(device)
-    import torch
+    _take(share)
+    if bundle_folder():
+        forbid_network()
+    try:
+        outcome = _make(job, switch, events)
+        result = outcome.result
+        if result.status is Status.OOM and job.smaller(result.reason or ""):
+            events.send(Exhausted(result.reason or ""))
+            return
+        switch.enter(WRITE)
+        Store(job.store).write(result, predictions=outcome.predictions, keep=outcome.keep)
+    except StoppedError:
+        return
+    except UserError as error:
+        events.send(Refused(str(error)))
+        return
+    seconds = time.perf_counter() - began
+    events.send(Finished(job.key, result.status.value, result.score, result.reason, seconds))
 
+
+def _make(job: Job, switch: Switch, events: Connection) -> Outcome:
+    from sparsebench.failures import failure
     from sparsebench.run import run
 
     gc.freeze()  # the preloaded libraries are here to stay: collecting garbage may skip them
-    torch.set_num_threads(threads)
     _silence_libraries()
-    outcome = run(job, _throttled(events))
-    Store(job.store).write(outcome.result, predictions=outcome.predictions, keep=outcome.keep)
-    result, seconds = outcome.result, time.perf_counter() - began
-    events.send(Finished(job.key, result.status.value, result.score, result.reason, seconds))
+    report = _throttled(events)
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Progressed):
+            switch.enter(event.phase)
+        report(event)
+
+    try:
+        with limited_memory(job.limits.memory):
+            return run(job, tell, lambda: switch.asked)
+    except MemoryError as error:  # there was not even enough to tell of it
+        return failure(job, error)
 
 
 def _follow_parent() -> None:
@@ -67,11 +136,19 @@ def _follow_parent() -> None:
 
 
 def _redirect(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         for output in (sys.stdout, sys.stderr):
             output.flush()
             os.dup2(stream.fileno(), output.fileno())
+
+
+def _take(share: Share) -> None:
+    _choose_device(share.device)
+    if share.cores:
+        os.sched_setaffinity(0, share.cores)
+    import torch
+
+    torch.set_num_threads(share.threads)
 
 
 def _choose_device(device: str) -> None:

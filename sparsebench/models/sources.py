@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sparsebench.bundle import BundledModel, bundle_folder, read_bundle
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models.anatomy import family_of
 from sparsebench.models.architectures import ARCHITECTURES
@@ -26,6 +27,10 @@ from sparsebench.models.families import Family
 QUICK = Path(__file__).parents[1] / "quick" / "backbones"
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 """What is fetched of a Hub repository: no code, and no format that must be unpickled."""
+
+
+IN_PACKAGE = ("random:", "quick/")
+"""How the names begin of what needs no file but those of the package."""
 
 
 class UnreachableHubError(UserError):
@@ -211,6 +216,34 @@ class HubSource(ModelSource):
         return Path(folder)
 
 
+@dataclass(frozen=True)
+class BundledSource(ModelSource):
+    """A backbone in an offline bundle; its name and fingerprint are those that it had online."""
+
+    spec: str
+    path: Path
+    kept: BundledModel
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name that it was fetched by."""
+        return self.kept.name
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint that it was fetched with."""
+        return self.kept.fingerprint
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The folder's ``config.json``."""
+        return _read_config(self.path / "config.json")
+
+    def folder(self) -> Path:
+        """Returns the folder."""
+        return self.path
+
+
 def quick_backbones() -> list[str]:
     """Returns the backbones that come with the package, such as ``quick/bert``."""
     return sorted(f"quick/{file.parent.name}" for file in QUICK.glob("*/config.json"))
@@ -231,10 +264,17 @@ def model_source(spec: str) -> ModelSource:
         if spec not in (known := quick_backbones()):
             raise UnknownNameError("quick backbone", spec, known=known)
         return FolderSource(spec, QUICK / spec.removeprefix("quick/"))
-    path = Path(spec).expanduser()
-    if (path / "config.json").is_file():
+    if bundle := bundle_folder():
+        kept = read_bundle(bundle).model(spec)
+        return BundledSource(spec, bundle / kept.folder, kept)
+    try:
+        path = Path(spec).expanduser()
+        is_model, is_there = (path / "config.json").is_file(), path.exists()
+    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
+        raise UserError(f"model {spec[:80]!r}: no such folder ({error})") from None
+    if is_model:
         return FolderSource(spec, path)
-    if path.exists() or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+    if is_there or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
         raise UserError(f"model {spec!r}: no folder with a config.json is there")
     return HubSource(spec)
 

@@ -126,6 +126,16 @@ class Provenance(Record):
     """Where the backbone came from, as the user named it."""
 
 
+class Retried(Record):
+    """The second attempt at a run whose first one ran out of memory."""
+
+    micro_batch_size: int
+    """Examples a forward pass in the second attempt; an optimizer step has as many as before."""
+
+    reason: str
+    """How the first attempt ended."""
+
+
 class RunResult(Record):
     """One run: a row, whether it worked or not."""
 
@@ -158,6 +168,9 @@ class RunResult(Record):
 
     tuned: Tuned | None = None
     """How the settings of the method were searched for; None where they were not."""
+
+    retried: Retried | None = None
+    """How it was made after it first ran out of memory; None where it did not."""
 
     training: TrainingRecord | None = None
     costs: Costs | None = None

@@ -33,6 +33,7 @@ from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
 from sparsebench.results.checksums import CHECKSUMS, checksums_text
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
+from sparsebench.results.secrets import clean_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +69,8 @@ def run_key(spec: RunSpec) -> str:
 def folder_name(spec: RunSpec) -> str:
     """Returns the name of a run's folder: readable, safe in a path, unique by its key."""
     parts = (spec.task, spec.model, spec.method.label, f"s{spec.seed}", run_key(spec)[:8])
-    return "--".join(re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
+    safe = (re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
+    return "--".join(part or "_" for part in safe)
 
 
 class Store:
@@ -108,6 +110,20 @@ class Store:
     def folder(self, spec: RunSpec) -> Path:
         """Returns the folder that holds, or will hold, the result of a run."""
         return self.root / folder_name(spec)
+
+    def stamp(self, spec: RunSpec) -> str | None:
+        """Returns what tells a stored result from any other of the same run; None if none is there.
+
+        Raises:
+            UserError: The folder cannot be read.
+        """
+        try:
+            found = (self.root / folder_name(spec) / RESULT).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be read ({error.strerror})") from error
+        return f"{found.st_ino}-{found.st_mtime_ns}"
 
     def work_folder(self, spec: RunSpec) -> Path:
         """Returns the folder for the checkpoints of an unfinished run."""
@@ -150,8 +166,8 @@ class Store:
             return self._write(result, predictions=predictions, keep=keep or {})
         except OSError as error:
             raise UserError(
-                f"{self.root}: cannot write a result ({error.strerror or error}); "
-                "the results that are there are untouched"
+                f"{self.root}: cannot write a result ({error.strerror or error}); the results that "
+                "are there are untouched, and the same command goes on from them"
             ) from error
 
     def _write(
@@ -172,7 +188,7 @@ class Store:
             for target, source in keep.items():
                 hashes = folder_hashes(source) if source.is_dir() else {"": _hash(source)}
                 files |= {f"{target}/{path}".rstrip("/"): hashes[path] for path in hashes}
-            record = result.model_copy(update={"files": files})
+            record = clean_result(result).model_copy(update={"files": files})
             digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
             _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
             for target, source in keep.items():  # last, so that a full disk costs no model

@@ -56,8 +56,12 @@ def find_suite(text: str) -> Path:
     Raises:
         UserError: There is no such suite; the message says the nearest.
     """
-    path = Path(text).expanduser()
-    if path.is_file():
+    try:
+        path = Path(text).expanduser()
+        is_file = path.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
+        raise UserError(f"there is no file {text[:80]!r} ({error})") from None
+    if is_file:
         return path
     known = suites()
     if text in known:

@@ -30,6 +30,7 @@ class Overrides:
         sets: Settings, each ``label.key=value``, ``training.key=value`` or alike, the value as
             in YAML.
         profile: Settings of the section ``profile``, by key.
+        limits: Settings of the section ``limits``, by key.
     """
 
     methods: tuple[str, ...] | None = None
@@ -39,6 +40,7 @@ class Overrides:
     budget: str | None = None
     sets: tuple[str, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
+    limits: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,6 +96,8 @@ def apply(
         _budget(draft, overrides.budget)
     for key, value in overrides.profile.items():
         draft.put(("profile", key), value, where=f"--{key.replace('_', '-')}")
+    for key, value in overrides.limits.items():
+        draft.put(("limits", key), value, where=f"--{key}-limit")
     for text in overrides.sets:
         try:
             _set(draft, text)

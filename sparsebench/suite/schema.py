@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from sparsebench.limits import Limits
 from sparsebench.spec import (
     CostSettings,
     Generation,
@@ -21,7 +22,7 @@ from sparsebench.spec import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RESERVED = ("training", "costs", "held_out", "generation", "profile", "tuning")
+RESERVED = ("training", "costs", "held_out", "generation", "profile", "tuning", "limits")
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
@@ -131,6 +132,9 @@ class Suite(Section):
 
     costs: CostSettings = CostSettings()
     """The shapes that costs are measured with."""
+
+    limits: Limits = Limits()
+    """What each run may take before it is stopped."""
 
     tuning: Tuning | None = None
     """How ``sparsebench tune`` searches for settings; null for no search."""

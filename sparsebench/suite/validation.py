@@ -17,6 +17,7 @@ from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError
 from sparsebench.problems import Problem, Severity, in_order, located
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
+from sparsebench.tasks.bundled import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -223,7 +224,7 @@ class _Check:
                 self.error(("tasks", name), f"{task.title}: not tried, like {absent[task.group]}")
                 continue
             try:
-                task.load(source)
+                load_data(name, source)
             except UserError as error:
                 if isinstance(error, MissingDataError) and source.folder is None:
                     absent[task.group] = task.title

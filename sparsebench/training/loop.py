@@ -7,10 +7,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from transformers.trainer_utils import get_last_checkpoint
-
+from sparsebench.errors import StoppedError
 from sparsebench.results.schema import Evaluation, LossPoint, TrainingRecord
-from sparsebench.training.checkpoints import load_notes, load_state, save_notes, save_state
+from sparsebench.training.checkpoints import (
+    last_checkpoint,
+    load_notes,
+    load_state,
+    save_notes,
+    save_state,
+    step_of,
+)
 from sparsebench.training.trainer import (
     DivergedError,
     Span,
@@ -58,6 +64,7 @@ class _Run:
     work: Path
     selection: Selection | None
     on_step: Callable[[int, float | None], None]
+    stop: Callable[[], bool]
     loss: list[LossPoint] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
@@ -74,6 +81,7 @@ def train(
     work: Path,
     selection: Selection | None = None,
     on_step: Callable[[int, int, float | None], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> TrainingRecord:
     """Trains a prepared model in place, going on from what an interrupted run left.
 
@@ -88,12 +96,14 @@ def train(
         work: A folder for checkpoints; what lies there is gone on from.
         selection: How the checkpoint is selected; None for the last.
         on_step: Is told steps done, steps in all and the latest loss.
+        stop: Whether to stop after the step, and leave a checkpoint.
 
     Returns:
         The record; its seconds are those since the last resume.
 
     Raises:
         DivergedError: The loss is no longer finite.
+        StoppedError: It was stopped.
     """
     total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
     report = on_step or (lambda *_: None)
@@ -109,6 +119,7 @@ def train(
         work=work,
         selection=selection,
         on_step=lambda step, loss: report(step, total, loss),
+        stop=stop,
     )
     began = time.perf_counter()
     steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
@@ -145,10 +156,13 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
         load_state(run.model, end)
         run.loss += [LossPoint.model_validate(point) for point in points]
         return 0
-    trainer = _trainer(run, index=index, span=span)
-    checkpoint = _last_checkpoint(run.work / f"stage-{index}")
-    resumed = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
-    trainer.train(resume_from_checkpoint=checkpoint)
+    callback = _callback(run, span=span)
+    trainer = _trainer(run, callback, index=index, span=span)
+    checkpoint = last_checkpoint(run.work / f"stage-{index}")
+    resumed = step_of(checkpoint) if checkpoint else 0
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if callback.stopped:
+        raise StoppedError
     points = _loss_points(trainer.state.log_history, span)
     run.loss += points
     if run.training.checkpoint_every:
@@ -157,15 +171,19 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     return span.steps - resumed
 
 
-def _trainer(run: _Run, *, index: int, span: Span) -> StageTrainer:
+def _callback(run: _Run, *, span: Span) -> StageCallback:
     last_stage = span.start + span.steps == run.total
-    callback = StageCallback(
+    return StageCallback(
         method=run.method,
         span=span,
         on_step=run.on_step,
         on_evaluate=lambda step: _evaluate(run, step, last_stage=last_stage),
         evaluate_at=_evaluation_steps(run) - {run.total},
+        stop=run.stop,
     )
+
+
+def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> StageTrainer:
     return StageTrainer(
         method=run.method,
         model=run.model,
@@ -216,11 +234,6 @@ def _finish(run: _Run) -> int | None:
     best = max((e for e in run.evaluations if e.eligible), key=lambda e: (e.score, -e.step))
     load_state(run.model, run.work / "best.safetensors")
     return best.step
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    found: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    return found
 
 
 def _loss_points(history: list[dict[str, Any]], span: Span) -> list[LossPoint]:

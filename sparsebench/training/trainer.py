@@ -11,7 +11,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from sparsebench.training.batches import LengthGrouped
-from sparsebench.training.checkpoints import load_state, save_state
+from sparsebench.training.checkpoints import load_state, mark_whole, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +118,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_step: Is told the steps of the run that are done, and the latest loss.
         on_evaluate: Is called with the step at each of ``evaluate_at``.
         evaluate_at: Steps of the run after which to evaluate.
+        stop: Whether to stop after the step, and leave a checkpoint.
     """
 
     def __init__(
@@ -128,12 +129,15 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_step: Callable[[int, float | None], None],
         on_evaluate: Callable[[int], None],
         evaluate_at: frozenset[int],
+        stop: Callable[[], bool],
     ) -> None:
         self.method = method
         self.span = span
         self.on_step = on_step
         self.on_evaluate = on_evaluate
         self.evaluate_at = evaluate_at
+        self.stop = stop
+        self.stopped = False
         self.loss: float | None = None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -141,11 +145,17 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Reports the step."""
+        """Reports the step, and stops after it where that is asked for."""
         step = self.span.start + state.global_step
         self.on_step(step, self.loss)
         if step in self.evaluate_at:
             self.on_evaluate(step)
+        if state.global_step < self.span.steps and self.stop():
+            control.should_save = control.should_training_stop = self.stopped = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Marks a checkpoint as whole, now that all of it is written."""
+        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Stops a run whose loss is no longer finite."""

@@ -13,6 +13,7 @@ from sparsebench.models import model_source
 from sparsebench.results.schema import Status
 from sparsebench.spec import CostSettings
 from sparsebench.tasks import TASKS
+from sparsebench.tasks.bundled import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +77,7 @@ def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
     found = {
         "method version": (METHODS.get(spec.method.name).version, spec.method.version),
         "task version": (TASKS.get(spec.task).version, spec.task_version),
-        "data": (TASKS.get(spec.task).load(data).fingerprint, spec.data_fingerprint),
+        "data": (load_data(spec.task, data).fingerprint, spec.data_fingerprint),
         "backbone": (model_source(model).fingerprint, spec.model_fingerprint),
     }
     for what, (here, there) in found.items():

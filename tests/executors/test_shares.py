@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparsebench.executors import local
+from sparsebench.executors import shares
 
 
 @pytest.mark.parametrize(
@@ -13,9 +13,9 @@ from sparsebench.executors import local
 def test_omp_num_threads_caps_the_threads(
     monkeypatch: pytest.MonkeyPatch, asked: str | None, threads: int
 ) -> None:
-    monkeypatch.setattr(local.sys, "platform", "other")
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(shares.sys, "platform", "other")
+    monkeypatch.setattr(shares.os, "cpu_count", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert local.threads() == threads
+    assert shares.threads() == threads

@@ -1,0 +1,49 @@
+"""How a run is stopped so that it can be gone on with: SIGTERM, heard when the time is right."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from sparsebench.errors import StoppedError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+TRAIN = "train"
+"""The phase that stops by itself after a step, once its checkpoint is written."""
+
+WRITE = "write"
+"""The phase that is not stopped: it is nearly done."""
+
+
+class Switch:
+    """Remembers that the run is to stop, and stops it at once where nothing is lost by it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._phase = ""
+        signal.signal(signal.SIGTERM, self._ask)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to stop."""
+        return self._asked
+
+    def enter(self, phase: str) -> None:
+        """Takes note of what the run does now.
+
+        Raises:
+            StoppedError: It is to stop, and this need not be begun.
+        """
+        self._phase = phase
+        if self._asked:
+            self._stop()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a handler's own
+        self._asked = True
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._phase not in (TRAIN, WRITE):
+            raise StoppedError

@@ -1,0 +1,55 @@
+"""Secrets of the environment, such as ``HF_TOKEN``, which no result may tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sparsebench.results.schema import RunResult
+
+SHORTEST = 6
+"""Characters below which a value is no secret, but may be part of any word."""
+
+_NAMES = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE|_)_?KEY|_PAT$|_AUTH$",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """Puts the name of the variable in place of every secret in a text.
+
+    Args:
+        text: The text.
+        environment: Variables; those of this process by default.
+    """
+    variables = os.environ if environment is None else environment
+    secrets = {
+        value: name
+        for name, value in variables.items()
+        if _NAMES.search(name) and len(value.strip()) >= SHORTEST
+    }
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, f"<{secrets[value]}>")
+    return text
+
+
+def clean_result(result: RunResult) -> RunResult:
+    """Returns a result whose free texts tell no secret: reasons, logs, the command, origins."""
+    changed: dict[str, Any] = {
+        field: without_secrets(text)
+        for field in ("reason", "traceback")
+        if (text := getattr(result, field)) is not None
+    }
+    if result.provenance:
+        fields = ("command", "data_origin", "model_origin")
+        texts = {field: without_secrets(getattr(result.provenance, field)) for field in fields}
+        changed["provenance"] = result.provenance.model_copy(update=texts)
+    if result.retried:
+        reason = without_secrets(result.retried.reason)
+        changed["retried"] = result.retried.model_copy(update={"reason": reason})
+    return result.model_copy(update=changed)

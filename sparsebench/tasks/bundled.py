@@ -1,0 +1,66 @@
+"""The examples of a task: from a bundle where the process uses one, else from where they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparsebench.bundle import bundle_folder, read_bundle
+from sparsebench.errors import suggestion
+from sparsebench.tasks import TASKS
+from sparsebench.tasks.base import MissingDataError, TaskData
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets import Dataset
+
+    from sparsebench.tasks.base import DataSource
+
+TRAIN = "train"
+
+
+def load_data(task: str, source: DataSource) -> TaskData:
+    """Reads the examples of a task.
+
+    Args:
+        task: Its registered name.
+        source: Where its data is, unless the process uses a bundle.
+
+    Raises:
+        MissingDataError: They are not there.
+        UserError: They are there and malformed.
+    """
+    folder = bundle_folder()
+    if folder is None:
+        return TASKS.get(task).load(source)
+    tasks = read_bundle(folder).tasks
+    if task not in tasks:
+        raise MissingDataError(
+            f"the data of {task!r} is not in the bundle{suggestion(task, tasks)}"
+        )
+    kept = tasks[task]
+    return TaskData(
+        train=_read(folder / kept.folder, TRAIN),
+        evaluation={split: _read(folder / kept.folder, split) for split in kept.evaluation},
+        fingerprint=kept.fingerprint,
+        origin=kept.origin,
+    )
+
+
+def write_data(data: TaskData, folder: Path) -> None:
+    """Writes the examples of a task, a Parquet file a split."""
+    folder.mkdir(parents=True)
+    for split, examples in {TRAIN: data.train, **data.evaluation}.items():
+        examples.to_parquet(str(folder / f"{split}.parquet"))
+
+
+def _read(folder: Path, split: str) -> Dataset:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import Dataset
+
+    file = folder / f"{split}.parquet"
+    try:
+        return Dataset(pq.read_table(file))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise MissingDataError(f"{file}: cannot be read ({error})") from None

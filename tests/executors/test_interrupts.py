@@ -1,0 +1,103 @@
+"""Runs that are stopped, and a disk that is full: what is there stays, and the rest goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from executor_jobs import make, make_jobs, results, use_culprits
+
+from sparsebench.errors import StoppedError, UserError
+from sparsebench.events import Progressed
+from sparsebench.executors.claims import claim
+from sparsebench.executors.local import LocalExecutor
+from sparsebench.executors.switch import Switch
+from sparsebench.results import Status
+from sparsebench.results.store import Store
+from sparsebench.training.checkpoints import last_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sparsebench.events import Event
+
+STEPS = 60
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_culprits(tmp_path / "site", monkeypatch)
+    return tmp_path / "runs"
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def interrupt_in_training(event: Event) -> None:
+    if isinstance(event, Progressed) and event.phase == "train":
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(root: Path) -> None:
+    (job,) = make_jobs(root, "plain", steps=STEPS)
+    with pytest.raises(KeyboardInterrupt):
+        LocalExecutor().run([job], interrupt_in_training)
+    work = Store(root).work_folder(job.spec)
+    assert results(root) == {}
+    checkpoint = last_checkpoint(work / "stage-0")
+    assert checkpoint is not None
+    held = claim(work)
+    assert held is not None  # nobody is at work
+    held.release()
+
+    steps = [e.done for e in make(LocalExecutor(), [job]) if isinstance(e, Progressed) and e.total]
+    assert steps[0] > 1
+    untouched = root.with_name("untouched")
+    make(LocalExecutor(), make_jobs(untouched, "plain", steps=STEPS))
+    one, other = results(root)["plain"], results(untouched)["plain"]
+    assert one.status is Status.OK
+    assert one.scores == other.scores
+    assert one.training is not None
+    assert other.training is not None
+    assert [p.loss for p in one.training.loss] == [p.loss for p in other.training.loss]
+
+
+def test_a_torn_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
+    for step in (3, 6):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    (tmp_path / "checkpoint-3" / "whole.json").write_text("{}")
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-3"
+    assert not (tmp_path / "checkpoint-6").exists()
+
+
+def test_a_full_disk_stops_the_command_and_costs_no_run(root: Path) -> None:
+    full = root.parent / "site" / "full"
+    full.touch()
+    jobs = make_jobs(root, "plain", "fills")
+    with pytest.raises(UserError, match=r"No space left on device, in toy-cola.*goes on from here"):
+        make(LocalExecutor(), jobs)
+    assert list(results(root)) == ["plain"]
+
+    full.unlink()
+    make(LocalExecutor(), [job for job in jobs if job.spec.method.label == "fills"])
+    assert {label: r.status for label, r in results(root).items()} == {
+        "plain": Status.OK,
+        "fills": Status.OK,
+    }
+
+
+def test_a_stop_waits_for_the_step_and_for_what_is_being_written() -> None:
+    switch = Switch()
+    for phase in ("train", "write"):
+        switch.enter(phase)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert switch.asked
+    with pytest.raises(StoppedError):
+        switch.enter("evaluate")
