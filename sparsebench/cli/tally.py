@@ -32,18 +32,36 @@ class Running:
         since: When it began, by the tally's clock.
         latest: What it said last.
         trained: The share of its training that is done.
+        entered: When its latest phase began.
     """
 
     title: str
     since: float
     latest: Progressed | None = None
     trained: float = 0.0
+    entered: float = 0.0
 
-    def moved(self, event: Progressed) -> Running:
+    def moved(self, event: Progressed, now: float) -> Running:
         """Returns the run as it is after an event."""
         is_step = event.phase == "train" and event.total
         trained = event.done / event.total if is_step else self.trained
-        return replace(self, latest=event, trained=trained)
+        same = self.latest is not None and self.latest.phase == event.phase
+        entered = self.entered if same else now
+        return replace(self, latest=event, trained=trained, entered=entered)
+
+    def seconds_left(self, now: float, typical: float) -> float:
+        """Estimates how long it goes on: by its pace in training, then by that in evaluation.
+
+        Args:
+            now: By the tally's clock.
+            typical: What a whole run takes.
+        """
+        age, latest = now - self.since, self.latest
+        training = age / self.trained - age if self.trained >= TELLING else typical - age
+        if latest is None or latest.phase == "train" or not latest.done:
+            return max(0.0, training)
+        evaluating = (now - self.entered) * (latest.total - latest.done) / latest.done
+        return evaluating if self.trained == 1 else max(0.0, training, evaluating)
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ class Tally:
                 return
             known = self._running.get(event.key) or Running(self.title(event.key), self._clock())
             if isinstance(event, Progressed):
-                known = known.moved(event)
+                known = known.moved(event, self._clock())
             self._running[event.key] = known
             self._lanes = max(self._lanes, len(self._running))
 
@@ -142,8 +160,5 @@ class Tally:
             return None
         typical = statistics.fmean(known)
         work = waiting * typical
-        for run in self._running.values():
-            age = now - run.since
-            whole = age / run.trained if run.trained >= TELLING else typical
-            work += max(0.0, whole - age)
+        work += sum(run.seconds_left(now, typical) for run in self._running.values())
         return work / min(self._lanes, open_)

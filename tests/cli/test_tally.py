@@ -121,6 +121,30 @@ def test_a_run_that_is_done_training_keeps_its_progress() -> None:
     assert now.seconds_left == pytest.approx(10)
 
 
+def test_a_long_evaluation_is_estimated_by_its_own_pace() -> None:
+    clock = Clock()
+    tally = Tally({"a": "run a"}, clock=clock)
+    tally.add(Started("a"))
+    clock.now += 10
+    tally.add(Progressed("a", "train", 9, 9))
+    tally.add(Progressed("a", "evaluate", 1, 100))
+    clock.now += 20
+    tally.add(Progressed("a", "evaluate", 25, 100))
+
+    assert tally.snapshot().seconds_left == pytest.approx(60)
+
+
+def test_an_evaluation_amid_training_is_not_the_end() -> None:
+    clock = Clock()
+    tally = Tally({"a": "run a"}, clock=clock)
+    tally.add(Started("a"))
+    clock.now += 10
+    tally.add(Progressed("a", "train", 1, 4))
+    tally.add(Progressed("a", "evaluate", 4, 4))
+
+    assert tally.snapshot().seconds_left == pytest.approx(30)
+
+
 def test_at_the_end_nothing_is_left() -> None:
     tally = Tally({"a": "run a"})
     tally.add(ended("a"))

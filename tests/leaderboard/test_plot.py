@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ET
+from itertools import combinations
 
 import pytest
 from factories import make_costs, make_result
@@ -15,6 +16,7 @@ from sparsebench.leaderboard import build
 from sparsebench.leaderboard.costs import COSTS
 from sparsebench.leaderboard.plot import Point, front, points_of, render
 from sparsebench.leaderboard.plot.axes import cost_axis, linear_axis
+from sparsebench.leaderboard.plot.labels import beside, box_of, meet
 from sparsebench.leaderboard.plot.png import render_png
 
 RESULTS = [
@@ -66,6 +68,23 @@ def test_svg_is_well_formed_and_says_what_it_shows() -> None:
     assert [t.text for t in image.findall(f"{space}text[@class='label']")][2] == "worse<&>"
     assert "lora: 81.5" in image.attrib["aria-label"]
     assert image.attrib["role"] == "img"
+
+
+@pytest.mark.parametrize("dot", [(100.0, 100.0), (5.0, 100.0), (395.0, 100.0)])
+def test_names_of_dots_at_one_place_stand_apart(dot: tuple[float, float]) -> None:
+    names = ["full", "lora", "deft-adapter"]
+    places = beside([dot] * 3, names, left=0, right=400)
+
+    boxes = [box_of(place, side, name) for (place, side), name in zip(places, names, strict=True)]
+    assert not any(meet(*pair) for pair in combinations(boxes, 2))
+    assert all(first >= 0 and last <= 400 for first, _, last, _ in boxes)
+    assert all(abs(y - dot[1]) < 40 for (_, y), _ in places)
+
+
+def test_a_name_that_is_free_stands_right_above_its_dot() -> None:
+    ((place, side),) = beside([(100.0, 100.0)], ["full"], left=0, right=400)
+
+    assert (place, side) == ((107.0, 94.0), "start")
 
 
 def test_groups_are_drawn_one_below_the_other() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sparsebench.leaderboard.plot.axes import Axis, cost_axis, linear_axis, tick_text
 from sparsebench.leaderboard.plot.front import Point, front, points_of
+from sparsebench.leaderboard.plot.labels import beside
 from sparsebench.leaderboard.text import heading, percent
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ WIDTH, HEIGHT = 720.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 24.0, 40.0, 56.0
 NAMED = 24
 """Points that all have their name written; of more, only those of the front."""
+
+LONGEST = 24
+"""Letters of a name that are written."""
 
 
 class Look(StrEnum):
@@ -154,15 +158,15 @@ def _data(points: Sequence[Point], best: Sequence[Point], x: Axis, y: Axis) -> I
     for point in points:
         place = (_x(x, point.cost), _y(y, 100 * point.score))
         yield Dot(place, Look.BEST if point in best else Look.OTHER, _says(point))
-    for point in points if len(points) <= NAMED else best:
-        place = (_x(x, point.cost), _y(y, 100 * point.score))
-        right = place[0] > WIDTH * 0.75
-        yield Label(
-            (place[0] + (-7 if right else 7), place[1] - 6),
-            point.name if len(point.name) <= NAMED else f"{point.name[: NAMED - 1]}…",
-            Look.LABEL,
-            anchor="end" if right else "start",
-        )
+    named = points if len(points) <= NAMED else best
+    names = [
+        point.name if len(point.name) <= LONGEST else f"{point.name[: LONGEST - 1]}…"
+        for point in named
+    ]
+    dots = [(_x(x, point.cost), _y(y, 100 * point.score)) for point in named]
+    places = beside(dots, names, left=LEFT, right=WIDTH - RIGHT)
+    for name, (place, side) in zip(names, places, strict=True):
+        yield Label(place, name, Look.LABEL, anchor=side)
 
 
 def _ends(point: Point) -> tuple[float, float]:
