@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections import deque
 from contextlib import suppress
 from multiprocessing.reduction import DupFd
@@ -88,9 +89,12 @@ def claim(work: Path) -> Claim | None:
 
 def _went(error: OSError, work: Path) -> bool:
     """Whether who had the run has just ended, and taken the folder away while we made it."""
-    if isinstance(error, FileExistsError):
-        return work.is_dir() or not work.exists()
-    return isinstance(error, FileNotFoundError)
+    if not isinstance(error, FileExistsError):
+        return isinstance(error, FileNotFoundError)
+    try:
+        return stat.S_ISDIR(work.stat().st_mode)  # one look: it may come and go between two
+    except FileNotFoundError:
+        return True
 
 
 def _lock(descriptor: int, path: Path) -> bool:
