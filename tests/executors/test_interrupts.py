@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from executor_jobs import make, make_jobs, results, use_culprits
+from executor_jobs import make, make_jobs, results
 
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.events import Progressed
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from sparsebench.events import Event
 
 STEPS = 60
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_culprits(tmp_path / "site", monkeypatch)
-    return tmp_path / "runs"
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from executor_jobs import HOOKS, limited, make, make_jobs, results, use_culprits
+from executor_jobs import HOOKS, limited, make, make_jobs, results
 
 from sparsebench.errors import UserError
 from sparsebench.events import Finished, Started
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from sparsebench.results import RunResult
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_DATA as Linux has it")
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_culprits(tmp_path / "site", monkeypatch)
-    return tmp_path / "runs"
 
 
 def told(found: dict[str, RunResult]) -> dict[str, tuple[Status, str | None]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from executor_jobs import make, make_jobs, results, use_culprits
+from executor_jobs import make, make_jobs, results
 
 from sparsebench.errors import UserError
 from sparsebench.events import Finished, Started
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from sparsebench.events import Event
 
 pytestmark = pytest.mark.xdist_group("ray")
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_culprits(tmp_path / "site", monkeypatch)
-    return tmp_path / "runs"
 
 
 def test_a_cluster_makes_the_same_results_and_outlives_its_workers(root: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from executor_jobs import make, make_jobs, results, use_culprits
+from executor_jobs import make, make_jobs, results
 
 from sparsebench.errors import UserError
 from sparsebench.events import Finished, Started
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCAL = {"cluster": "local"}
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_culprits(tmp_path / "site", monkeypatch)
-    return tmp_path / "runs"
 
 
 def test_jobs_make_the_same_results(root: Path) -> None:
