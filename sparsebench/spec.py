@@ -161,6 +161,9 @@ class Trial(Section):
     keys: tuple[str, ...]
     """The keys of its runs."""
 
+    loss: float | None = None
+    """The mean training loss over the last quarter of its steps: the lower one decides a tie."""
+
 
 class Tuned(Section):
     """How the settings of a method were searched for."""

@@ -99,7 +99,7 @@ def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, Tuned]:
         scored = [at for at, trial in enumerate(trials) if trial.score is not None]
         if not scored:
             raise UserError(f"{label}: none of its {len(trials)} trials has a score")
-        best = max(scored, key=lambda at: (trials[at].score or 0.0, -at))
+        best = max(scored, key=lambda at: _merit(trials[at]))  # the first one of equals
         found[label] = Tuned(tasks=tuning.tasks, trials=trials, chosen=best)
     return found
 
@@ -142,6 +142,14 @@ def _trials(label: str, tuning: Tuning) -> list[Settings]:
     return [grid[at] for at in sorted(generator.sample(range(len(grid)), tuning.trials))]
 
 
+def _merit(trial: Trial) -> tuple[float, float]:
+    """Returns what orders trials: the score, and among ties what was learned of the training set.
+
+    A budget may be too small for a method to leave the larger class under any of its settings.
+    """
+    return trial.score or 0.0, -math.inf if trial.loss is None else -trial.loss
+
+
 def _trial(
     settings: Settings,
     label: str,
@@ -155,5 +163,15 @@ def _trial(
     return Trial(
         settings=settings,
         score=statistics.fmean(known) if whole else None,
+        loss=_last_loss(made) if whole else None,
         keys=tuple(run.key for run in made),
     )
+
+
+def _last_loss(runs: Iterable[RunResult]) -> float | None:
+    """Returns the mean training loss over the last quarter of the steps of all runs."""
+    last = []
+    for run in runs:
+        losses = [point.loss for point in run.training.loss] if run.training else []
+        last += losses[-math.ceil(len(losses) / 4) :] if losses else []
+    return statistics.fmean(last) if last else None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from factories import make_result
 
 from sparsebench.errors import UserError
-from sparsebench.results.schema import Evaluation, RunResult, Status, TrainingRecord
+from sparsebench.results.schema import (
+    Evaluation,
+    LossPoint,
+    RunResult,
+    Status,
+    TrainingRecord,
+)
 from sparsebench.spec import Protocol
 from sparsebench.suite import Suite
 from sparsebench.tuning import (
@@ -20,6 +26,9 @@ from sparsebench.tuning import (
     trial_suite,
     tuned_suite,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RATES = [1e-4, 1e-3, 1e-2]
 
@@ -36,14 +45,17 @@ def suite(**changed: Any) -> Suite:
     return Suite.model_validate({**content, **changed})
 
 
-def trial(score: float, *, label: str, eligible: bool = True) -> RunResult:
+def trial(
+    score: float, *, label: str, eligible: bool = True, losses: Sequence[float] = ()
+) -> RunResult:
     """A run whose best held-out score is given; the reported score goes the other way."""
+    points = [LossPoint(step=at, loss=loss, learning_rate=0) for at, loss in enumerate(losses)]
     evaluations = (
         Evaluation(step=1, score=score - 0.1, eligible=True),
         Evaluation(step=2, score=score, eligible=eligible),
     )
     record = TrainingRecord(
-        steps=2, seconds=1, examples_per_second=1, loss=(), evaluations=evaluations
+        steps=2, seconds=1, examples_per_second=1, loss=tuple(points), evaluations=evaluations
     )
     result = make_result(1 - score, method=label, task="cola")
     return result.model_copy(update={"training": record})
@@ -81,6 +93,20 @@ def test_the_best_held_out_score_decides_and_not_the_reported_one() -> None:
     assert {label: tuned.chosen for label, tuned in found.items()} == {"full": 1, "lo": 0}
     assert [each.score for each in found["full"].trials] == [0.5, 0.7, 0.6]
     assert all(len(each.keys) == 1 for each in found["full"].trials)
+
+
+def test_the_training_loss_decides_where_scores_tie() -> None:
+    losses = [(0.1, 0.2, 0.3, 0.7), (0.9, 0.9, 0.9, 0.5), (0.9, 0.9, 0.9, 0.6)]
+    results = [
+        trial(0.0, label=trial_label("full", at), losses=each) for at, each in enumerate(losses)
+    ]
+    results += [
+        trial(score, label=trial_label("lo", at)) for at, score in enumerate((0.1, 0.2, 0.2))
+    ]
+    found = choose(suite(), results)
+
+    assert {label: tuned.chosen for label, tuned in found.items()} == {"full": 1, "lo": 1}
+    assert [each.loss for each in found["full"].trials] == [0.7, 0.5, 0.6]
 
 
 def test_a_checkpoint_before_the_final_form_does_not_count() -> None:
