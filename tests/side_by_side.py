@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,15 @@ from sparsebench.executors.local import warm_processes
 from sparsebench.methods import configure
 from sparsebench.models import Form
 from sparsebench.spec import Training
-from sparsebench.training import train
+from sparsebench.training import Selection, train
 from sparsebench.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from torch import nn
 
 NO_DROPOUT = {
     "bert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
@@ -35,6 +38,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     kind: str = "bert"
     training: dict[str, Any] = field(default_factory=dict)
+    evaluations: int = 0
 
     @property
     def name(self) -> str:
@@ -42,7 +46,7 @@ class Case:
 
 
 def losses(case: Case, work: Path, world: World | None = None) -> list[float]:
-    """Returns the loss of each step of a training without dropout."""
+    """Returns the loss of each step of a training without dropout, and the scores on the way."""
     form = {"bert": Form.CLASSIFICATION, "t5": Form.TEXT_TO_TEXT}[case.kind]
     method = configure(case.method, case.settings)
     backbone = tiny_backbone(case.kind, form=form, **NO_DROPOUT[case.kind])
@@ -55,9 +59,15 @@ def losses(case: Case, work: Path, world: World | None = None) -> list[float]:
         seed=5,
         precision="fp32",
         work=work,
+        selection=Selection(case.evaluations, _size) if case.evaluations else None,
         world=world,
     )
-    return [point.loss for point in record.loss]
+    return [*(point.loss for point in record.loss), *(e.score for e in record.evaluations)]
+
+
+def _size(model: nn.Module) -> float:
+    time.sleep(0.1)  # the others are not to go on meanwhile
+    return sum(float(p.detach().abs().sum()) for p in model.parameters())
 
 
 def side_by_side(cases: Sequence[Case], folder: Path, *, size: int = 2) -> list[list[Any]]:

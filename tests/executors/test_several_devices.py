@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 CULPRITS = """
 import os, signal, sys, time
+from datetime import timedelta
 import torch
-from sparsebench import Method
+from sparsebench import Method, world
 
 class InSecond(Method):
     def prepare(self, backbone):
@@ -62,6 +63,11 @@ class Sleeps(InSecond):
     def go_wrong(self, model):
         time.sleep(3600)
 
+class Hangs(Sleeps):
+    def prepare(self, backbone):
+        world.STEP_LIMIT = timedelta(seconds=3)
+        return backbone.model
+
 class Wanders(InSecond):
     def go_wrong(self, model):
         next(model.parameters()).data += 0.1
@@ -91,7 +97,7 @@ class FailsAlone(InSecond):
 """Methods that go wrong in the second process alone, or in the first once the second has left."""
 
 NAMES = (
-    *("Dies", "Exits", "Leaves", "Raises", "Sleeps", "Wanders", "Draws"),
+    *("Dies", "Exits", "Leaves", "Raises", "Sleeps", "Hangs", "Wanders", "Draws"),
     *("NeedsRoom", "Diverges", "FailsAlone"),
 )
 STEPS = 40
@@ -106,8 +112,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-def on_two(**more: object) -> LocalExecutor:
-    return LocalExecutor(device="cpu", options={"processes": 2, **more})
+def on_two(workers: int = 1) -> LocalExecutor:
+    return LocalExecutor(workers=workers, device="cpu", options={"processes": 2})
 
 
 def losses(result: RunResult) -> list[float]:
@@ -130,10 +136,13 @@ def test_two_processes_train_as_one_does_and_say_so(root: Path) -> None:
 def test_what_goes_wrong_in_one_process_is_a_row_with_its_reason(root: Path) -> None:
     names = [f"second_{name.lower()}" for name in NAMES if name != "Sleeps"]
     jobs = [*make_jobs(root, *names), *limited(make_jobs(root, "second_sleeps"), time="4 s")]
-    make(on_two(), jobs)
+    make(on_two(workers=2), jobs)
     found = {label.removeprefix("second_"): r for label, r in results(root).items()}
     rows = {label: (r.status, r.reason) for label, r in found.items()}
     assert rows.pop("leaves")[0] is Status.ERROR
+    hung = rows.pop("hangs")
+    assert hung[0] is Status.ERROR
+    assert "Timed out" in (hung[1] or "")
     apart = rows.pop("wanders")
     assert apart[0] is Status.ERROR
     assert "2 processes have trained different weights" in (apart[1] or "")

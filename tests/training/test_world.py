@@ -48,6 +48,15 @@ def test_every_method_trains_on_two_as_on_one(
     assert first == pytest.approx(losses(CASES[place], tmp_path), rel=apart)
 
 
+def test_the_first_alone_evaluates_and_selects(tmp_path: Path) -> None:
+    case = Case("magnitude", evaluations=4)
+    (first,), (second,) = side_by_side([case], tmp_path)
+    alone = losses(case, tmp_path / "alone")
+    assert first == pytest.approx(alone, rel=1e-5)
+    assert len(alone) == 8 + 4
+    assert second == first[:8]
+
+
 def test_a_single_process_is_a_world_of_its_own(tmp_path: Path) -> None:
     before = dict(os.environ)
     world = World()
