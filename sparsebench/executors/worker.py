@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sparsebench.bundle import bundle_folder, forbid_network
 from sparsebench.errors import StoppedError, UserError
@@ -101,7 +101,7 @@ def work(
     try:
         outcome = _make(job, switch, events, world)
         if outcome is None:
-            return
+            _leave()
         result = outcome.result
         if result.status is Status.OOM and job.smaller(result.reason or "", devices=world.size):
             events.send(Exhausted(result.reason or ""))
@@ -116,9 +116,17 @@ def work(
         return
     except UserError as error:
         events.send(Refused(str(error)))
+        _hold(world)
         return
     seconds = time.perf_counter() - began
     events.send(Finished(job.key, result.status.value, result.score, result.reason, seconds))
+
+
+def _leave() -> NoReturn:
+    """Ends a process that has done its part: how libraries end in it is nothing to the run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _hold(world: World) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+import torch
 from executor_jobs import limited, make, make_jobs, results, use_culprits
 from plugins import install
 
@@ -256,6 +257,16 @@ def test_slurm_refuses_what_its_jobs_would(root: Path, monkeypatch: pytest.Monke
     executor = SlurmExecutor(options={"cluster": "local", "gpus": 2})
     with pytest.raises(UserError, match="a run is to have 2 GPUs, and this machine has 1"):
         make(executor, make_jobs(root, "full"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="names GPUs that are not there")
+def test_a_slurm_job_trains_on_all_its_gpus(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    make(SlurmExecutor(options={"cluster": "local", "gpus": 2}), make_jobs(root, "full"))
+    result = results(root)["full"]
+    assert (result.status, result.reason) == (Status.OK, None)
+    assert (result.training and result.training.devices) == 2
 
 
 def test_each_run_gets_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
