@@ -136,7 +136,7 @@ def _wait(running: Sequence[RunProcess], *, look: bool) -> None:
 def _stop(running: Sequence[RunProcess]) -> None:
     """Asks runs to stop after their step; those that do not hear are killed by who called."""
     for run in running:
-        run.stop()
+        run.process.terminate()
     until = time.monotonic() + LAST_SECONDS
     for run in running:
-        run.wait(max(0.0, until - time.monotonic()))
+        run.process.join(max(0.0, until - time.monotonic()))

@@ -20,6 +20,7 @@ from sparsebench.results.store import Store
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from sparsebench.events import Report
@@ -67,6 +68,11 @@ class RunProcess:
         self.report(Started(self.job.key))
 
     @property
+    def process(self) -> BaseProcess:
+        """The first of its processes, which makes the run."""
+        return self.ranks.alive[0].process
+
+    @property
     def deadline(self) -> float:
         """When it is to be stopped, by the monotonic clock."""
         return self.began + (self.job.limits.time or float("inf"))
@@ -101,17 +107,9 @@ class RunProcess:
                 return self._died(rank)
         return True
 
-    def stop(self) -> None:
-        """Asks the run to stop after its step."""
-        self.ranks.leader.process.terminate()
-
-    def wait(self, seconds: float) -> None:
-        """Waits for the run to end, not for ever."""
-        self.ranks.leader.process.join(seconds)
-
     def end(self) -> None:
         """Waits for the run to end, not for ever, and gives up the lock."""
-        self.wait(LAST_SECONDS)
+        self.process.join(LAST_SECONDS)
         self.kill()
         self.claim.release()
 

@@ -88,11 +88,6 @@ class Ranks:
             ranks.alive.append(Rank(process, events, number))
         return ranks
 
-    @property
-    def leader(self) -> Rank:
-        """The process that makes the run."""
-        return self.alive[0]
-
     def kill(self) -> None:
         """Ends them all at once."""
         for rank in self.alive:
