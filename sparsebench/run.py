@@ -146,6 +146,7 @@ def _train(
     setting: Setting, method: Method, backbone: Backbone, *, work: Path, memory: MemoryTracker
 ) -> tuple[nn.Module, _Trained]:
     """Trains; returns the training view and what there is to tell of it."""
+    setting.say("prepare")
     spec = setting.job.spec
     head = {id(backbone.model.get_parameter(name)) for name in backbone.head}
     model = method.prepare(backbone).to(setting.device)
@@ -196,6 +197,7 @@ def _deploy(
     method: Method, model: nn.Module, *, work: Path, setting: Setting, head: frozenset[str]
 ) -> Path:
     """Saves what ships, and returns its folder."""
+    setting.say("deploy")
     model.eval()
     folder = work / "deployed"
     shutil.rmtree(folder, ignore_errors=True)

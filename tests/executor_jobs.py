@@ -62,6 +62,13 @@ class Sleeps(Plain):
         print("going to sleep", flush=True)
         time.sleep(3600)
 
+class Deaf(Plain):
+    def before_step(self, model, progress):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def deploy(self, model):
+        time.sleep(3600)
+
 class Diverges(Plain):
     def penalty(self, model):
         return torch.tensor(float("nan"))
@@ -118,6 +125,7 @@ _NAMES = (
         "Hoards",
         "Crowds",
         "Sleeps",
+        "Deaf",
         "Diverges",
         "NeedsRoom",
         "Fills",

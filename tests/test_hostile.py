@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from factories import make_result, make_spec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sparsebench.bundle import read_bundle
@@ -152,6 +152,7 @@ def test_any_name_of_a_suite(text: str) -> None:
 
 @hostile
 @given(place=st.sampled_from(places(RESULT)), value=VALUES)
+@example(place=("scores", "validation"), value={})
 def test_any_value_anywhere_in_a_result(tmp_path: Path, place: Any, value: object) -> None:
     file = tmp_path / "result.json"
     file.write_text(json.dumps(changed(RESULT, place, value)), encoding="utf-8")

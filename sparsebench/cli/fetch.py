@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 
 from sparsebench.cli import options
@@ -21,8 +23,11 @@ def fetch(
     'sparsebench run SUITE --offline DIR' then makes the same runs, with the same keys, where there
     is no network. What comes with the package is not brought.
     """
+    import datasets
+
     from sparsebench.fetching import fetch as make
 
+    datasets.disable_progress_bars()  # what is brought is told line by line
     console = Console(soft_wrap=True, highlight=False, markup=False)
     chosen = options.selected(
         suite,
@@ -39,7 +44,10 @@ def fetch(
         chosen.suite, data=chosen.data, to=to, say=lambda what: console.print(f"fetching {what}")
     )
     size = sum(file.stat().st_size for file in to.rglob("*") if file.is_file())
+    given = [("--models", models), ("--tasks", tasks), *(("--set", text) for text in sets or ())]
+    again = ["sparsebench", "run", str(suite), "--offline", str(to)]
+    again += [word for option, value in given if value for word in (option, value)]
     console.print(
-        f"{to}: {len(bundle.tasks)} tasks, {len(bundle.models)} models, {size / 2**20:.1f} MiB. "
-        f"Copy it, and there: sparsebench run {suite} --offline {to}"
+        f"{to}: tasks {len(bundle.tasks)}, models {len(bundle.models)}, {size / 2**20:.1f} MiB. "
+        f"Copy it, and there: {shlex.join(again)}"
     )

@@ -29,6 +29,7 @@ def notes_of(
         *_told_apart(sources),
         *_unequal_terms(sources, columns),
         *_unequal_conditions(sources),
+        *_retried(sources),
         *_unmeasured(sources),
     ]
 
@@ -107,6 +108,20 @@ def _unequal_conditions(sources: Sequence[RowRuns]) -> Iterator[str]:
         if len(values) > 1:
             told = {value: list(names) for value, names in values.items()}
             yield f"costs under different conditions: {key} {_in_words(told)}"
+
+
+def _retried(sources: Sequence[RowRuns]) -> Iterator[str]:
+    told: dict[int, list[str]] = {}
+    for source in sources:
+        for run in source.runs:
+            if run.retried:
+                where = f"{source.name} on {run.spec.task} seed {run.spec.seed}"
+                told.setdefault(run.retried.micro_batch_size, []).append(where)
+    for size, runs in sorted(told.items()):
+        yield (
+            f"{', '.join(runs)}: out of memory at first, then made in micro-batches of {size}: the "
+            "same examples a step, but other times and peaks"
+        )
 
 
 def _unmeasured(sources: Sequence[RowRuns]) -> Iterator[str]:

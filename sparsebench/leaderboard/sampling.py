@@ -68,7 +68,7 @@ def headline_metrics(result: RunResult) -> tuple[str, ...]:
         return ()
     names = tuple(sorted(splits[0]))
     for chosen in (names, *((name,) for name in names if name == result.headline_metric)):
-        if not all(name in split for split in splits for name in chosen):
+        if not chosen or not all(name in split for split in splits for name in chosen):
             continue
         mean = statistics.fmean(split[name] for split in splits for name in chosen)
         if math.isclose(mean, result.score, rel_tol=1e-9, abs_tol=1e-12):

@@ -114,6 +114,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             self.method.parameter_groups(model or self.model),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            fused=True,  # one pass over memory; on a CPU this is half of a short step
         )
         return self.optimizer
 

@@ -64,7 +64,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "suite.yaml").write_text(SUITE.format(model="./tiny"))
     code, output = sparsebench("fetch", "suite.yaml", "--to", "bundle", cwd=home)
     assert code == 0, output
-    assert "1 tasks, 1 models" in output
+    assert "tasks 1, models 1" in output
+    assert "there: sparsebench run suite.yaml --offline bundle" in output
     code, output = sparsebench("run", "suite.yaml", cwd=home)
     assert code == 0, output
     return home

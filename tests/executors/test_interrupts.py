@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from executor_jobs import make, make_jobs, results
 
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.events import Progressed
+from sparsebench.executors import local
 from sparsebench.executors.claims import claim
 from sparsebench.executors.local import LocalExecutor
 from sparsebench.executors.switch import Switch
@@ -19,10 +22,11 @@ from sparsebench.results.store import Store
 from sparsebench.training.checkpoints import last_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sparsebench.events import Event
+    from sparsebench.executors.process import RunProcess
 
 STEPS = 60
 
@@ -63,6 +67,29 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(root: Pa
     assert one.training is not None
     assert other.training is not None
     assert [p.loss for p in one.training.loss] == [p.loss for p in other.training.loss]
+
+
+def test_a_second_interrupt_does_not_wait_for_a_run_that_does_not_stop(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "LAST_SECONDS", 600.0)
+    waits: list[RunProcess] = []
+
+    def interrupted_too(runs: Sequence[RunProcess]) -> None:
+        waits.extend(runs)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        stop(runs)
+
+    stop = local._stop
+    monkeypatch.setattr(local, "_stop", interrupted_too)
+    (job,) = make_jobs(root, "deaf")
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        LocalExecutor().run([job], interrupt_in_training)
+    assert time.monotonic() - began < local.LAST_SECONDS / 2
+    (run,) = waits
+    assert run.process.exitcode == -signal.SIGKILL
+    assert results(root) == {}
 
 
 def test_a_torn_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from factories import make_costs, make_result
 
 from sparsebench.leaderboard import build
 from sparsebench.results.costs import Device
-from sparsebench.results.schema import RunResult, Status, TrainingRecord
+from sparsebench.results.schema import Retried, RunResult, Status, TrainingRecord
 from sparsebench.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
@@ -175,3 +175,15 @@ def test_what_failed_and_what_is_missing_is_told_run_by_run() -> None:
         "lora: no result for mrpc seed 2; rte seeds 1, 2",
         "full on rte seed 2: oom: 2 GiB short",
     )
+
+
+def test_a_run_made_in_smaller_micro_batches_is_told() -> None:
+    retried = Retried(micro_batch_size=8, reason="CUDA out of memory")
+    first = make_result(method="lora").model_copy(update={"retried": retried})
+
+    (note, *others) = group_of(first, make_result(method="full")).notes
+
+    assert note.startswith(
+        "lora on mrpc seed 1: out of memory at first, then made in micro-batches of 8"
+    )
+    assert not any("micro-batches" in other for other in others)
