@@ -34,7 +34,7 @@ LOG_LINES = 20
 LAST_SECONDS = 10.0
 """How long a process may take to end once all is said, before it is killed."""
 
-SECONDS_TO_SHOW = 1.0
+SECONDS_TO_SHOW = 2.0
 """How soon it shows that a process has died, once another has failed for want of it."""
 
 ENDS = (Finished, Exhausted, Failed, Refused)
