@@ -68,7 +68,7 @@ class World:
         with _environment(self, threads=torch.get_num_threads()):
             distributed.init_process_group(
                 "nccl" if torch.cuda.is_available() else "gloo",
-                init_method=f"file://{self.meeting}",
+                store=distributed.FileStore(str(self.meeting), self.size),  # type: ignore[attr-defined]
                 rank=self.rank,
                 world_size=self.size,
                 timeout=STEP_LIMIT,

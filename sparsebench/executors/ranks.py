@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsebench.executors.worker import work
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
+    from pathlib import Path
 
     from sparsebench.executors.claims import Claim
     from sparsebench.executors.worker import Share
@@ -50,12 +50,13 @@ class Ranks:
 
     Attributes:
         size: How many there were at first.
+        meeting: The file by which they find each other.
         alive: Those that have not left; the first of them leads.
     """
 
     size: int
+    meeting: Path
     alive: list[Rank] = field(default_factory=list)
-    _kept: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def start(
@@ -67,20 +68,16 @@ class Ranks:
             context: Makes processes.
             job: The run.
             claim: Its lock, which each of them holds.
-            log: Takes all that they print.
+            log: Takes all that they print; in its folder they find each other.
             shares: What of the machine each gets.
         """
-        ranks = cls(len(shares))
-        meeting = None
-        if len(shares) > 1:
-            folder = ranks._kept.enter_context(tempfile.TemporaryDirectory(prefix="sparsebench-"))
-            meeting = Path(folder) / "meeting"
+        ranks = cls(len(shares), log.with_name(f"meeting-{secrets.token_hex(4)}"))
         for number, share in enumerate(shares):
             events, sender = context.Pipe(duplex=False)
             process = context.Process(  # type: ignore[attr-defined]
                 target=work,
                 args=(job, claim, sender, log),
-                kwargs={"share": share, "world": World(number, len(shares), meeting)},
+                kwargs={"share": share, "world": World(number, len(shares), ranks.meeting)},
                 name=job.spec.title,
             )
             process.start()
@@ -92,4 +89,5 @@ class Ranks:
         """Ends them all at once."""
         for rank in self.alive:
             rank.kill()
-        self._kept.close()
+        with suppress(OSError):
+            self.meeting.unlink()
