@@ -63,14 +63,14 @@ class Job:
             return terms
         return terms.model_copy(update={"micro_batch_size": self.retried.micro_batch_size})
 
-    def smaller(self, reason: str) -> Job | None:
+    def smaller(self, reason: str, *, devices: int = 1) -> Job | None:
         """Returns the second attempt, in micro-batches of half the size; None if there is none.
 
         Args:
             reason: How the first one ended.
+            devices: Devices that share a batch.
         """
-        terms = self.spec.training
-        size = terms.micro_batch_size or terms.batch_size
+        size = self.spec.training.micro_batch(devices)
         if self.retried or size % 2:
             return None
         return replace(self, retried=Retried(micro_batch_size=size // 2, reason=reason))

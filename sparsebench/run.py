@@ -21,11 +21,12 @@ from sparsebench.profiling import Ask, Effort, MemoryTracker, dummy_inputs, prof
 from sparsebench.provenance import provenance
 from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
+from sparsebench.setting import Setting, training_precision
 from sparsebench.spec import Protocol
-from sparsebench.tasks import TASKS, Form, Task, TaskData
+from sparsebench.tasks import TASKS
 from sparsebench.tasks.bundled import load_data
-from sparsebench.tasks.cache import encoded
 from sparsebench.training import Selection, train
+from sparsebench.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,34 +44,6 @@ DENSITY_EXAMPLES = 64
 """Examples that the density of activations is measured on: the first ones of the first split."""
 
 
-@dataclass
-class _Setting:
-    """What the steps of one run share."""
-
-    job: Job
-    report: Report
-    device: torch.device
-    precision: str
-    task: Task
-    form: Form
-    data: TaskData
-    tokenizer: Any
-    stop: Callable[[], bool]
-
-    def say(self, phase: str, done: int = 0, total: int = 0, loss: float | None = None) -> None:
-        self.report(Progressed(self.job.key, phase, done, total, loss))
-
-    def encode(self, examples: Dataset, *, inputs_only: bool = False) -> Dataset:
-        return encoded(
-            self.task,
-            examples,
-            tokenizer=self.tokenizer,
-            form=self.form,
-            max_length=self.job.spec.training.max_length,
-            inputs_only=inputs_only,
-        )
-
-
 @dataclass(frozen=True)
 class _Trained:
     """What there is to tell of a training: its record, what trained (head apart), its peak."""
@@ -80,25 +53,34 @@ class _Trained:
     memory: MemoryPeak | None
 
 
-def run(job: Job, report: Report, stop: Callable[[], bool] = lambda: False) -> Outcome:
+def run(
+    job: Job,
+    report: Report,
+    stop: Callable[[], bool] = lambda: False,
+    world: World | None = None,
+) -> Outcome | None:
     """Makes one run; whatever goes wrong in it becomes a result with its reason.
 
     Args:
         job: The run to make.
         report: Is told how it goes.
         stop: Whether training is to stop after the step, and leave a checkpoint.
+        world: The processes that train together, each of which calls this; None for this one alone.
+
+    Returns:
+        What came of it; None in a process that has trained along with the first, and not failed.
 
     Raises:
         UnwritableError: The disk is full or read-only.
         StoppedError: It was stopped.
     """
     try:
-        return _run(job, report, stop)
+        return _run(job, report, stop, world or World())
     except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
         return failure(job, error)
 
 
-def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
+def _run(job: Job, report: Report, stop: Callable[[], bool], world: World) -> Outcome | None:
     spec = job.spec
     report(Progressed(job.key, "load"))
     set_seed(spec.seed)
@@ -107,16 +89,17 @@ def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     memory = MemoryTracker(device)
     backbone = load_backbone(source, form=form, labels=task.labels, dropout=spec.training.dropout)
-    setting = _Setting(
+    setting = Setting(
         job=job,
         report=report,
         device=device,
-        precision=_precision(spec.training.precision, device),
+        precision=training_precision(spec.training.precision, device),
         task=task,
         form=form,
         data=load_data(spec.task, job.data),
         tokenizer=backbone.tokenizer,
         stop=stop,
+        world=world,
     )
     method = configure(spec.method.name, spec.method.settings)
     method.refuses(source.family, form)  # where that raises, here is the row to tell of it
@@ -124,6 +107,8 @@ def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
     head = backbone.head
 
     model, trained = _train(setting, method, backbone, work=work, memory=memory)
+    if not world.leads:
+        return None
     folder = _deploy(method, model, work=work, setting=setting, head=head)
     del model, backbone
     gc.collect()
@@ -158,7 +143,7 @@ def _run(job: Job, report: Report, stop: Callable[[], bool]) -> Outcome:
 
 
 def _train(
-    setting: _Setting, method: Method, backbone: Backbone, *, work: Path, memory: MemoryTracker
+    setting: Setting, method: Method, backbone: Backbone, *, work: Path, memory: MemoryTracker
 ) -> tuple[nn.Module, _Trained]:
     """Trains; returns the training view and what there is to tell of it."""
     setting.say("prepare")
@@ -180,12 +165,13 @@ def _train(
             selection=selection,
             on_step=lambda done, total, loss: setting.say("train", done, total, loss),
             stop=setting.stop,
+            world=setting.world,
         )
     trainable = sum(p.numel() for p in trained if id(p) not in head)
     return model, _Trained(record, trainable, memory.peak)
 
 
-def _selection(setting: _Setting) -> tuple[Dataset, Selection | None]:
+def _selection(setting: Setting) -> tuple[Dataset, Selection | None]:
     """Returns what to train on, and how the checkpoint is selected."""
     spec, data, task = setting.job.spec, setting.data, setting.task
     if spec.held_out is None:
@@ -208,7 +194,7 @@ def _selection(setting: _Setting) -> tuple[Dataset, Selection | None]:
 
 
 def _deploy(
-    method: Method, model: nn.Module, *, work: Path, setting: _Setting, head: frozenset[str]
+    method: Method, model: nn.Module, *, work: Path, setting: Setting, head: frozenset[str]
 ) -> Path:
     """Saves what ships, and returns its folder."""
     setting.say("deploy")
@@ -221,7 +207,7 @@ def _deploy(
     return folder
 
 
-def _answers(setting: _Setting, model: nn.Module, examples: Dataset) -> list[Answer]:
+def _answers(setting: Setting, model: nn.Module, examples: Dataset) -> list[Answer]:
     features = setting.encode(examples, inputs_only=True)
     outputs = predict(
         model,
@@ -236,7 +222,7 @@ def _answers(setting: _Setting, model: nn.Module, examples: Dataset) -> list[Ans
 
 
 def _evaluate(
-    setting: _Setting, model: nn.Module
+    setting: Setting, model: nn.Module
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
     """Returns the stored predictions and the scores of every reported split."""
     rows: list[dict[str, Any]] = []
@@ -253,7 +239,7 @@ def _evaluate(
 
 
 def _profile(
-    setting: _Setting, model: nn.Module, *, head: frozenset[str], trained: _Trained, folder: Path
+    setting: Setting, model: nn.Module, *, head: frozenset[str], trained: _Trained, folder: Path
 ) -> Costs:
     """Measures the deployed model beside the untouched backbone."""
     job, terms = setting.job, setting.job.costs
@@ -279,7 +265,7 @@ def _profile(
     )
 
 
-def _ask(setting: _Setting, model: nn.Module) -> Ask:
+def _ask(setting: Setting, model: nn.Module) -> Ask:
     """Asks for the share of the promised speed-up and the density of activations on real input."""
     split, examples = next(iter(setting.data.evaluation.items()))
     some = examples.select(range(min(DENSITY_EXAMPLES, len(examples))))
@@ -287,9 +273,3 @@ def _ask(setting: _Setting, model: nn.Module) -> Ask:
         model, setting.encode(some), tokenizer=setting.tokenizer, form=setting.form
     )
     return Ask(runtimes={}, density=batches, density_data=f"{len(some)} examples of {split}")
-
-
-def _precision(asked: str, device: torch.device) -> str:
-    if asked != "auto":
-        return asked
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"

@@ -100,6 +100,23 @@ class Training(Section):
     report_to: tuple[str, ...] = ()
     """Trackers that ``transformers.Trainer`` reports to, such as ``tensorboard``."""
 
+    def micro_batch(self, devices: int = 1) -> int:
+        """Returns the examples of a forward pass on each of the devices that share a batch.
+
+        Raises:
+            ValueError: The batch cannot be shared out evenly.
+        """
+        share, rest = divmod(self.batch_size, devices)
+        if rest:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of {devices} devices")
+        micro = min(self.micro_batch_size or share, share)
+        if share % micro:
+            raise ValueError(
+                f"batch_size {self.batch_size} gives each of {devices} devices {share} examples, "
+                f"which is no multiple of micro_batch_size {micro}"
+            )
+        return micro
+
     @model_validator(mode="after")
     def _micro_batches_fill_a_batch(self) -> Training:
         micro = self.micro_batch_size

@@ -23,12 +23,12 @@ LAYERS = (
     {"executors", "conformance"},
     {"tuning"},
     {"run", "plan", "costing"},
-    {"verification", "papers", "export", "failures", "fetching"},
+    {"verification", "papers", "export", "failures", "fetching", "setting"},
     {"suite", "training", "deployed", "evaluation", "scoring", "quick"},
     {"methods", "tasks", "profiling", "leaderboard", "job", "provenance"},
     {"statistics", "sparsity"},
     {"method", "registry", "problems", "models", "metrics", "results"},
-    {"bundle", "limits"},
+    {"bundle", "limits", "world"},
     {"errors", "version", "events", "spec"},
 )
 """The modules and packages of sparsebench: each may import from the lines below its own."""

@@ -10,13 +10,17 @@ import multiprocessing as mp
 import os
 import time
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
+from sparsebench.errors import UserError
 from sparsebench.executors.base import Executor
 from sparsebench.executors.claims import Backlog
 from sparsebench.executors.memory import check_memory_limit
 from sparsebench.executors.process import LAST_SECONDS, RunProcess
-from sparsebench.executors.shares import shares
+from sparsebench.executors.shares import check_batches, check_gpus, shares, visible_gpus
+from sparsebench.spec import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,15 +40,30 @@ SECONDS_BETWEEN_LOOKS = 0.5
 """How often to look whether a run that another command had is free, or done."""
 
 
+class LocalOptions(Section):
+    """What the executor ``local`` takes."""
+
+    gpus: int | None = Field(default=None, ge=1)
+    """GPUs that train a run together; null for one, where there are any."""
+
+    processes: int = Field(default=1, ge=1)
+    """Processes that train a run together on a CPU, each on its part of the cores."""
+
+
 class LocalExecutor(Executor):
     """Makes runs on this machine, ``workers`` at a time, sharing out its cores and GPUs."""
 
+    Options: ClassVar[type[Section]] = LocalOptions
+    options: LocalOptions
+
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """Makes every run in a forked process of its own."""
+        """Makes every run in forked processes of its own: one, or one for each of its devices."""
+        devices = self._devices()
+        check_batches(jobs, devices)
         for job in jobs:
             check_memory_limit(job.limits.memory)
         context, backlog = warm_processes(), Backlog(jobs, report)
-        free = shares(self.workers or 1, self.device)
+        free = shares(self.workers or 1, self.device, processes=devices)
         running: list[RunProcess] = []
         try:
             while backlog or running:
@@ -54,7 +73,7 @@ class LocalExecutor(Executor):
                 for run in list(running):
                     if not run.goes_on():
                         running.remove(run)
-                        free.append(run.share)
+                        free.append(run.shares)
         except KeyboardInterrupt:
             _stop(running)
             raise
@@ -62,6 +81,32 @@ class LocalExecutor(Executor):
             for run in running:
                 run.kill()
                 run.claim.release()
+
+    def _devices(self) -> int:
+        """Returns how many devices train a run.
+
+        Raises:
+            UserError: There are not so many, or it is not clear which.
+        """
+        gpus, processes = self.options.gpus, self.options.processes
+        if gpus is not None:
+            if processes > 1:
+                raise UserError("-x gpus= and -x processes= exclude each other")
+            check_gpus(gpus, self.device)
+            return gpus
+        if processes > 1 and (self.device.startswith("cuda") or self._finds_gpus()):
+            raise UserError(
+                "-x processes= is for a CPU: add --device cpu, or ask for GPUs with -x gpus="
+            )
+        return processes
+
+    def _finds_gpus(self) -> bool:
+        return self.device == "auto" and bool(visible_gpus())
+
+
+def one_at_a_time(*, device: str, gpus: int) -> LocalExecutor:
+    """Returns what makes runs on a node of a cluster that was asked for so many GPUs a run."""
+    return LocalExecutor(workers=1, device=device, options={"gpus": gpus} if gpus > 1 else None)
 
 
 def warm_processes() -> BaseContext:
@@ -84,7 +129,7 @@ def _wait(running: Sequence[RunProcess], *, look: bool) -> None:
     seconds = max(0.0, min(run.deadline for run in running) - time.monotonic())
     if look:
         seconds = min(seconds, SECONDS_BETWEEN_LOOKS)
-    signs = [sign for run in running for sign in (run.events, run.process.sentinel)]
+    signs = [sign for run in running for sign in run.signs]
     wait(signs, None if seconds == float("inf") else seconds)
 
 

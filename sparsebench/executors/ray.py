@@ -18,6 +18,7 @@ from sparsebench.executors.claims import Backlog
 from sparsebench.executors.local import SECONDS_BETWEEN_LOOKS
 from sparsebench.executors.process import LAST_SECONDS
 from sparsebench.executors.remote import Files, keep, make
+from sparsebench.executors.shares import check_batches
 from sparsebench.job import failed
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -48,7 +49,7 @@ class RayOptions(Section):
     """Cores of a run."""
 
     gpus: float | None = Field(default=None, ge=0)
-    """GPUs of a run; null for one, where the cluster has any."""
+    """GPUs of a run, all on one node; null for one, where the cluster has any."""
 
     retries: int = Field(default=3, ge=0)
     """How often a run is tried again whose node or worker was lost."""
@@ -73,6 +74,7 @@ class RayExecutor(Executor):
         self._connect(ray)
         tasks: dict[Any, _Task] = {}
         try:
+            check_batches(jobs, max(1, int(self._gpus(ray))))
             submit, lanes = self._submitter(ray), self._lanes(ray)
             backlog = Backlog(jobs, report)
             while backlog or tasks:
@@ -113,7 +115,7 @@ class RayExecutor(Executor):
             raise _unreachable(address, error) from None
 
     def _gpus(self, ray: Any) -> float:
-        there = ray.cluster_resources().get("GPU", 0)
+        there = max(n["Resources"].get("GPU", 0) for n in ray.nodes() if n["Alive"])
         if self.device == "cpu":
             return 0
         asked = self.options.gpus
@@ -121,7 +123,8 @@ class RayExecutor(Executor):
             asked = 1 if there or self.device != "auto" else 0
         if asked > there:
             raise UserError(
-                f"a run is to have {asked:g} GPUs, and the Ray cluster has {there:g}: "
+                f"a run is to have {asked:g} GPUs, and no node of the Ray cluster has more than "
+                f"{there:g}: "
                 "--device cpu, or -x gpus=0"
             )
         return float(asked)
@@ -174,10 +177,12 @@ def _unreachable(address: str, error: Exception) -> UserError:
     )
 
 
-def _make_on_node(job: Job, terms: dict[str, str]) -> Files:
+def _make_on_node(job: Job, terms: dict[str, Any]) -> Files:
     import ray
 
-    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU")
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU") or []
+    if len(gpus) > 1:
+        return make(job, device="cuda", gpus=len(gpus), **terms)
     return make(job, device=f"cuda:{gpus[0]}" if gpus else "cpu", **terms)
 
 

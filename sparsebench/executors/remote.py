@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.executors.local import LocalExecutor
+from sparsebench.executors.local import one_at_a_time
 from sparsebench.results.answers import PREDICTIONS
 from sparsebench.results.store import RESULT, Store, read_result
 from sparsebench.version import __version__
@@ -39,16 +39,17 @@ def check_version(version: str) -> None:
         )
 
 
-def make(job: Job, *, device: str, scratch: str, folder: str, version: str) -> Files:
+def make(job: Job, *, device: str, scratch: str, folder: str, version: str, gpus: int = 1) -> Files:
     """Makes one run on this machine, and returns the files of its result.
 
     Args:
         job: The run.
-        device: ``cpu`` or ``cuda:N``.
+        device: ``cpu``, ``cuda:N``, or ``cuda`` for several.
         scratch: The name of a folder for temporary files here; the same for a second try, which
             then goes on from the checkpoints of the first.
         folder: The working directory of who planned it, which is taken where it is there too.
         version: The version of the package that planned it.
+        gpus: GPUs that train it together.
 
     Raises:
         UserError: It cannot be made here.
@@ -57,9 +58,8 @@ def make(job: Job, *, device: str, scratch: str, folder: str, version: str) -> F
     with suppress(OSError):
         os.chdir(folder)
     root = Path(tempfile.gettempdir()) / scratch
-    LocalExecutor(workers=1, device=device).run(
-        [replace(job, store=root, replaces=None)], lambda _: None
-    )
+    executor = one_at_a_time(device=device, gpus=gpus)
+    executor.run([replace(job, store=root, replaces=None)], lambda _: None)
     made = Store(root).folder(job.spec)
     files = {
         file.relative_to(made).as_posix(): file.read_bytes()

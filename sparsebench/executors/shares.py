@@ -4,32 +4,70 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
+from sparsebench.errors import UserError
 from sparsebench.executors.worker import Share
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def shares(workers: int, device: str) -> list[Share]:
-    """Returns what each of so many runs at a time gets.
+    from sparsebench.job import Job
 
-    Each has a GPU of its own where there are enough, and its part of the cores. Where there are
-    several runs and enough cores, each stays on its own.
+
+def shares(workers: int, device: str, *, processes: int = 1) -> list[tuple[Share, ...]]:
+    """Returns what each of so many runs at a time gets, for each of its processes.
+
+    Each process has a GPU of its own where there are enough, and its part of the cores. Where there
+    are several runs and enough cores, each process stays on its own.
 
     Args:
         workers: Runs at a time.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        processes: Processes of a run.
     """
-    each = max(1, threads() // workers)
-    gpus = _gpus() if device in ("auto", "cuda") and workers > 1 else []
+    count = workers * processes
+    each = max(1, threads() // count)
+    gpus = visible_gpus() if device in ("auto", "cuda") and count > 1 else []
     cores = _cores()
-    pinned = workers > 1 and each * workers <= len(cores)
-    return [
+    pinned = workers > 1 and each * count <= len(cores)
+    parts = [
         Share(
             threads=each,
             device=f"cuda:{gpus[place % len(gpus)]}" if gpus else device,
             cores=tuple(cores[place * each : (place + 1) * each]) if pinned else (),
         )
-        for place in range(workers)
+        for place in range(count)
     ]
+    return [tuple(parts[first : first + processes]) for first in range(0, count, processes)]
+
+
+def check_gpus(gpus: int, device: str) -> None:
+    """Refuses runs of more GPUs than there are here.
+
+    Raises:
+        UserError: There are fewer, or the device is another.
+    """
+    if device not in ("auto", "cuda"):
+        raise UserError(f"--device {device} leaves no choice of GPUs: leave out -x gpus={gpus}")
+    if gpus > (there := len(visible_gpus())):
+        raise UserError(
+            f"a run is to have {gpus} GPUs, and this machine has {there}: -x processes={gpus} "
+            "--device cpu trains on as many processes of a CPU"
+        )
+
+
+def check_batches(jobs: Iterable[Job], devices: int) -> None:
+    """Refuses runs whose batches cannot be shared out among devices.
+
+    Raises:
+        UserError: There is one.
+    """
+    for job in jobs:
+        try:
+            job.training.micro_batch(devices)
+        except ValueError as error:
+            raise UserError(f"{job.spec.title}: {error}") from None
 
 
 def threads() -> int:
@@ -44,7 +82,7 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
 
 
-def _gpus() -> list[str]:
+def visible_gpus() -> list[str]:
     """Returns the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:

@@ -16,9 +16,10 @@ from sparsebench.errors import UserError
 from sparsebench.events import Finished, Started
 from sparsebench.executors.base import Executor
 from sparsebench.executors.claims import claim, made_since
-from sparsebench.executors.local import SECONDS_BETWEEN_LOOKS, LocalExecutor
+from sparsebench.executors.local import SECONDS_BETWEEN_LOOKS, one_at_a_time
 from sparsebench.executors.process import LAST_SECONDS
 from sparsebench.executors.remote import check_version
+from sparsebench.executors.shares import check_batches, check_gpus
 from sparsebench.job import failed
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -59,7 +60,7 @@ class SlurmOptions(Section):
     """Cores of a job."""
 
     gpus: int = Field(default=0, ge=0)
-    """GPUs of a job."""
+    """GPUs of a job; several train each of its runs together."""
 
     memory: float | None = Field(default=None, gt=0)
     """GB of memory of a job; null for Slurm's default."""
@@ -77,16 +78,18 @@ class Batch:
         jobs: The runs.
         device: ``auto`` or ``cpu``.
         version: The version of the package that planned them.
+        gpus: GPUs that train a run together; 1 or 0 for what the device says.
     """
 
     jobs: tuple[Job, ...]
     device: str
     version: str
+    gpus: int = 0
 
     def __call__(self) -> None:
         """Makes the runs that are not made, or being made elsewhere."""
         check_version(self.version)
-        LocalExecutor(workers=1, device=self.device).run(self.jobs, lambda _: None)
+        one_at_a_time(device=self.device, gpus=self.gpus).run(self.jobs, lambda _: None)
 
     def checkpoint(self) -> Any:
         """Tells submitit how to go on after the job was preempted or ran out of time."""
@@ -116,6 +119,7 @@ class SlurmExecutor(Executor):
         submitit = _submitit()
         if self.options.cluster == "slurm" and not shutil.which("sbatch"):
             raise UserError("the executor 'slurm' needs sbatch, which is not on this machine")
+        self._check_devices(jobs)
         if not jobs:
             return
         submitted = self._submit(submitit, jobs)
@@ -126,6 +130,13 @@ class SlurmExecutor(Executor):
         except BaseException:
             _cancel(submitted)
             raise
+
+    def _check_devices(self, jobs: Sequence[Job]) -> None:
+        """Refuses what each job would refuse: GPUs that are not there, batches without shares."""
+        gpus = self.options.gpus
+        if gpus > 1 and (self.options.cluster == "local" or self.device == "cpu"):
+            check_gpus(gpus, self.device)
+        check_batches(jobs, max(1, gpus))
 
     def _submit(self, submitit: Any, jobs: Sequence[Job]) -> list[_Submitted]:
         batches = self._batches(jobs)
@@ -152,7 +163,10 @@ class SlurmExecutor(Executor):
         size = self.options.runs or (-(-len(jobs) // lanes) if local else 1)
         count = -(-len(jobs) // size)
         shares = [tuple(jobs[first::count]) for first in range(count)]
-        return [Batch(share, device=self.device, version=__version__) for share in shares]
+        return [
+            Batch(share, device=self.device, version=__version__, gpus=self.options.gpus)
+            for share in shares
+        ]
 
     def _parameters(self) -> dict[str, Any]:
         options = self.options

@@ -18,12 +18,16 @@ WRITE = "write"
 
 
 class Switch:
-    """Remembers that the run is to stop, and stops it at once where nothing is lost by it."""
+    """Remembers that the run is to stop, and stops it at once where nothing is lost by it.
 
-    def __init__(self) -> None:
+    Args:
+        listens: Whether this process is asked; one that trains along stops with the first.
+    """
+
+    def __init__(self, *, listens: bool = True) -> None:
         self._asked = False
         self._phase = ""
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGTERM, self._ask if listens else signal.SIG_IGN)
 
     @property
     def asked(self) -> bool:

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sparsebench.bundle import bundle_folder, forbid_network
 from sparsebench.errors import StoppedError, UserError
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from sparsebench.events import Event, Report
     from sparsebench.executors.claims import Claim
     from sparsebench.job import Job, Outcome
+    from sparsebench.results.schema import RunResult
+    from sparsebench.world import World
 
 SECONDS_BETWEEN_EVENTS = 0.2
 
 
 @dataclass(frozen=True)
 class Share:
-    """What of the machine one run gets.
+    """What of the machine one process of a run gets.
 
     Attributes:
         threads: How many threads torch computes with.
@@ -55,6 +57,13 @@ class Exhausted:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """One of several processes of a run has failed, and left its row to who started them."""
+
+    result: RunResult
+
+
+@dataclass(frozen=True)
 class Refused:
     """The results folder takes no more."""
 
@@ -66,43 +75,67 @@ def work(
     claim: Claim,  # noqa: ARG001 - that it is here is what it does
     events: Connection,
     log: Path,
+    *,
     share: Share,
+    world: World,
 ) -> None:
-    """Makes one run, writes its result, and says how it goes.
+    """Makes one run, writes its result, and says how it goes; or trains along with who does.
 
     Args:
         job: The run to make.
         claim: The lock on the run, held for as long as this process lives.
-        events: Takes events; the last is ``Finished``, ``Exhausted`` or ``Refused``.
+        events: Takes events; the last is ``Finished``, ``Exhausted``, ``Failed`` or ``Refused``,
+            or none from a process that has trained along.
         log: Takes all that is printed.
         share: What of the machine to use.
+        world: The processes of the run.
     """
     began = time.perf_counter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    switch = Switch()
+    switch = Switch(listens=world.leads)
     _follow_parent()
     _redirect(log)
     _take(share)
     if bundle_folder():
         forbid_network()
     try:
-        outcome = _make(job, switch, events)
+        outcome = _make(job, switch, events, world)
+        if outcome is None:
+            _leave()
         result = outcome.result
-        if result.status is Status.OOM and job.smaller(result.reason or ""):
+        if result.status is Status.OOM and job.smaller(result.reason or "", devices=world.size):
             events.send(Exhausted(result.reason or ""))
+            _hold(world)
             return
+        if result.status is not Status.OK and world.size > 1:
+            events.send(Failed(result))
+            _hold(world)
         switch.enter(WRITE)
         Store(job.store).write(result, predictions=outcome.predictions, keep=outcome.keep)
     except StoppedError:
         return
     except UserError as error:
         events.send(Refused(str(error)))
+        _hold(world)
         return
     seconds = time.perf_counter() - began
     events.send(Finished(job.key, result.status.value, result.score, result.reason, seconds))
 
 
-def _make(job: Job, switch: Switch, events: Connection) -> Outcome:
+def _leave() -> NoReturn:
+    """Ends a process that has done its part: how libraries end in it is nothing to the run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _hold(world: World) -> None:
+    """Stays until the parent ends all processes of the run, so that no other fails of this end."""
+    if world.size > 1:
+        threading.Event().wait()
+
+
+def _make(job: Job, switch: Switch, events: Connection, world: World) -> Outcome | None:
     from sparsebench.failures import failure
     from sparsebench.run import run
 
@@ -111,13 +144,15 @@ def _make(job: Job, switch: Switch, events: Connection) -> Outcome:
     report = _throttled(events)
 
     def tell(event: Event) -> None:
+        if not world.leads:
+            return
         if isinstance(event, Progressed):
             switch.enter(event.phase)
         report(event)
 
     try:
         with limited_memory(job.limits.memory):
-            return run(job, tell, lambda: switch.asked)
+            return run(job, tell, lambda: switch.asked, world)
     except MemoryError as error:  # there was not even enough to tell of it
         return failure(job, error)
 

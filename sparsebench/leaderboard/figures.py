@@ -44,9 +44,13 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
     )
 
 
-def conditions(costs: Costs) -> dict[str, str]:
-    """Returns what the costs of two runs must share to be compared, key by key."""
+def conditions(run: RunResult) -> dict[str, str]:
+    """Returns what two runs must share for their costs to be compared, key by key."""
+    if (costs := run.costs) is None:
+        return {}
     known = {"device": costs.device.name, "dtype": costs.dtype}
+    if run.training:
+        known["devices that trained a run"] = str(run.training.devices)
     if costs.flops:
         known["FLOPs of"] = _shapes(costs.flops)
     if costs.latency:

@@ -102,8 +102,7 @@ def _unequal_conditions(sources: Sequence[RowRuns]) -> Iterator[str]:
     found: dict[str, dict[str, dict[str, None]]] = {}
     for source in sources:
         for run in source.runs:
-            known = conditions(run.costs) if run.costs else {}
-            for key, value in known.items():
+            for key, value in conditions(run).items():
                 found.setdefault(key, {}).setdefault(value, {})[source.name] = None
     for key, values in sorted(found.items()):
         if len(values) > 1:

@@ -82,6 +82,9 @@ class TrainingRecord(Record):
     examples_per_second: float
     """Training examples a second, over the whole loop."""
 
+    devices: int = 1
+    """Devices that trained together and shared every batch; the times are theirs together."""
+
     loss: tuple[LossPoint, ...]
     """The loss curve."""
 

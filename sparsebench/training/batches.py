@@ -1,17 +1,24 @@
-"""The order of training examples: batches of like lengths, in random order."""
+"""The order of training examples, in batches of like lengths, and the shares of a batch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import Sampler
 
+from sparsebench.models.families import IGNORED
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sparsebench.world import World
 
 POOL = 8
 """Batches that are sorted together: the more, the less is padded, and the more batches differ."""
+
+WEIGHT = "weight"
+"""What a share of a batch says, besides its examples, of how much its mean loss counts."""
 
 
 class LengthGrouped(Sampler[int]):
@@ -57,3 +64,32 @@ class LengthGrouped(Sampler[int]):
 
 def _cut(places: list[int], size: int) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+def share_of(collate: Callable[..., Any], world: World) -> Callable[..., dict[str, Any]]:
+    """Returns what makes this process's share of a batch from the rows of the whole batch.
+
+    The mean of the losses of the shares, each times its weight, is the mean loss of the batch: a
+    share weighs as many examples as it has, or as many tokens where each token is predicted. The
+    last batch of an epoch may be too small for all; what is left without examples repeats one,
+    with weight 0.
+
+    Args:
+        collate: Makes a batch of rows.
+        world: The processes that share it.
+    """
+
+    def make(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        mine = rows[world.rank :: world.size]
+        weight = world.size * _targets(mine) / max(1, _targets(rows))
+        return {**collate(list(mine or rows[:1])), WEIGHT: torch.tensor(weight)}
+
+    return make
+
+
+def _targets(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Returns how many predictions the mean loss of the rows is a mean of."""
+    labels = [row.get("labels") for row in rows]
+    return sum(
+        sum(label != IGNORED for label in each) if isinstance(each, list) else 1 for each in labels
+    )

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from transformers import set_seed
+
 from sparsebench.errors import StoppedError
 from sparsebench.results.schema import Evaluation, LossPoint, TrainingRecord
 from sparsebench.training.checkpoints import (
@@ -24,6 +26,7 @@ from sparsebench.training.trainer import (
     StageTrainer,
     stage_arguments,
 )
+from sparsebench.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +68,7 @@ class _Run:
     selection: Selection | None
     on_step: Callable[[int, float | None], None]
     stop: Callable[[], bool]
+    world: World
     loss: list[LossPoint] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
@@ -82,6 +86,7 @@ def train(
     selection: Selection | None = None,
     on_step: Callable[[int, int, float | None], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
+    world: World | None = None,
 ) -> TrainingRecord:
     """Trains a prepared model in place, going on from what an interrupted run left.
 
@@ -97,6 +102,8 @@ def train(
         selection: How the checkpoint is selected; None for the last.
         on_step: Is told steps done, steps in all and the latest loss.
         stop: Whether to stop after the step, and leave a checkpoint.
+        world: The processes that train together, each of which calls this; None for this one alone.
+            The model of the first is the one to go on with.
 
     Returns:
         The record; its seconds are those since the last resume.
@@ -104,7 +111,9 @@ def train(
     Raises:
         DivergedError: The loss is no longer finite.
         StoppedError: It was stopped.
+        ApartError: The processes have trained different weights.
     """
+    world = world or World()
     total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
     report = on_step or (lambda *_: None)
     run = _Run(
@@ -120,15 +129,18 @@ def train(
         selection=selection,
         on_step=lambda step, loss: report(step, total, loss),
         stop=stop,
+        world=world,
     )
     began = time.perf_counter()
-    steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
+    with world.joined():
+        steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
     seconds = time.perf_counter() - began
-    selected = _finish(run)
+    selected = _finish(run) if world.leads else None
     return TrainingRecord(
         steps=total,
         seconds=seconds,
         examples_per_second=steps * training.batch_size / seconds,
+        devices=world.size,
         loss=tuple(run.loss),
         evaluations=tuple(run.evaluations),
         selected_step=selected,
@@ -150,25 +162,36 @@ def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
 
 def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     """Trains one stage, or restores its end; returns the steps that were really done."""
-    run.method.begin_stage(run.model, stage)
+    world = run.world
+    with world.same_random(run.seed + index):
+        run.method.begin_stage(run.model, stage)
     end, notes = run.work / f"stage-{index}.safetensors", run.work / f"stage-{index}.json"
-    if (points := load_notes(notes)) is not None and end.is_file():
+    if world.told(notes.is_file() and end.is_file()):
         load_state(run.model, end)
-        run.loss += [LossPoint.model_validate(point) for point in points]
+        run.loss += [LossPoint.model_validate(point) for point in load_notes(notes)]
         return 0
     callback = _callback(run, span=span)
     trainer = _trainer(run, callback, index=index, span=span)
-    checkpoint = last_checkpoint(run.work / f"stage-{index}")
-    resumed = step_of(checkpoint) if checkpoint else 0
+    if not world.leads:
+        set_seed(run.seed + index + world.rank)  # what is dropped out is not the same in each
+    checkpoint = _checkpoint(run, run.work / f"stage-{index}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if callback.stopped:
         raise StoppedError
+    world.check_alike(run.model)
     points = _loss_points(trainer.state.log_history, span)
     run.loss += points
-    if run.training.checkpoint_every:
+    if run.training.checkpoint_every and world.leads:
         save_state(run.model, end)
         save_notes([point.model_dump() for point in points], notes)
-    return span.steps - resumed
+    return span.steps - (step_of(checkpoint) if checkpoint else 0)
+
+
+def _checkpoint(run: _Run, folder: Path) -> Path | None:
+    """Returns the checkpoint to go on from, which the first process chooses."""
+    found = last_checkpoint(folder) if run.world.leads else None
+    step = run.world.told(step_of(found) if found else 0)
+    return folder / f"checkpoint-{step}" if step else None
 
 
 def _callback(run: _Run, *, span: Span) -> StageCallback:
@@ -180,12 +203,14 @@ def _callback(run: _Run, *, span: Span) -> StageCallback:
         on_evaluate=lambda step: _evaluate(run, step, last_stage=last_stage),
         evaluate_at=_evaluation_steps(run) - {run.total},
         stop=run.stop,
+        world=run.world,
     )
 
 
 def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> StageTrainer:
     return StageTrainer(
         method=run.method,
+        world=run.world,
         model=run.model,
         args=stage_arguments(
             run.training,
@@ -194,6 +219,7 @@ def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> S
             folder=run.work / f"stage-{index}",
             seed=run.seed + index,
             precision=run.precision,
+            devices=run.world.size,
         ),
         data_collator=run.collate,
         train_dataset=run.features,

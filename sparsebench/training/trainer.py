@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.data_loader import prepare_data_loader
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from sparsebench.training.batches import LengthGrouped
+from sparsebench.training.batches import WEIGHT, LengthGrouped, share_of
 from sparsebench.training.checkpoints import load_state, mark_whole, save_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from torch import nn
+    from torch import Tensor, nn
     from torch.utils.data import Sampler
 
     from sparsebench.method import Method
     from sparsebench.spec import Training
+    from sparsebench.world import World
 
 WEIGHTS = "state.safetensors"
 GROUPED = "group_by_length"
@@ -54,13 +58,15 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     Args:
         method: The method.
+        world: The processes that train together.
         **arguments: Those of ``transformers.Trainer``.
     """
 
-    def __init__(self, *, method: Method, **arguments: Any) -> None:
+    def __init__(self, *, method: Method, world: World, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
         self.method = method
+        self.world = world
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
 
     def compute_loss(
@@ -71,6 +77,9 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """Returns the task loss plus the method's penalty."""
+        if self.world.size > 1:
+            with self._loss_within_forward(inputs.pop(WEIGHT)):
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
@@ -78,6 +87,25 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         if penalty is not None:
             loss = loss + penalty
         return (loss, outputs) if return_outputs else loss
+
+    @contextmanager
+    def _loss_within_forward(self, weight: Tensor) -> Iterator[None]:
+        """Lets the model itself return the whole loss and nothing else.
+
+        DistributedDataParallel looks at what the model returns for the parameters that will have a
+        gradient, and some are in the penalty alone.
+        """
+
+        def whole(model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Tensor]:  # noqa: ARG001
+            loss = outputs["loss"] * weight
+            penalty = self.method.penalty(model)
+            return {"loss": loss if penalty is None else loss + penalty}
+
+        handle = self.model.register_forward_hook(whole)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Makes AdamW over the method's parameter groups."""
@@ -90,13 +118,35 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         )
         return self.optimizer
 
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Returns the batches of this process: its share of those that a single one would see."""
+        if self.world.size == 1:
+            loader: DataLoader[Any] = super().get_train_dataloader()
+            return loader
+        whole: DataLoader[Any] = DataLoader(
+            self.train_dataset,
+            batch_size=self.args.train_batch_size * self.world.size,
+            sampler=self._get_train_sampler(self.train_dataset),
+            collate_fn=share_of(self.data_collator, self.world),
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return prepare_data_loader(  # type: ignore[no-any-return]
+            whole,
+            num_processes=1,  # it is shared out already
+            process_index=0,
+            use_seedable_sampler=self.accelerator.use_seedable_sampler,
+            data_seed=self.args.data_seed,
+        )
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         if self.args.train_sampling_strategy != GROUPED:
             sampler: Sampler[int] | None = super()._get_train_sampler(train_dataset)
             return sampler
         return LengthGrouped(
             self.train_dataset[self.args.length_column_name],
-            batch_size=self.args.train_batch_size * self.args.gradient_accumulation_steps,
+            batch_size=self.args.train_batch_size
+            * self.args.gradient_accumulation_steps
+            * self.world.size,
             seed=self.args.data_seed,
         )
 
@@ -120,6 +170,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_evaluate: Is called with the step at each of ``evaluate_at``.
         evaluate_at: Steps of the run after which to evaluate.
         stop: Whether to stop after the step, and leave a checkpoint.
+        world: The processes that train together; the first evaluates, and decides when to stop.
     """
 
     def __init__(
@@ -131,6 +182,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_evaluate: Callable[[int], None],
         evaluate_at: frozenset[int],
         stop: Callable[[], bool],
+        world: World,
     ) -> None:
         self.method = method
         self.span = span
@@ -138,25 +190,31 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         self.on_evaluate = on_evaluate
         self.evaluate_at = evaluate_at
         self.stop = stop
+        self.world = world
         self.stopped = False
         self.loss: float | None = None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Lets the method move its schedules on."""
-        self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
+        with self.world.same_random(args.seed + state.global_step):
+            self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Reports the step, and stops after it where that is asked for."""
         step = self.span.start + state.global_step
         self.on_step(step, self.loss)
         if step in self.evaluate_at:
-            self.on_evaluate(step)
-        if state.global_step < self.span.steps and self.stop():
+            if self.world.leads:
+                self.on_evaluate(step)
+            self.world.wait()
+        if state.global_step < self.span.steps and self.world.told(self.stop()):
             control.should_save = control.should_training_stop = self.stopped = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Marks a checkpoint as whole, now that all of it is written."""
-        mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        """Marks a checkpoint as whole, now that all of it is written, by every process."""
+        self.world.wait()
+        if self.world.leads:
+            mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Stops a run whose loss is no longer finite."""
@@ -167,16 +225,23 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
 
 
 def stage_arguments(
-    training: Training, *, method: Method, span: Span, folder: Path, seed: int, precision: str
+    training: Training,
+    *,
+    method: Method,
+    span: Span,
+    folder: Path,
+    seed: int,
+    precision: str,
+    devices: int,
 ) -> TrainingArguments:
     """Returns the Trainer's arguments for one stage."""
-    micro = training.micro_batch_size or training.batch_size
+    micro = training.micro_batch(devices)
     schedule = {"constant": "constant_with_warmup"}.get(training.schedule, training.schedule)
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=span.steps,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=training.batch_size // micro,
+        gradient_accumulation_steps=training.batch_size // (micro * devices),
         learning_rate=method.config.learning_rate,
         weight_decay=method.config.weight_decay,
         lr_scheduler_type=schedule,
@@ -195,6 +260,8 @@ def stage_arguments(
         data_seed=seed,
         report_to=list(training.report_to) or "none",
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=True,  # a method may use other parts in other steps
+        ddp_broadcast_buffers=True,
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_num_workers=0,

@@ -8,7 +8,7 @@ from factories import make_costs, make_result
 
 from sparsebench.leaderboard import build
 from sparsebench.results.costs import Device
-from sparsebench.results.schema import Retried, RunResult, Status
+from sparsebench.results.schema import Retried, RunResult, Status, TrainingRecord
 from sparsebench.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
@@ -125,6 +125,20 @@ def test_costs_measured_on_different_devices_are_told() -> None:
 
     assert group.notes[0] == (
         "costs under different conditions: device is A processor for full; An accelerator for lora"
+    )
+
+
+def test_runs_that_several_devices_trained_are_told() -> None:
+    runs = []
+    for method, devices in (("full", 2), ("lora", 1)):
+        training = TrainingRecord(
+            steps=1, seconds=1.0, examples_per_second=1.0, loss=(), devices=devices
+        )
+        run = make_result(method=method, costs=make_costs())
+        runs.append(run.model_copy(update={"training": training}))
+
+    assert group_of(*runs).notes[0] == (
+        "costs under different conditions: devices that trained a run is 1 for lora; 2 for full"
     )
 
 

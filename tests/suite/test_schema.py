@@ -90,6 +90,22 @@ def test_micro_batches_fill_a_batch() -> None:
         Training(batch_size=32, micro_batch_size=5)
 
 
+@pytest.mark.parametrize(
+    ("micro", "devices", "size"),
+    [(None, 1, 32), (None, 2, 16), (8, 1, 8), (8, 2, 8), (32, 4, 8), (16, 4, 8), (1, 32, 1)],
+)
+def test_devices_share_a_batch(micro: int | None, devices: int, size: int) -> None:
+    assert Training(batch_size=32, micro_batch_size=micro).micro_batch(devices) == size
+
+
+@pytest.mark.parametrize(("batch", "micro", "devices"), [(32, None, 3), (2, None, 4), (24, 8, 2)])
+def test_a_batch_that_devices_cannot_share_is_told(
+    batch: int, micro: int | None, devices: int
+) -> None:
+    with pytest.raises(ValueError, match=f"batch_size {batch} .*{devices} devices"):
+        Training(batch_size=batch, micro_batch_size=micro).micro_batch(devices)
+
+
 def test_a_suite_does_not_change() -> None:
     with pytest.raises(ValidationError):
         make_suite().training.budget = Budget(amount=1, unit="steps")

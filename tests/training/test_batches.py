@@ -1,14 +1,16 @@
-"""Batches are of like lengths, in an order that tells nothing."""
+"""Batches are of like lengths, in an order that tells nothing, and fall into even shares."""
 
 from __future__ import annotations
 
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsebench.training.batches import LengthGrouped
+from sparsebench.training.batches import WEIGHT, LengthGrouped, share_of
+from sparsebench.world import World
 
 LENGTHS = random.Random(0).choices(range(10, 100), k=3668)
 
@@ -48,3 +50,25 @@ def test_the_order_is_that_of_seed_and_epoch() -> None:
     assert list(LengthGrouped(LENGTHS, batch_size=32, seed=2)) != first
     two.set_epoch(1)
     assert list(two) == list(one)
+
+
+@given(st.lists(st.lists(st.sampled_from([-100, 5]), min_size=1), min_size=1, max_size=9))
+def test_the_shares_of_a_batch_weigh_as_many_tokens_as_they_have(labels: list[list[int]]) -> None:
+    rows = [{"place": place, "labels": row} for place, row in enumerate(labels)]
+    shares = [share_of(lambda mine: {"rows": mine}, World(rank, 3))(rows) for rank in range(3)]
+    taken = [row["place"] for share in shares if share[WEIGHT] for row in share["rows"]]
+    real = [row["place"] for row in rows if 5 in row["labels"]]
+    assert set(real) <= set(taken)
+    assert len(taken) == len(set(taken))
+    tokens = [sum(row["labels"].count(5) for row in share["rows"]) for share in shares]
+    total = sum(row.count(5) for row in labels)
+    for share, count in zip(shares, tokens, strict=True):
+        if share[WEIGHT]:
+            assert float(share[WEIGHT]) == pytest.approx(3 * count / total)
+    assert sum(float(share[WEIGHT]) for share in shares) == pytest.approx(3 if total else 0)
+
+
+def test_an_example_with_one_answer_counts_once() -> None:
+    rows = [{"labels": 1.5}, {"start_positions": 3, "end_positions": 4}, {"labels": 0}]
+    weights = [float(share_of(lambda _: {}, World(rank, 2))(rows)[WEIGHT]) for rank in range(2)]
+    assert weights == pytest.approx([4 / 3, 2 / 3])
