@@ -12,8 +12,8 @@ class Progressed:
 
     Attributes:
         key: The key of the run.
-        phase: What it is doing: ``load``, ``prepare``, ``train``, ``deploy``, ``evaluate`` or
-            ``profile``.
+        phase: What it is doing: ``load``, ``prepare``, ``train``, ``select``, ``deploy``,
+            ``evaluate`` or ``profile``.
         done: Units done in this phase.
         total: Units in this phase; 0 where that is unknown.
         loss: The latest training loss, where there is one.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,13 +18,15 @@ from sparsebench.methods import METHODS, configure
 from sparsebench.models import Backbone, load_backbone, model_source
 from sparsebench.profiling import Ask, Effort, MemoryTracker, dummy_inputs, profile
 from sparsebench.provenance import provenance
-from sparsebench.results.schema import RunResult, Status, TrainingRecord
+from sparsebench.results.costs import MemoryPeak
+from sparsebench.results.schema import Record, RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.setting import Setting, training_precision
 from sparsebench.spec import Protocol
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.bundled import load_data
 from sparsebench.training import Selection, train
+from sparsebench.training.checkpoints import load_notes, save_notes
 from sparsebench.world import World
 
 if TYPE_CHECKING:
@@ -37,19 +38,20 @@ if TYPE_CHECKING:
 
     from sparsebench.events import Report
     from sparsebench.method import Method
-    from sparsebench.results.costs import Costs, MemoryPeak
+    from sparsebench.results.costs import Costs
     from sparsebench.tasks import Answer
 
 DENSITY_EXAMPLES = 64
 """Examples that the density of activations is measured on: the first ones of the first split."""
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """What there is to tell of a training: its record, what trained (head apart), its peak."""
+class _Trained(Record):
+    """What there is to tell of a training, once what ships is saved."""
 
     record: TrainingRecord
     trainable: int
+    """Parameters that trained, the head apart."""
+
     memory: MemoryPeak | None
 
 
@@ -106,11 +108,17 @@ def _run(job: Job, report: Report, stop: Callable[[], bool], world: World) -> Ou
     work = Store(job.store).work_folder(spec)
     head = backbone.head
 
-    model, trained = _train(setting, method, backbone, work=work, memory=memory)
+    folder, notes = work / "deployed", work / "trained.json"
+    if not (folder.is_dir() and notes.is_file()):  # else the run was cut off after its training
+        model, trained = _train(setting, method, backbone, work=work, memory=memory)
+        if world.leads:
+            _deploy(method, model, folder, setting=setting, head=head)
+            save_notes(trained.model_dump(mode="json"), notes)
+        del model
     if not world.leads:
         return None
-    folder = _deploy(method, model, work=work, setting=setting, head=head)
-    del model, backbone
+    trained = _Trained.model_validate(load_notes(notes))
+    del backbone
     gc.collect()
 
     shipped = deployed.load(folder, device=device)
@@ -168,7 +176,7 @@ def _train(
             world=setting.world,
         )
     trainable = sum(p.numel() for p in trained if id(p) not in head)
-    return model, _Trained(record, trainable, memory.peak)
+    return model, _Trained(record=record, trainable=trainable, memory=memory.peak)
 
 
 def _selection(setting: Setting) -> tuple[Dataset, Selection | None]:
@@ -185,7 +193,7 @@ def _selection(setting: Setting) -> tuple[Dataset, Selection | None]:
 
     def score(model: nn.Module) -> float:
         scores = {
-            split: task.score(_answers(setting, model, rows), task.references(rows))
+            split: task.score(_answers(setting, model, rows, phase="select"), task.references(rows))
             for split, rows in splits.items()
         }
         return task.headline(scores)
@@ -194,20 +202,20 @@ def _selection(setting: Setting) -> tuple[Dataset, Selection | None]:
 
 
 def _deploy(
-    method: Method, model: nn.Module, *, work: Path, setting: Setting, head: frozenset[str]
-) -> Path:
-    """Saves what ships, and returns its folder."""
+    method: Method, model: nn.Module, folder: Path, *, setting: Setting, head: frozenset[str]
+) -> None:
+    """Saves what ships."""
     setting.say("deploy")
     model.eval()
-    folder = work / "deployed"
     shutil.rmtree(folder, ignore_errors=True)
     deployed.save(
         method.deploy(model), folder, tokenizer=setting.tokenizer, form=setting.form, head=head
     )
-    return folder
 
 
-def _answers(setting: Setting, model: nn.Module, examples: Dataset) -> list[Answer]:
+def _answers(
+    setting: Setting, model: nn.Module, examples: Dataset, *, phase: str = "evaluate"
+) -> list[Answer]:
     features = setting.encode(examples, inputs_only=True)
     outputs = predict(
         model,
@@ -216,7 +224,7 @@ def _answers(setting: Setting, model: nn.Module, examples: Dataset) -> list[Answ
         form=setting.form,
         max_answer_tokens=setting.task.max_answer_tokens,
         generation=setting.job.spec.generation,
-        on_progress=lambda done, total: setting.say("evaluate", done, total),
+        on_progress=lambda done, total: setting.say(phase, done, total),
     )
     return setting.task.decode(outputs, form=setting.form, examples=examples, features=features)
 

@@ -18,7 +18,7 @@ from sparsebench.errors import UserError
 from sparsebench.executors.base import Executor
 from sparsebench.executors.claims import Backlog
 from sparsebench.executors.memory import check_memory_limit
-from sparsebench.executors.process import LAST_SECONDS, RunProcess
+from sparsebench.executors.process import RunProcess
 from sparsebench.executors.shares import check_batches, check_gpus, shares, visible_gpus
 from sparsebench.spec import Section
 
@@ -38,6 +38,9 @@ PRELOAD = (
 )
 SECONDS_BETWEEN_LOOKS = 0.5
 """How often to look whether a run that another command had is free, or done."""
+
+SECONDS_TO_STOP = 600.0
+"""How long a run that is to stop may take: for a step, or to save what it has made."""
 
 
 class LocalOptions(Section):
@@ -137,6 +140,6 @@ def _stop(running: Sequence[RunProcess]) -> None:
     """Asks runs to stop after their step; those that do not hear are killed by who called."""
     for run in running:
         run.process.terminate()
-    until = time.monotonic() + LAST_SECONDS
+    until = time.monotonic() + SECONDS_TO_STOP
     for run in running:
         run.process.join(max(0.0, until - time.monotonic()))

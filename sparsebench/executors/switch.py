@@ -14,7 +14,10 @@ TRAIN = "train"
 """The phase that stops by itself after a step, once its checkpoint is written."""
 
 WRITE = "write"
-"""The phase that is not stopped: it is nearly done."""
+"""The phase that ends with the result: it is nearly done."""
+
+_UNTIL_DONE = (TRAIN, "select", "deploy", WRITE)
+"""The phases that are not broken off, for what they have made would be lost."""
 
 
 class Switch:
@@ -49,5 +52,5 @@ class Switch:
         self._stop()
 
     def _stop(self) -> None:
-        if self._phase not in (TRAIN, WRITE):
+        if self._phase not in _UNTIL_DONE:
             raise StoppedError
