@@ -156,6 +156,41 @@ def test_a_file_that_is_gone(folder: Path, name: str) -> None:
         assert {finding.folder.name for finding in verdict.findings} == {run.name}
 
 
+@pytest.fixture
+def kept(folder: Path, tmp_path: Path) -> Path:
+    """The folder of a run that was made with ``--keep-models``."""
+    store, run = Store(folder), victim(folder)
+    result = read_result(run / "result.json")
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    deployed = tmp_path / "deployed"
+    (deployed / "adapter").mkdir(parents=True)
+    (deployed / "model.safetensors").write_bytes(b"weights")
+    (deployed / "adapter" / "config.json").write_text("{}")
+    return store.write(result, predictions=rows, keep={"deployed": deployed})
+
+
+def test_a_run_with_its_model(kept: Path) -> None:
+    assert found(kept.parent) == {}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "adapter/config.json"])
+def test_a_model_that_is_not_what_was_written(kept: Path, name: str) -> None:
+    (kept / "deployed" / name).write_text("other")
+
+    message = f"deployed/{name} is not what was written: its checksum differs"
+    assert found(kept.parent) == {kept.name: [message]}
+
+
+@pytest.mark.parametrize("name", ["../model", "/etc/hostname", "deployed/../../model"])
+def test_a_checksum_of_a_file_outside_the_run(folder: Path, name: str) -> None:
+    run = victim(folder)
+    with (run / "SHA256SUMS").open("a") as stream:
+        stream.write(f"{'0' * 64}  {name}\n")
+
+    (message,) = found(folder)[run.name]
+    assert message.startswith("its checksums cannot be read")
+
+
 def test_another_data_fingerprint(folder: Path) -> None:
     run = victim(folder)
     change(run, lambda content: content["spec"].update(data_fingerprint="d1"), seal=True)
