@@ -54,6 +54,8 @@ def verify(
     verdict = check(files)
     for finding in verdict.findings:
         console.print(f"{finding.folder.name}: {finding.message}")
+    for metric, reason in verdict.unchecked.items():
+        console.print(f"{metric}: not computed again, {reason}")
     agreed = True
     if rerun:
         chosen = _draw(verdict, count=rerun, seed=draw)
