@@ -55,6 +55,8 @@ def run(
     A run that is there already is not made again. A run that fails becomes a row with its reason,
     and the others go on.
     """
+    from sparsebench.plan import check_plan
+
     console = Console()
     if offline:
         _go_offline(offline, executor=executor)
@@ -84,6 +86,7 @@ def run(
 
         print_plan(cells, chosen, console)
         return
+    check_plan(cells)
     _record_skips(cells, chosen.store)
     make_runs(cells, place=place, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
