@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sparsebench.cli import options
+from sparsebench.cli import folder, options
 from sparsebench.cli.making import Place, make_runs
 from sparsebench.errors import UserError
 
@@ -115,7 +115,7 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     from sparsebench.results.schema import Status
 
     results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = build(results, read=chosen.store.answers)
+    board = build(results, read=folder.reader(chosen.store))
     console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
     try:

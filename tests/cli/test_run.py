@@ -164,6 +164,23 @@ def test_a_suite_without_any_data_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_torn_file_of_predictions_costs_an_interval_and_not_the_leaderboard(
+    tmp_path: Path,
+) -> None:
+    command = ("run", "quick", *SHORT, "--models", "quick/bert", "--methods", "head")
+    assert sparsebench(*command, cwd=tmp_path)[0] == 0
+    (file,) = (tmp_path / "runs").glob("*/predictions.jsonl")
+    file.write_bytes(file.read_bytes()[:-5])
+    (tmp_path / "runs" / "leaderboard.md").unlink()
+
+    code, output = sparsebench(*command, cwd=tmp_path)
+
+    assert code == 0, output
+    assert "warning: " in output
+    assert "no readable predictions" in output
+    assert (tmp_path / "runs" / "leaderboard.md").exists()
+
+
 def test_a_dry_run_and_a_plan_run_nothing(tmp_path: Path) -> None:
     choice = ("--models", "quick/bert", "--methods", "head")
     code, output = sparsebench("run", "quick", *SHORT, *choice, "--dry-run", cwd=tmp_path)
