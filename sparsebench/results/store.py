@@ -10,7 +10,7 @@ processes may read and write one folder at a time: of two results of one run, th
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
-            SHA256SUMS                              what both were when they were written
+            SHA256SUMS                              what all were when they were written
 """
 
 from __future__ import annotations
