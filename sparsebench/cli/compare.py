@@ -119,10 +119,14 @@ def _verdict(found: Estimate, first: str, second: str) -> str:
     from sparsebench.statistics import LEVEL
 
     one, other = clean(first), clean(second)
-    if found.p_value is None:
+    if found.error is None:
         return f"nothing is known of the error: {one} and {other} cannot be told apart"
     if found.seed_error is None:
         return f"one seed: the tests are about two trained models, not about {one} and {other}"
+    if found.p_value is None and found.value == 0:
+        return f"the same score, seed by seed: {one} and {other} cannot be separated"
+    if found.p_value is None:
+        return f"no seed and no example differs from another: {one} and {other} cannot be tested"
     if found.p_value > LEVEL:
         least = _score(found.detectable)
         return f"{one} and {other} cannot be separated; {least} could have been shown"

@@ -85,7 +85,7 @@ def read_folder(root: Path, *, wanted: Overrides | None = None) -> Folder:
     if wanted:
         results = _only(results, wanted.tasks, kind="task", name=lambda r: r.spec.task)
         results = _only(results, wanted.methods, kind="method", name=lambda r: r.spec.method.label)
-    return Folder(tuple(results), tuple(unreadable), _reader(store), evidence)
+    return Folder(tuple(results), tuple(unreadable), reader(store), evidence)
 
 
 def _read_results(files: Sequence[Path], *, root: Path) -> tuple[dict[Path, RunResult], list[str]]:
@@ -113,7 +113,8 @@ def _evidence(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evide
     }
 
 
-def _reader(store: Store) -> Callable[[RunResult], dict[str, Answers] | None]:
+def reader(store: Store) -> Callable[[RunResult], dict[str, Answers] | None]:
+    """Returns what reads the predictions of a run; of one whose file is torn, it warns."""
     from sparsebench.results.answers import CorruptAnswersError
 
     def read(result: RunResult) -> dict[str, Answers] | None:

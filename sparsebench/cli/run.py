@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sparsebench.cli import options
+from sparsebench.cli import folder, options
 from sparsebench.cli.making import Place, make_runs
 from sparsebench.errors import UserError
 
@@ -55,6 +55,8 @@ def run(
     A run that is there already is not made again. A run that fails becomes a row with its reason,
     and the others go on.
     """
+    from sparsebench.plan import check_plan
+
     console = Console()
     if offline:
         _go_offline(offline, executor=executor)
@@ -84,6 +86,7 @@ def run(
 
         print_plan(cells, chosen, console)
         return
+    check_plan(cells)
     _record_skips(cells, chosen.store)
     make_runs(cells, place=place, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
@@ -112,7 +115,7 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     from sparsebench.results.schema import Status
 
     results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = build(results, read=chosen.store.answers)
+    board = build(results, read=folder.reader(chosen.store))
     console.print(TerminalTable(board))
     file = chosen.store.root / "leaderboard.md"
     try:

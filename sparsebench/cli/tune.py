@@ -38,6 +38,7 @@ def tune(
     chosen by a score that is reported. The trials are kept in DIR/tuning, and the suite with what
     was chosen is written to DIR/tuned.yaml, to be run like any other.
     """
+    from sparsebench.plan import check_plan
     from sparsebench.results.store import Store
     from sparsebench.tuning import choose, trial_suite, tuned_suite
 
@@ -56,6 +57,7 @@ def tune(
     root = chosen.store.root
     trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
     cells = trials.plan(console, command=options.command_line())
+    check_plan(cells)
     place = Place(executor, workers=workers, device=device, options=executor_options)
     make_runs(cells, place=place, console=console)
     results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]

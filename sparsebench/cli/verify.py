@@ -52,8 +52,7 @@ def verify(
     if not files:
         raise UserError(f"{results}: there are no results in it")
     verdict = check(files)
-    for finding in verdict.findings:
-        console.print(f"{finding.folder.name}: {finding.message}")
+    _print_findings(verdict, console)
     agreed = True
     if rerun:
         chosen = _draw(verdict, count=rerun, seed=draw)
@@ -67,6 +66,13 @@ def verify(
     console.print(_summary(verdict))
     if verdict.findings or not agreed:
         raise typer.Exit(FAILED)
+
+
+def _print_findings(verdict: Verdict, console: Console) -> None:
+    for finding in verdict.findings:
+        console.print(f"{finding.folder.name}: {finding.message}")
+    for metric, reason in verdict.unchecked.items():
+        console.print(f"{metric}: not computed again: {reason}")
 
 
 def _tolerance(asked: float | None) -> float:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 

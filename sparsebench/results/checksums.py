@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +31,16 @@ def changed_files(folder: Path) -> list[str] | None:
     changed = []
     for line in listed.read_text(encoding="utf-8").splitlines():
         digest, gap, name = line.partition("  ")
-        if not gap or "/" in name:
+        place = PurePosixPath(name)
+        if not gap or place.is_absolute() or ".." in place.parts:
             raise ValueError(f"{line!r} is no checksum and name")
-        file = folder / name
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+        file = folder / place
+        if not file.is_file() or file_hash(file) != digest:
             changed.append(name)
     return changed
+
+
+def file_hash(file: Path) -> str:
+    """Returns the SHA-256 of a file, which need not fit into memory."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

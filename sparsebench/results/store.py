@@ -10,7 +10,7 @@ processes may read and write one folder at a time: of two results of one run, th
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
-            SHA256SUMS                              what both were when they were written
+            SHA256SUMS                              what all were when they were written
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pydantic import ValidationError
 
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
-from sparsebench.results.checksums import CHECKSUMS, checksums_text
+from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 from sparsebench.results.secrets import clean_result
 
@@ -186,7 +186,7 @@ class Store:
             rows = [json.dumps(row, ensure_ascii=False) + "\n" for row in predictions]
             files = {PREDICTIONS: _write_file(new / PREDICTIONS, "".join(rows))} if rows else {}
             for target, source in keep.items():
-                hashes = folder_hashes(source) if source.is_dir() else {"": _hash(source)}
+                hashes = folder_hashes(source) if source.is_dir() else {"": file_hash(source)}
                 files |= {f"{target}/{path}".rstrip("/"): hashes[path] for path in hashes}
             record = clean_result(result).model_copy(update={"files": files})
             digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
@@ -244,7 +244,7 @@ class Store:
 def folder_hashes(folder: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file in a folder, by its place there, in order."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): _hash(file) for file in files}
+    return {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
 
 
 def read_result(file: Path) -> RunResult:
@@ -276,8 +276,3 @@ def _write_file(file: Path, content: str) -> str:
         stream.flush()
         os.fsync(stream.fileno())
     return hashlib.sha256(data).hexdigest()
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

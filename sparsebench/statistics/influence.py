@@ -10,6 +10,8 @@ comparison is as cheap. The tests hold them against the bootstrap.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Number
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +56,8 @@ def arrays(
     """
     if metric not in SMOOTH or not len(references):
         return None
-    if str in {*map(type, predictions), *map(type, references)}:
+    kinds = {*map(type, predictions), *map(type, references)}
+    if not all(issubclass(kind, (Number, NoneType)) for kind in kinds):
         return None
     right = np.asarray(references, dtype=np.float64)
     return np.asarray(SMOOTH[metric].filled(predictions, right), dtype=np.float64), right

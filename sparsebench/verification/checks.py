@@ -15,7 +15,7 @@ from sparsebench.results.checksums import changed_files
 from sparsebench.results.evidence import Evidence, digest_of
 from sparsebench.results.schema import Status
 from sparsebench.results.store import CorruptResultError, folder_name, read_result, run_key
-from sparsebench.verification.scores import score_faults
+from sparsebench.verification.scores import score_faults, unchecked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +48,7 @@ class Verdict:
         evidence: Key of a sound run -> what its score rests on, digest of its ``result.json``.
         results: The results that could be read, by their ``result.json``.
         unsealed: How many runs have no checksums, since an older version wrote them.
+        unchecked: Metrics that cannot be computed again here -> the reason.
     """
 
     files: list[Path]
@@ -55,6 +56,7 @@ class Verdict:
     evidence: dict[str, tuple[Evidence, str]] = field(default_factory=dict)
     results: dict[Path, RunResult] = field(default_factory=dict)
     unsealed: int = 0
+    unchecked: dict[str, str] = field(default_factory=dict)
 
 
 def verify(files: Sequence[Path]) -> Verdict:
@@ -79,6 +81,7 @@ def verify(files: Sequence[Path]) -> Verdict:
             faults += score_faults(result, answers)
         verdict.findings += [Finding(file.parent, fault) for fault in faults]
         if not faults:
+            verdict.unchecked |= {} if answers is None else unchecked(result)
             known = Evidence.REPORTED if answers is None else Evidence.RECOMPUTED
             verdict.evidence[result.key] = (known, digest_of(file))
     for file, fault in _strangers(verdict.results, examples):

@@ -9,7 +9,7 @@ from sparsebench.errors import UserError
 from sparsebench.tasks import TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from sparsebench.results.answers import Answers
     from sparsebench.results.schema import RunResult
@@ -47,17 +47,38 @@ def score_faults(result: RunResult, answers: Mapping[str, Answers]) -> Iterator[
     except (ArithmeticError, TypeError, ValueError, UserError) as error:
         yield f"its predictions cannot be scored: {error}"
         return
-    yield from _differences(found, result.scores)
+    yield from _differences(found, result, absent=task.missing_metrics())
     headline = task.headline(found)
     if result.score is None or not _close(headline, result.score):
         yield f"its score is {result.score}, but its predictions give {headline}"
 
 
-def _differences(found: Mapping[str, Scores], stored: Mapping[str, Scores]) -> Iterator[str]:
+def unchecked(result: RunResult) -> dict[str, str]:
+    """Returns the metrics of a run that cannot be computed again here, each with the reason.
+
+    Args:
+        result: A result whose task is installed.
+    """
+    stored = {metric for scores in result.scores.values() for metric in scores}
+    absent = TASKS.get(result.spec.task).missing_metrics()
+    return {metric: reason for metric, reason in absent.items() if metric in stored}
+
+
+def _differences(
+    found: Mapping[str, Scores], result: RunResult, *, absent: Collection[str]
+) -> Iterator[str]:
+    """Yields metrics that differ, but for those that could not be computed then, or here."""
     for split, scores in sorted(found.items()):
-        for metric in sorted({*scores, *stored[split]}):
-            said, computed = stored[split].get(metric), scores.get(metric)
-            if said is None or computed is None or not _close(said, computed):
+        stored = result.scores[split]
+        for metric in sorted({*scores, *stored}):
+            said, computed = stored.get(metric), scores.get(metric)
+            if said is None:
+                same = metric in result.missing
+            elif computed is None:
+                same = metric in absent
+            else:
+                same = _close(said, computed)
+            if not same:
                 yield f"{split} {metric} is {said}, but its predictions give {computed}"
 
 

@@ -53,3 +53,19 @@ def test_an_unknown_method_is_told(cli: Callable[..., Said], results: str) -> No
         2,
         "error: unknown method 'lor'; did you mean 'lora'?",
     )
+
+
+@pytest.mark.parametrize(("seeds", "told"), [((1,), "one seed"), ((1, 2), "the same score")])
+def test_two_models_that_answer_alike(
+    cli: Callable[..., Said], tmp_path: Path, seeds: tuple[int, ...], told: str
+) -> None:
+    store, right = Store(tmp_path / "results"), [0, 1] * 20
+    for method in ("full", "lora"):
+        for seed in seeds:
+            made, rows = make_answered([0] * 40, right, task="rte", method=method, seed=seed)
+            store.write(made, predictions=rows)
+
+    said = cli("compare", "full", "lora", str(store.root))
+
+    assert f"→ {told}" in said.out
+    assert "nothing is known" not in said.out

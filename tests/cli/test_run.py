@@ -152,6 +152,35 @@ def test_a_combination_that_makes_no_sense_is_skipped_with_its_reason(tmp_path: 
     assert "bias" in (results["quick/t5"].reason or "")
 
 
+def test_a_suite_without_any_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    sizes = ("--set", "costs.length=32", "--set", "training.max_length=48", "--data", "data")
+    choice = ("--models", "quick/bert", "--tasks", "rte,mrpc", "--methods", "full")
+    code, output = sparsebench("run", "glue", *sizes, *choice, cwd=tmp_path)
+    assert code == 2, output
+    assert "nothing can run" in output
+    for task in ("RTE", "MRPC"):
+        assert output.count(f"there is no data/{task}/train.tsv") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_torn_file_of_predictions_costs_an_interval_and_not_the_leaderboard(
+    tmp_path: Path,
+) -> None:
+    command = ("run", "quick", *SHORT, "--models", "quick/bert", "--methods", "head")
+    assert sparsebench(*command, cwd=tmp_path)[0] == 0
+    (file,) = (tmp_path / "runs").glob("*/predictions.jsonl")
+    file.write_bytes(file.read_bytes()[:-5])
+    (tmp_path / "runs" / "leaderboard.md").unlink()
+
+    code, output = sparsebench(*command, cwd=tmp_path)
+
+    assert code == 0, output
+    assert "warning: " in output
+    assert "no readable predictions" in output
+    assert (tmp_path / "runs" / "leaderboard.md").exists()
+
+
 def test_a_dry_run_and_a_plan_run_nothing(tmp_path: Path) -> None:
     choice = ("--models", "quick/bert", "--methods", "head")
     code, output = sparsebench("run", "quick", *SHORT, *choice, "--dry-run", cwd=tmp_path)

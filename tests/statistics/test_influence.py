@@ -81,3 +81,10 @@ def test_texts_and_unknown_metrics_have_none() -> None:
     assert influence("f1", ["a"], ["b"]) is None
     assert influence("bleu", [1], [1]) is None
     assert influence("accuracy", [], []) is None
+
+
+def test_answers_that_are_no_numbers_have_no_influence_that_is_known() -> None:
+    spans = [{"text": "in 1066", "no_answer": -3.0}, {"text": "", "no_answer": 2.0}]
+
+    assert influence("f1", spans, [["in 1066", "1066"], []]) is None
+    assert influence("f1", [None, None], [["in 1066", "1066"], []]) is None

@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from factories import make_result
+from factories import make_answered, make_result
 
 from sparsebench.results.evidence import Evidence
 from sparsebench.results.schema import Status
@@ -154,6 +154,78 @@ def test_a_file_that_is_gone(folder: Path, name: str) -> None:
         assert (verdict.findings, verdict.unsealed) == ([], 1)
     else:
         assert {finding.folder.name for finding in verdict.findings} == {run.name}
+
+
+@pytest.fixture
+def kept(folder: Path, tmp_path: Path) -> Path:
+    """The folder of a run that was made with ``--keep-models``."""
+    store, run = Store(folder), victim(folder)
+    result = read_result(run / "result.json")
+    rows = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
+    deployed = tmp_path / "deployed"
+    (deployed / "adapter").mkdir(parents=True)
+    (deployed / "model.safetensors").write_bytes(b"weights")
+    (deployed / "adapter" / "config.json").write_text("{}")
+    return store.write(result, predictions=rows, keep={"deployed": deployed})
+
+
+def test_a_run_with_its_model(kept: Path) -> None:
+    assert found(kept.parent) == {}
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "adapter/config.json"])
+def test_a_model_that_is_not_what_was_written(kept: Path, name: str) -> None:
+    (kept / "deployed" / name).write_text("other")
+
+    message = f"deployed/{name} is not what was written: its checksum differs"
+    assert found(kept.parent) == {kept.name: [message]}
+
+
+@pytest.mark.parametrize("name", ["../model", "/etc/hostname", "deployed/../../model"])
+def test_a_checksum_of_a_file_outside_the_run(folder: Path, name: str) -> None:
+    run = victim(folder)
+    with (run / "SHA256SUMS").open("a") as stream:
+        stream.write(f"{'0' * 64}  {name}\n")
+
+    (message,) = found(folder)[run.name]
+    assert message.startswith("its checksums cannot be read")
+
+
+@pytest.fixture
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run on E2E, made and verified where there is no Java."""
+    monkeypatch.setattr("sparsebench.metrics.java.absence", lambda: "needs Java")
+    texts = ["Blue Spice is a pub .", "It is cheap ."]
+    mrs = ["name[Blue Spice], eatType[pub]", "name[Cotto], priceRange[cheap]"]
+    right = [{"mr": mr, "texts": [text]} for mr, text in zip(mrs, texts, strict=True)]
+    result, rows = make_answered(texts, right, task="e2e")
+    absent = result.model_copy(update={"missing": {"meteor": "needs Java"}})
+    return Store(tmp_path / "generated").write(absent, predictions=rows)
+
+
+def test_a_metric_that_cannot_be_computed_here_is_told_and_not_wrong(generated: Path) -> None:
+    change(generated, lambda c: c["scores"]["validation"].update(meteor=0.4), seal=True)
+
+    verdict = verify([generated / "result.json"])
+
+    assert verdict.findings == []
+    assert verdict.unchecked == {"meteor": "needs Java"}
+
+
+def test_a_metric_that_could_not_be_computed_then_is_not_wrong(
+    generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(generated, lambda c: c["scores"]["validation"].pop("nist"), seal=True)
+    assert "nist is None, but" in found(generated.parent)[generated.name][0]
+    monkeypatch.setattr("sparsebench.metrics.java.absence", lambda: None)
+    for name in ("Meteor", "RougeL", "Cider"):
+        told = {"rouge_l" if name == "RougeL" else name.lower(): 0.5}
+        monkeypatch.setattr(f"sparsebench.metrics.captions.{name}.values", lambda *_, t=told: t)
+
+    said = found(generated.parent)[generated.name]
+
+    assert not any("meteor" in message for message in said)
+    assert any("rouge_l is None, but its predictions give 0.5" in message for message in said)
 
 
 def test_another_data_fingerprint(folder: Path) -> None:

@@ -3,7 +3,7 @@
 The share of slot errors is that of Dušek et al. 2019 (arXiv:1911.03905): missing, wrong and added
 slots, over the slots of the meaning representations. Slots are found by patterns, which are our own
 and were written by looking at the training set; they do not know every way to say a thing, so that
-people do not score 0 either (see docs/e2e.md).
+people do not score 0 either (see docs/questions-and-texts.md).
 """
 
 from __future__ import annotations
