@@ -88,10 +88,10 @@ def _number(value: float, digits: int | None) -> str:
 
 
 def _table(table: PublishedTable, read: Folder | None, console: Console) -> None:
-    from sparsebench.papers.trained import Verdict, hold
+    from sparsebench.papers.trained import Verdict, comparable, hold
     from sparsebench.suite.files import find_suite, load_suite
 
-    suite = load_suite(find_suite(table.suite)).suite.name if table.suite else None
+    suite = load_suite(find_suite(table.suite)).suite if table.suite else None
     results = read.results if read else ()
     reader = read.read if read else (lambda _: None)
     held = list(hold(table, results, suite=suite, read=reader))
@@ -103,6 +103,13 @@ def _table(table: PublishedTable, read: Folder | None, console: Console) -> None
         ("method", "task", "metric", "paper", "ours", "difference", "95 % interval", "verdict"),
         [_held_row(each) for each in held],
     )
+    others = sum(
+        suite is not None and r.suite == suite.name and not comparable(r, suite) for r in results
+    )
+    if others:
+        console.print(
+            f"{others} results left out: another backbone, protocol or budget than {table.suite}"
+        )
     waiting = sum(each.verdict is Verdict.WAITING for each in held)
     if waiting:
         suites = f"'sparsebench run {table.suite}'" if table.suite else "no suite of ours"

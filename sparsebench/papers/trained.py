@@ -10,6 +10,7 @@ import numpy as np
 
 from sparsebench.results.schema import Status
 from sparsebench.statistics import Panel, estimate, influence
+from sparsebench.suite import training_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sparsebench.papers.schema import PublishedTable
     from sparsebench.results.schema import RunResult
     from sparsebench.statistics import Estimate
+    from sparsebench.suite import Suite
 
 SEEDS = 2
 """Seeds that an interval over runs takes."""
@@ -75,18 +77,38 @@ class Held:
         return Verdict.HIGHER if low > 0 else Verdict.LOWER
 
 
+def comparable(run: RunResult, suite: Suite) -> bool:
+    """Whether a run of a suite was made with its backbone, under its protocol, on its budget.
+
+    A run of the suite may not have been: options of the command line change them.
+
+    Args:
+        run: A run of the suite.
+        suite: The suite as it stands in its file.
+    """
+    if run.spec.task not in suite.tasks or run.spec.protocol is not suite.protocol:
+        return False
+    ours, asked = run.spec.training, training_for(suite, run.spec.task)
+    backbones = {name.rpartition("/")[2] for name in suite.models}
+    return run.spec.model.rpartition("/")[2] in backbones and (ours.budget, ours.batch_size) == (
+        asked.budget,
+        asked.batch_size,
+    )
+
+
 def hold(
-    table: PublishedTable, results: Iterable[RunResult], *, suite: str | None, read: ReadAnswers
+    table: PublishedTable, results: Iterable[RunResult], *, suite: Suite | None, read: ReadAnswers
 ) -> Iterator[Held]:
     """Yields every score of a table beside ours.
 
     Args:
         table: The published table.
-        results: Results; those of the table's suite count.
-        suite: The name in the file of the table's suite; None where it has none.
+        results: Results; those of the table's suite count that are comparable.
+        suite: The table's suite as it stands in its file; None where it has none.
         read: Reads the predictions of a run.
     """
-    runs = [r for r in results if r.suite == suite and r.status is Status.OK]
+    made = [r for r in results if suite and r.suite == suite.name and r.status is Status.OK]
+    runs = [run for run in made if suite and comparable(run, suite)]
     for method, scores in table.rows.items():
         for task, score in scores.items():
             metric = table.metrics[task]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from factories import make_result
 
 from sparsebench.papers import PublishedTable
 from sparsebench.papers.trained import Verdict, hold
 from sparsebench.results.schema import RunResult, Status
+from sparsebench.spec import Protocol
+from sparsebench.suite import Suite
 
 TABLE = PublishedTable(
     name="t",
@@ -19,6 +23,17 @@ TABLE = PublishedTable(
     rows={"lora": {"rte": 80.0, "mrpc": 90.0}},
 )
 
+SUITE = Suite.model_validate(
+    {
+        "name": "a-suite",
+        "tasks": {"rte": {}, "mrpc": {}},
+        "models": ["somebody/minilm"],
+        "methods": ["lora"],
+        "protocol": "last",
+        "training": {"budget": "3 epochs"},
+    }
+)
+
 
 def verdicts(*scores: float, **spec: object) -> dict[str, Verdict]:
     results = [make_result(score, task="rte", seed=n, **spec) for n, score in enumerate(scores)]
@@ -26,7 +41,7 @@ def verdicts(*scores: float, **spec: object) -> dict[str, Verdict]:
 
 
 def verdicts_of(results: list[RunResult]) -> dict[str, Verdict]:
-    held = hold(TABLE, results, suite="a-suite", read=lambda _: None)
+    held = hold(TABLE, results, suite=SUITE, read=lambda _: None)
     return {each.task: each.verdict for each in held}
 
 
@@ -48,13 +63,24 @@ def test_other_suites_methods_and_failures_do_not_count() -> None:
     assert verdicts_of([other, failed])["rte"] is Verdict.WAITING
 
 
+def test_other_backbones_protocols_and_budgets_do_not_count() -> None:
+    changes: list[dict[str, Any]] = [
+        {"model": "quick/bert"},
+        {"budget": "2 steps"},
+        {"protocol": Protocol.PAPER},
+    ]
+    others = [make_result(0.8, task="rte", seed=2, **change) for change in changes]
+    assert verdicts_of(others)["rte"] is Verdict.WAITING
+    assert verdicts_of([*others, make_result(0.8, task="rte")])["rte"] is Verdict.UNSURE
+
+
 def test_a_metric_that_was_not_stored_waits() -> None:
     assert verdicts_of([make_result(0.8, task="mrpc")])["mrpc"] is Verdict.WAITING
 
 
 def test_ours_is_beside_it() -> None:
     results = [make_result(score, task="rte", seed=n) for n, score in enumerate((0.81, 0.83))]
-    found = next(iter(hold(TABLE, results, suite="a-suite", read=lambda _: None)))
+    found = next(iter(hold(TABLE, results, suite=SUITE, read=lambda _: None)))
 
     assert found.ours is not None
     assert found.ours.value == pytest.approx(0.02)
