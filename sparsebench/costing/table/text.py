@@ -82,9 +82,11 @@ def sections(
 def _heading(result: ProfileResult) -> str:
     spec = result.spec
     kind = "" if spec.trained else " · untrained"
+    device = spec.hardware if spec.device == "auto" else f"{spec.device} {spec.hardware}"
+    device = device.removesuffix("s") if device.endswith(", 1 threads") else device
     return clean(
-        f"{spec.model} · {spec.form}{kind} · {spec.device} {spec.hardware} · {spec.dtype} · "
-        f"{spec.attention} · length {spec.length}"
+        f"{spec.model} · {spec.form}{kind} · {device} · {spec.dtype} · {spec.attention} · "
+        f"length {spec.length}"
     )
 
 
