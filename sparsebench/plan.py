@@ -147,9 +147,19 @@ def _cell(
     if reason:
         return Cell(job, State.SKIP, reason=reason)
     result = find(job.spec)
-    done = result and result.status is not Status.SKIPPED and not (rerun or Rerun()).applies(result)
+    done = (
+        result
+        and result.status is not Status.SKIPPED
+        and not (rerun or Rerun()).applies(result)
+        and (_has_model(result) or not job.keep_model)
+    )
     state = State.CACHED if done else State.RUN
     return Cell(job, state, examples=found.examples, cached=result if done else None)
+
+
+def _has_model(result: RunResult) -> bool:
+    """Whether the deployed model is kept beside a result; one without a score has none to keep."""
+    return result.status is not Status.OK or any(f.startswith("deployed/") for f in result.files)
 
 
 def _spec(

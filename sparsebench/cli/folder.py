@@ -80,7 +80,7 @@ def read_folder(root: Path, *, wanted: Overrides | None = None) -> Folder:
     found, unreadable = _read_results(files, root=root)
     if not found:
         raise UserError(f"{root}: none of its {len(files)} results can be read")
-    evidence = _evidence(found, root=root)
+    evidence = evidence_of(found, root=root)
     results = list(found.values())
     if wanted:
         results = _only(results, wanted.tasks, kind="task", name=lambda r: r.spec.task)
@@ -101,8 +101,13 @@ def _read_results(files: Sequence[Path], *, root: Path) -> tuple[dict[Path, RunR
     return found, unreadable
 
 
-def _evidence(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evidence]:
-    """Returns what was verified, of results that are still what they were then."""
+def evidence_of(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evidence]:
+    """Returns what was verified, of results that are still what they were then.
+
+    Args:
+        found: Results, by their file.
+        root: The folder of them all.
+    """
     from sparsebench.results.evidence import digest_of, read_evidence
 
     verified = read_evidence(root)

@@ -113,15 +113,20 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
     from sparsebench.leaderboard import FORMATS, TerminalTable, build
     from sparsebench.results.schema import Status
+    from sparsebench.results.store import RESULT
 
-    results = [result for cell in cells if (result := chosen.store.find(cell.job.spec))]
-    board = build(results, read=folder.reader(chosen.store))
+    store = chosen.store
+    results = [result for cell in cells if (result := store.find(cell.job.spec))]
+    found = {store.folder(result.spec) / RESULT: result for result in results}
+    board = build(
+        results, read=folder.reader(store), evidence=folder.evidence_of(found, root=store.root)
+    )
     console.print(TerminalTable(board))
-    file = chosen.store.root / "leaderboard.md"
+    file = store.root / "leaderboard.md"
     try:
         file.write_text(FORMATS["md"](board), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror})") from None
-    console.print(f"Results: {chosen.store.root}   Leaderboard: {file}")
+    console.print(f"Results: {store.root}   Leaderboard: {file}")
     failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
     return FAILED if failed else 0

@@ -115,6 +115,10 @@ def test_a_suite_runs_once_and_is_then_left_alone(tmp_path: Path) -> None:
     assert "Nothing to run" in output
     assert before == {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").glob("*/*")}
 
+    for again in (("verify", "runs"), command):
+        assert sparsebench(*again, cwd=tmp_path)[0] == 0
+    assert "recomputed" in (tmp_path / "runs" / "leaderboard.md").read_text()
+
 
 def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
     tmp_path: Path, plugins: Path
@@ -230,9 +234,13 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_row(tmp_path: Path) -> None:
 def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     import sparsebench as package
 
-    choice = ("--models", "quick/bert", "--methods", "lora", "--keep-models")
-    code, output = sparsebench("run", "quick", *SHORT, *choice, cwd=tmp_path)
+    choice = ("run", "quick", *SHORT, "--models", "quick/bert", "--methods", "lora")
+    code, output = sparsebench(*choice, cwd=tmp_path)
     assert code == 0, output
+    assert not list((tmp_path / "runs").glob("*/deployed"))
+    for said in ("1 run to make", "Nothing to run"):
+        code, output = sparsebench(*choice, "--keep-models", cwd=tmp_path)
+        assert (code, said in output) == (0, True), output
     (folder,) = (tmp_path / "runs").glob("*/deployed")
     assert package.load(folder).config.model_type == "bert"
 
