@@ -11,7 +11,6 @@ A process uses the bundle that ``SPARSEBENCH_BUNDLE`` names, and so do those tha
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 from functools import cache
@@ -20,11 +19,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sparsebench.checksums import CHECKSUMS, changed_files
 from sparsebench.errors import UserError, suggestion
 
 VARIABLE = "SPARSEBENCH_BUNDLE"
 MANIFEST = "bundle.json"
-CHECKSUMS = "SHA256SUMS"
 
 _SILENT = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -136,24 +135,14 @@ def forbid_network() -> None:
     socket.socket.connect = refuse  # type: ignore[method-assign, assignment]
 
 
-def file_hash(file: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _check_files(folder: Path) -> None:
-    listed = folder / CHECKSUMS
     try:
-        lines = listed.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"{listed}: cannot be read, so the bundle cannot be trusted") from None
-    wrong = []
-    for line in lines:
-        digest, _, name = line.partition("  ")
-        file = folder / name
-        if not file.is_file() or file_hash(file) != digest:
-            wrong.append(name)
+        wrong = changed_files(folder)
+    except (OSError, ValueError):
+        wrong = None
+    if wrong is None:
+        listed = folder / CHECKSUMS
+        raise UserError(f"{listed}: cannot be read, so the bundle cannot be trusted")
     if wrong:
         some = ", ".join(wrong[:3]) + (" and more" if len(wrong) > 3 else "")  # noqa: PLR2004
         raise UserError(f"{folder}: not what was fetched: {some}; fetch the bundle again")

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsebench.bundle import (
-    CHECKSUMS,
     MANIFEST,
     Bundle,
     BundledModel,
     BundledTask,
-    file_hash,
     read_bundle,
 )
+from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash
 from sparsebench.errors import UserError
 from sparsebench.models import model_source
 from sparsebench.models.sources import FILES, IN_PACKAGE
-from sparsebench.results.checksums import checksums_text
 from sparsebench.tasks.bundled import load_data, write_data
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ LAYERS = (
     {"statistics", "sparsity"},
     {"method", "registry", "problems", "models", "metrics", "results"},
     {"bundle", "limits", "world"},
-    {"errors", "version", "events", "spec"},
+    {"errors", "version", "events", "spec", "checksums"},
 )
 """The modules and packages of sparsebench: each may import from the lines below its own."""
 

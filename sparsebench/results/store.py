@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
-from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 from sparsebench.results.secrets import clean_result
 

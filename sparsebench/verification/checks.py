@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sparsebench.checksums import changed_files
 from sparsebench.results.answers import (
     PREDICTIONS,
     CorruptAnswersError,
     examples_digest,
     read_answers,
 )
-from sparsebench.results.checksums import changed_files
 from sparsebench.results.evidence import Evidence, digest_of
 from sparsebench.results.schema import Status
 from sparsebench.results.store import CorruptResultError, folder_name, read_result, run_key

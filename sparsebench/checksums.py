@@ -1,4 +1,4 @@
-"""Checksums of the files of a run, in the format of ``sha256sum``: ``sha256sum -c SHA256SUMS``."""
+"""Checksums of the files of a folder, as ``sha256sum`` writes and checks them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checksums_text(digests: Mapping[str, str]) -> str:
 
 
 def changed_files(folder: Path) -> list[str] | None:
-    """Returns the files of a run that are no longer what was written, or None without checksums.
+    """Returns the files of a folder that are no longer what was written, or None without checksums.
 
     Raises:
         ValueError: A line of the file is not of the format.
