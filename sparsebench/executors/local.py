@@ -9,7 +9,8 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import time
-from multiprocessing.connection import wait
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -137,9 +138,19 @@ def _wait(running: Sequence[RunProcess], *, look: bool) -> None:
 
 
 def _stop(running: Sequence[RunProcess]) -> None:
-    """Asks runs to stop after their step; those that do not hear are killed by who called."""
+    """Asks runs to stop after their step; those that do not hear are killed by who called.
+
+    What they still say is read, so that none waits for ever for somebody to listen.
+    """
     for run in running:
         run.process.terminate()
     until = time.monotonic() + SECONDS_TO_STOP
-    for run in running:
-        run.process.join(max(0.0, until - time.monotonic()))
+    while alive := [run for run in running if run.process.is_alive()]:
+        if (left := until - time.monotonic()) <= 0:
+            return
+        leads = [run.ranks.alive[0] for run in alive]
+        signs = [sign for lead in leads for sign in (lead.events, lead.process.sentinel)]
+        for sign in wait(signs, left):
+            if isinstance(sign, Connection):
+                with suppress(EOFError, OSError):
+                    sign.recv()

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from sparsebench.events import Progressed
 from sparsebench.executors import local
 from sparsebench.executors.claims import claim
 from sparsebench.executors.local import LocalExecutor
+from sparsebench.executors.ranks import Rank
 from sparsebench.executors.switch import Switch
 from sparsebench.results import Status
 from sparsebench.results.store import Store
@@ -23,6 +25,7 @@ from sparsebench.training.checkpoints import last_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from sparsebench.events import Event
@@ -112,6 +115,28 @@ def test_a_second_interrupt_does_not_wait_for_a_run_that_does_not_stop(
     (run,) = waits
     assert run.process.exitcode == -signal.SIGKILL
     assert results(root) == {}
+
+
+def _talks(sender: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for _ in range(5000):  # more than a pipe holds
+        sender.send("x" * 100)
+
+
+def test_a_run_that_still_has_much_to_say_can_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "SECONDS_TO_STOP", 30.0)
+    context = local.warm_processes()
+    events, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_talks, args=(sender,))  # type: ignore[attr-defined]
+    process.start()
+    sender.close()
+    assert events.poll(60)  # it is deaf by now
+    run = SimpleNamespace(
+        process=process, ranks=SimpleNamespace(alive=[Rank(process, events, number=0)])
+    )
+    local._stop([run])  # type: ignore[list-item]
+    assert process.exitcode == 0
+    events.close()
 
 
 def test_a_torn_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
