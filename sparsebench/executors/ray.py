@@ -74,8 +74,9 @@ class RayExecutor(Executor):
         self._connect(ray)
         tasks: dict[Any, _Task] = {}
         try:
-            check_batches(jobs, max(1, int(self._gpus(ray))))
-            submit, lanes = self._submitter(ray), self._lanes(ray)
+            gpus = self._gpus(ray)
+            check_batches(jobs, max(1, int(gpus)))
+            submit, lanes = self._submitter(ray, gpus), self._lanes(ray, gpus)
             backlog = Backlog(jobs, report)
             while backlog or tasks:
                 while len(tasks) < lanes and (taken := backlog.take()):
@@ -115,6 +116,7 @@ class RayExecutor(Executor):
             raise _unreachable(address, error) from None
 
     def _gpus(self, ray: Any) -> float:
+        """Returns the GPUs of a run."""
         there = max(n["Resources"].get("GPU", 0) for n in ray.nodes() if n["Alive"])
         if self.device == "cpu":
             return 0
@@ -124,22 +126,20 @@ class RayExecutor(Executor):
         if asked > there:
             raise UserError(
                 f"a run is to have {asked:g} GPUs, and no node of the Ray cluster has more than "
-                f"{there:g}: "
-                "--device cpu, or -x gpus=0"
+                f"{there:g}: --device cpu, or -x gpus=0"
             )
         return float(asked)
 
-    def _lanes(self, ray: Any) -> int:
+    def _lanes(self, ray: Any, gpus: float) -> int:
         """Returns how many runs to have under way: as many as the cluster has room for now."""
         if self.workers:
             return self.workers
-        there, gpus = ray.cluster_resources(), self._gpus(ray)
+        there = ray.cluster_resources()
         lanes = there.get("CPU", 1) / self.options.cpus
         return max(1, int(min(lanes, there.get("GPU", 0) / gpus) if gpus else lanes))
 
-    def _submitter(self, ray: Any) -> Any:
+    def _submitter(self, ray: Any, gpus: float) -> Any:
         """Returns what makes a task of a job."""
-        gpus = self._gpus(ray)
         task = ray.remote(_make_on_node).options(
             num_cpus=self.options.cpus,
             num_gpus=gpus,
