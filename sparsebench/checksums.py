@@ -44,3 +44,9 @@ def file_hash(file: Path) -> str:
     """Returns the SHA-256 of a file, which need not fit into memory."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_hashes(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file in a folder, by its place there, in order."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file_hash(file) for file in files}

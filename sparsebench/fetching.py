@@ -14,7 +14,7 @@ from sparsebench.bundle import (
     BundledTask,
     read_bundle,
 )
-from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash
+from sparsebench.checksums import CHECKSUMS, checksums_text, folder_hashes
 from sparsebench.errors import UserError
 from sparsebench.models import model_source
 from sparsebench.models.sources import FILES, IN_PACKAGE
@@ -55,9 +55,7 @@ def fetch(
             tasks=_tasks(suite, new, data=data, say=say),
         )
         (new / MANIFEST).write_text(bundle.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        files = sorted(file for file in new.rglob("*") if file.is_file())
-        digests = {file.relative_to(new).as_posix(): file_hash(file) for file in files}
-        (new / CHECKSUMS).write_text(checksums_text(digests), encoding="utf-8")
+        (new / CHECKSUMS).write_text(checksums_text(folder_hashes(new)), encoding="utf-8")
         read_bundle(new)  # which holds it to what a reader asks
         new.chmod(0o755)
         new.rename(to)

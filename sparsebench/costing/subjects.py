@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sparsebench import deployed
+from sparsebench.checksums import folder_hashes
 from sparsebench.errors import UserError
 from sparsebench.methods import METHODS, configure
 from sparsebench.models import FORMS, Family, Form, model_source
-from sparsebench.results.store import RESULT, folder_hashes, read_result
+from sparsebench.results.store import RESULT, read_result
 from sparsebench.spec import MethodChoice
 
 if TYPE_CHECKING:

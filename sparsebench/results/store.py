@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash
+from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
@@ -239,12 +239,6 @@ class Store:
                         f"{folder}: a result that belongs at {final} and cannot be moved there "
                         f"({error.strerror or error}); move it by hand"
                     ) from error
-
-
-def folder_hashes(folder: Path) -> dict[str, str]:
-    """Returns the SHA-256 of every file in a folder, by its place there, in order."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
 
 
 def read_result(file: Path) -> RunResult:
