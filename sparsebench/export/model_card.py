@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sparsebench.errors import UserError
-from sparsebench.tasks import TASKS
+from sparsebench.tasks import TASKS, Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sparsebench.results.schema import RunResult
 
-_HUB_TASKS = {"squad": "question-answering", "e2e": "text-generation"}
-"""Group of tasks -> what the Hub calls such a task; for others, text classification."""
+_HUB_TASKS = {Form.SPAN: "question-answering", Form.CLASSIFICATION: "text-classification"}
+"""Form that a task can be answered in -> what the Hub calls such a task; else generation."""
 
 
 def model_card(results: Iterable[RunResult], *, name: str) -> str:
@@ -25,7 +26,8 @@ def model_card(results: Iterable[RunResult], *, name: str) -> str:
     model, and a mean over seeds is of none.
 
     Args:
-        results: The runs of one model: a method with one backbone and one seed, on any tasks.
+        results: The runs of one model: a method with one backbone, one seed and one protocol, at
+            most once on each task.
         name: What the card calls the model.
 
     Raises:
@@ -34,14 +36,9 @@ def model_card(results: Iterable[RunResult], *, name: str) -> str:
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     scored = sorted((r for r in results if r.score is not None), key=lambda r: r.key)
-    models = {(r.spec.model, r.spec.method.label, r.spec.seed) for r in scored}
     if not scored:
         raise UserError("no run has a score")
-    if len(models) > 1:
-        raise UserError(
-            f"a model card is of one model, and these runs are of {len(models)}: "
-            "name one with --methods, --seeds and, if need be, --models"
-        )
+    _refuse_several_models(scored)
     values = [value for result in scored for value in _values(result)]
     content = {
         "base_model": scored[0].spec.model,
@@ -50,15 +47,41 @@ def model_card(results: Iterable[RunResult], *, name: str) -> str:
     return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}---\n"
 
 
+def _refuse_several_models(scored: Sequence[RunResult]) -> None:
+    models = {(r.spec.model, r.spec.method.label, r.spec.seed) for r in scored}
+    if len(models) > 1:
+        raise UserError(
+            f"a model card is of one model, and these runs are of {len(models)}: "
+            "name one with --methods, --seeds and, if need be, --models"
+        )
+    protocols = sorted({r.spec.protocol.value for r in scored})
+    if len(protocols) > 1:
+        raise UserError(
+            f"a model card is of one protocol, and these runs are of {', '.join(protocols)}: "
+            "keep each in a folder of its own"
+        )
+    task, runs = Counter(r.spec.task for r in scored).most_common(1)[0]
+    if runs > 1:
+        budgets = sorted({str(r.spec.training.budget) for r in scored if r.spec.task == task})
+        raise UserError(
+            f"a model card is of one model, and {runs} of these runs are on {task} "
+            f"({', '.join(budgets)}): keep each in a folder of its own"
+        )
+
+
 def _values(result: RunResult) -> Iterator[Any]:
     from huggingface_hub import EvalResult
 
     spec = result.spec
-    group = TASKS.get(spec.task).group if spec.task in TASKS else ""
+    group, forms = "", (Form.CLASSIFICATION,)
+    if spec.task in TASKS:
+        group, forms = TASKS.get(spec.task).group, TASKS.get(spec.task).forms
+    kinds = (kind for form, kind in _HUB_TASKS.items() if form in forms)
+    task_type = next(kinds, "text-generation")
     for split, scores in sorted(result.scores.items()):
         for metric, value in sorted(scores.items()):
             yield EvalResult(
-                task_type=_HUB_TASKS.get(group, "text-classification"),
+                task_type=task_type,
                 dataset_type=group or spec.task,
                 dataset_config=spec.task,
                 dataset_name=spec.task,

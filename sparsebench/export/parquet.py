@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from sparsebench.leaderboard.figures import figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,11 +30,12 @@ def write_parquet(results: Iterable[RunResult], file: Path) -> None:
 
 
 def flat(result: RunResult) -> dict[str, Any]:
-    """Returns the facts of a run by dotted names: ``method.settings.r``, ``score``.
+    """Returns the facts of a run by dotted names: ``settings.r``, ``costs.macs``, ``score``.
 
-    Settings are texts, since one name may stand for values of several types.
+    Settings are texts, since one name may stand for values of several types. Costs are named as in
+    the leaderboard's CSV.
     """
-    spec, costs = result.spec, result.costs
+    spec = result.spec
     facts: dict[str, Any] = {
         "key": result.key,
         "suite": result.suite,
@@ -54,17 +58,9 @@ def flat(result: RunResult) -> dict[str, Any]:
     facts |= {f"settings.{name}": str(value) for name, value in spec.method.settings.items()}
     for split, scores in result.scores.items():
         facts |= {f"scores.{split}.{metric}": value for metric, value in scores.items()}
-    if costs and costs.parameters:
-        facts["costs.trainable"] = costs.parameters.trainable
-        facts["costs.nonzero"] = costs.parameters.nonzero
-        facts["costs.encoder_sparsity"] = costs.parameters.encoder_sparsity
-    if costs and costs.flops:
-        facts["costs.macs"] = costs.flops.matrix
-        facts["costs.macs_status"] = costs.flops.status.value
-    if costs and costs.latency:
-        facts["costs.latency_ratio"] = costs.latency.ratio
-    if costs and costs.memory:
-        facts["costs.inference_bytes"] = costs.memory.inference
+    figures = figures_of([result])
+    facts |= {f"costs.{name}": value for name, value in asdict(figures).items()}
+    facts["costs.unverified"] = "; ".join(figures.unverified)
     if result.provenance:
         facts |= {"created": result.provenance.created, "device": result.provenance.device}
     return facts

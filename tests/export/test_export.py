@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from sparsebench.errors import UserError
 from sparsebench.export import model_card, write_parquet
 from sparsebench.results.schema import Status
+from sparsebench.spec import Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ def test_parquet_has_a_row_a_run_whatever_became_of_it(tmp_path: Path) -> None:
     assert len(rows) == 3
     first = rows[RESULTS[0].key]
     assert (first["score"], first["settings.r"], first["costs.trainable"]) == (0.8, "8", 5000)
+    assert first["costs.training_bytes"] == 300 * 2**20
     assert rows[FAILED.key]["score"] is None
     assert rows[FAILED.key]["reason"] == "too large"
 
@@ -54,5 +56,28 @@ def test_a_model_card_is_read_by_the_hub_library() -> None:
 def test_a_card_is_of_one_model() -> None:
     with pytest.raises(UserError, match="of one model, and these runs are of 2"):
         model_card([*RESULTS, make_result(0.5, method="full")], name="x")
+    with pytest.raises(UserError, match="of one protocol, and these runs are of last, paper"):
+        model_card(
+            [*RESULTS, make_result(0.5, task="cola", method="lora", protocol=Protocol.PAPER)],
+            name="x",
+        )
+    again = make_result(0.9, task="rte", method="lora", budget="1 epochs")
+    with pytest.raises(UserError, match=r"2 of these runs are on rte \(1 epochs, 3 epochs\)"):
+        model_card([*RESULTS, again], name="x")
     with pytest.raises(UserError, match="no run has a score"):
         model_card([FAILED], name="x")
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"),
+    [
+        ("toy-mrpc", "text-classification"),
+        ("toy-squad", "question-answering"),
+        ("e2e", "text-generation"),
+        ("not-installed", "text-classification"),
+    ],
+)
+def test_a_card_names_the_kind_of_task(task: str, kind: str) -> None:
+    card = ModelCard(model_card([make_result(0.8, task=task)], name="tuned"))
+
+    assert [value.task_type for value in card.data.eval_results] == [kind]
