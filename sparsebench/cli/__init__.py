@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,6 +25,7 @@ from sparsebench.cli.tune import tune
 from sparsebench.cli.validate import validate
 from sparsebench.cli.verify import verify
 from sparsebench.errors import UserError
+from sparsebench.version import __version__
 
 app = typer.Typer(
     name="sparsebench",
@@ -49,6 +51,23 @@ app.command()(profile)
 app.command()(export)
 app.command()(check)
 app.command()(new_method)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it by place
+    if asked:
+        typer.echo(f"sparsebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -27,7 +28,8 @@ def imported(*arguments: str, heavy: tuple[str, ...] = HEAVY) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("run", "--help"), ("list", "suites"), ("list", "models")]
+    "arguments",
+    [("--help",), ("--version",), ("run", "--help"), ("list", "suites"), ("list", "models")],
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
     assert imported(*arguments) == "imported: []"
@@ -44,3 +46,9 @@ def test_help_names_every_command() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     for name in ("run", "plan", "validate", "list", "show", "leaderboard"):
         assert f" {name} " in done.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    command = [sys.executable, "-m", "sparsebench", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"sparsebench {version('sparsebench')}\n"
