@@ -73,16 +73,15 @@ def _values(result: RunResult) -> Iterator[Any]:
     from huggingface_hub import EvalResult
 
     spec = result.spec
-    group, forms = "", (Form.CLASSIFICATION,)
-    if spec.task in TASKS:
-        group, forms = TASKS.get(spec.task).group, TASKS.get(spec.task).forms
+    task = TASKS.get(spec.task) if spec.task in TASKS else None
+    forms = task.forms if task else (Form.CLASSIFICATION,)
     kinds = (kind for form, kind in _HUB_TASKS.items() if form in forms)
     task_type = next(kinds, "text-generation")
     for split, scores in sorted(result.scores.items()):
         for metric, value in sorted(scores.items()):
             yield EvalResult(
                 task_type=task_type,
-                dataset_type=group or spec.task,
+                dataset_type=task.group if task else spec.task,
                 dataset_config=spec.task,
                 dataset_name=spec.task,
                 dataset_split=split,
