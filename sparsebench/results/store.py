@@ -32,8 +32,8 @@ from pydantic import ValidationError
 from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
+from sparsebench.results.free_texts import clean_result
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
-from sparsebench.results.secrets import clean_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -264,7 +264,7 @@ def read_result(file: Path) -> RunResult:
 
 
 def _write_file(file: Path, content: str) -> str:
-    data = content.encode()
+    data = content.encode(errors="backslashreplace")  # half of a surrogate pair, as JSON escapes it
     with file.open("wb") as stream:
         stream.write(data)
         stream.flush()

@@ -40,6 +40,25 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     assert [json.loads(row) for row in rows.splitlines()] == ROWS
 
 
+def test_text_that_is_no_valid_unicode_is_kept(tmp_path: Path) -> None:
+    half = "a\ud83d é"  # of a surrogate pair, as a broken file or a model may give it
+    result = make_result(0.5)
+    assert result.provenance is not None
+    told = result.provenance.model_copy(update={"data_origin": half})
+    rows = [{"split": "test", "id": "1", "prediction": half, "reference": [half]}]
+    store = Store(tmp_path)
+    store.write(result.model_copy(update={"provenance": told}), predictions=rows)
+
+    found = store.find(result.spec)
+
+    assert found is not None
+    assert found.provenance is not None
+    assert found.provenance.data_origin == "a\\ud83d é"
+    answers = store.answers(found)
+    assert answers is not None
+    assert answers["test"].predictions == (half,)
+
+
 def test_a_result_replaces_the_older_one_of_the_same_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write(make_result(0.1), predictions=ROWS)

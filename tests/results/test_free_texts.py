@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import make_result
 
+from sparsebench.results.free_texts import without_secrets
 from sparsebench.results.schema import Retried, Status
-from sparsebench.results.secrets import without_secrets
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Secrets of the environment, such as ``HF_TOKEN``, which no result may tell."""
+"""The free texts of a result: they tell no secret of the environment, such as ``HF_TOKEN``."""
 
 from __future__ import annotations
 
@@ -39,17 +39,24 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
 
 
 def clean_result(result: RunResult) -> RunResult:
-    """Returns a result whose free texts tell no secret: reasons, logs, the command, origins."""
+    """Returns a result whose free texts tell no secret, and are valid Unicode.
+
+    These are reasons, logs, the command and origins: they may quote a path, whatever its bytes.
+    """
     changed: dict[str, Any] = {
-        field: without_secrets(text)
+        field: _clean(text)
         for field in ("reason", "traceback")
         if (text := getattr(result, field)) is not None
     }
     if result.provenance:
         fields = ("command", "data_origin", "model_origin")
-        texts = {field: without_secrets(getattr(result.provenance, field)) for field in fields}
+        texts = {field: _clean(getattr(result.provenance, field)) for field in fields}
         changed["provenance"] = result.provenance.model_copy(update=texts)
     if result.retried:
-        reason = without_secrets(result.retried.reason)
+        reason = _clean(result.retried.reason)
         changed["retried"] = result.retried.model_copy(update={"reason": reason})
     return result.model_copy(update=changed)
+
+
+def _clean(text: str) -> str:
+    return without_secrets(text).encode(errors="backslashreplace").decode()
