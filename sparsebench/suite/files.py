@@ -66,7 +66,10 @@ def find_suite(text: str) -> Path:
     known = suites()
     if text in known:
         return known[text]
-    if path.suffix in _ENDINGS:
+    if path.is_dir():
+        raise UserError(f"{text}: a folder, not a suite{suggestion(text, known)}")
+    of_package = {str(Path(name).parent) for name in known}
+    if path.suffix in _ENDINGS or str(path.parent) not in of_package:
         beside = [str(path.with_name(file.name)) for file in _files_in(path.parent)]
         raise UserError(f"there is no file {text!r}{suggestion(text, [*beside, *known])}")
     raise UnknownNameError("suite", text, known=known)

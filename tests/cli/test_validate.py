@@ -110,6 +110,8 @@ def test_a_mistake_in_an_option_names_it(
         (("s.yaml", "--methods", ","), "--methods: name at least one"),
         (("quikc",), "unknown suite 'quikc'; did you mean 'quick'?"),
         (("s.yml",), "there is no file 's.yml'; did you mean 's.yaml'?"),
+        (("runs/mine",), "there is no file 'runs/mine'"),
+        ((".",), ".: a folder, not a suite"),
         (("s.yaml", "--data", "nowhere"), "nowhere"),
     ],
 )
