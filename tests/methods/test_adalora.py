@@ -59,6 +59,33 @@ def test_ranks_survive_a_resume() -> None:
             assert values[mask].all()
 
 
+def test_a_run_resumed_while_ranks_fall_goes_on_as_if_it_had_not_stopped() -> None:
+    batch = tiny_batch(tiny_backbone("bert"))
+
+    def train(method: PEFT, view: Any, steps: range) -> None:
+        view.eval()  # no dropout
+        optimizer = torch.optim.SGD(method.parameter_groups(view), lr=0.1)
+        for step in steps:
+            method.before_step(view, step / 20)
+            penalty = method.penalty(view)
+            assert penalty is not None
+            (view(**batch).loss + penalty).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        method.before_step(view, steps.stop / 20)
+
+    method, view = make()
+    train(method, view, range(5))
+    saved = {name: values.clone() for name, values in view.state_dict().items()}
+    train(method, view, range(5, 12))
+    resumed, other = make()
+    other.load_state_dict(saved)
+    train(resumed, other, range(5, 12))
+    assert 2 * MATRICES == ranks(view) < 6 * MATRICES
+    for name, values in view.named_parameters():
+        torch.testing.assert_close(other.get_parameter(name), values, rtol=0, atol=0, msg=name)
+
+
 def test_penalty_is_the_distance_from_orthogonality() -> None:
     method, view = make(orth_reg_weight=0.5)
     with torch.no_grad():
