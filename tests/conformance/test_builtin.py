@@ -19,6 +19,7 @@ MODES: list[tuple[str, dict[str, Any]]] = [
     ("magnitude", {"pattern": "2:4"}),
     ("magnitude", {"pattern": "structured", "sparsity": 0.5}),
     ("movement", {"scope": "global"}),
+    ("peft", {"tuner": "adalora"}),
     ("peft", {"tuner": "prefix_tuning"}),
 ]
 
