@@ -83,52 +83,53 @@ def run(
 
 
 def _run(job: Job, report: Report, stop: Callable[[], bool], world: World) -> Outcome | None:
-    spec = job.spec
     report(Progressed(job.key, "load"))
-    set_seed(spec.seed)
-    task, source = TASKS.get(spec.task), model_source(job.model)
-    form = task.form_for(source.family)
+    set_seed(job.spec.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     memory = MemoryTracker(device)
-    backbone = load_backbone(source, form=form, labels=task.labels, dropout=spec.training.dropout)
+    task, source = TASKS.get(job.spec.task), model_source(job.model)
+    form, dropout = task.form_for(source.family), job.spec.training.dropout
+    backbone = load_backbone(source, form=form, labels=task.labels, dropout=dropout)
     setting = Setting(
         job=job,
         report=report,
         device=device,
-        precision=training_precision(spec.training.precision, device),
+        precision=training_precision(job.spec.training.precision, device),
         task=task,
         form=form,
-        data=load_data(spec.task, job.data),
+        head=backbone.head,
+        data=load_data(job.spec.task, job.data),
         tokenizer=backbone.tokenizer,
         stop=stop,
         world=world,
     )
-    method = configure(spec.method.name, spec.method.settings)
-    method.refuses(source.family, form)  # where that raises, here is the row to tell of it
-    work = Store(job.store).work_folder(spec)
-    head = backbone.head
-
+    work = Store(job.store).work_folder(job.spec)
     folder, notes = work / "deployed", work / "trained.json"
     if not (folder.is_dir() and notes.is_file()):  # else the run was cut off after its training
+        method = configure(job.spec.method.name, job.spec.method.settings)
+        method.refuses(source.family, form)  # where that raises, here is the row to tell of it
         model, trained = _train(setting, method, backbone, work=work, memory=memory)
         if world.leads:
-            _deploy(method, model, folder, setting=setting, head=head)
+            _deploy(method, model, folder, setting=setting)
             save_notes(trained.model_dump(mode="json"), notes)
-        del model
-    if not world.leads:
-        return None
-    trained = _Trained.model_validate(load_notes(notes))
+        del model, method
     del backbone
     gc.collect()
+    if not world.leads:
+        return None
+    return _measure(setting, folder, _Trained.model_validate(load_notes(notes)))
 
-    shipped = deployed.load(folder, device=device)
+
+def _measure(setting: Setting, folder: Path, trained: _Trained) -> Outcome:
+    """Evaluates and profiles what ships."""
+    job, task = setting.job, setting.task
+    shipped = deployed.load(folder, device=setting.device)
     predictions, scores = _evaluate(setting, shipped)
     setting.say("profile")
-    costs = _profile(setting, shipped, head=head, trained=trained, folder=folder)
     result = RunResult(
         key=job.key,
         suite=job.suite,
-        spec=spec,
+        spec=job.spec,
         status=Status.OK,
         score=task.headline(scores),
         headline_metric=task.headline_metric,
@@ -137,14 +138,14 @@ def _run(job: Job, report: Report, stop: Callable[[], bool], world: World) -> Ou
         retried=job.retried,
         missing=task.missing_metrics(),
         training=trained.record,
-        costs=costs,
+        costs=_profile(setting, shipped, trained=trained, folder=folder),
         provenance=provenance(
             command=job.command,
-            device=device,
+            device=setting.device,
             precision=setting.precision,
             data_origin=setting.data.origin,
             model_origin=job.model,
-            method_package=METHODS.entries[spec.method.name].package,
+            method_package=METHODS.entries[job.spec.method.name].package,
         ),
     )
     return Outcome(result, predictions, keep={"deployed": folder} if job.keep_model else {})
@@ -155,8 +156,7 @@ def _train(
 ) -> tuple[nn.Module, _Trained]:
     """Trains; returns the training view and what there is to tell of it."""
     setting.say("prepare")
-    spec = setting.job.spec
-    head = {id(backbone.model.get_parameter(name)) for name in backbone.head}
+    head = {id(backbone.model.get_parameter(name)) for name in setting.head}
     model = method.prepare(backbone).to(setting.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     rows, selection = _selection(setting)
@@ -167,7 +167,7 @@ def _train(
             training=setting.job.training,
             features=setting.encode(rows),
             collate=collator_for(setting.tokenizer, setting.form),
-            seed=spec.seed,
+            seed=setting.job.spec.seed,
             precision=setting.precision,
             work=work,
             selection=selection,
@@ -201,15 +201,17 @@ def _selection(setting: Setting) -> tuple[Dataset, Selection | None]:
     return kept, Selection(spec.held_out.evaluations, score)
 
 
-def _deploy(
-    method: Method, model: nn.Module, folder: Path, *, setting: Setting, head: frozenset[str]
-) -> None:
+def _deploy(method: Method, model: nn.Module, folder: Path, *, setting: Setting) -> None:
     """Saves what ships."""
     setting.say("deploy")
     model.eval()
     shutil.rmtree(folder, ignore_errors=True)
     deployed.save(
-        method.deploy(model), folder, tokenizer=setting.tokenizer, form=setting.form, head=head
+        method.deploy(model),
+        folder,
+        tokenizer=setting.tokenizer,
+        form=setting.form,
+        head=setting.head,
     )
 
 
@@ -246,9 +248,7 @@ def _evaluate(
     return rows, scores
 
 
-def _profile(
-    setting: Setting, model: nn.Module, *, head: frozenset[str], trained: _Trained, folder: Path
-) -> Costs:
+def _profile(setting: Setting, model: nn.Module, *, trained: _Trained, folder: Path) -> Costs:
     """Measures the deployed model beside the untouched backbone."""
     job, terms = setting.job, setting.job.costs
     source = model_source(job.model)
@@ -264,7 +264,7 @@ def _profile(
         model,
         inputs=inputs,
         reference=reference.to(setting.device).eval(),
-        head=head,
+        head=setting.head,
         trainable=trained.trainable,
         folder=folder,
         training=trained.memory,

@@ -32,6 +32,7 @@ class Setting:
         precision: What it trains in: ``fp32``, ``bf16`` or ``fp16``.
         task: The task.
         form: How the model answers.
+        head: Names of the parameters of the task head.
         data: The examples.
         tokenizer: That of the backbone.
         stop: Whether training is to stop after the step.
@@ -44,6 +45,7 @@ class Setting:
     precision: str
     task: Task
     form: Form
+    head: frozenset[str]
     data: TaskData
     tokenizer: Any
     stop: Callable[[], bool]
