@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from command_line import sparsebench
 
 from sparsebench.bundle import read_bundle, use_bundle
 from sparsebench.errors import UserError
@@ -40,20 +38,6 @@ socket.socket.connect = connect
 socket.getaddrinfo = socket.create_connection = refuse
 """
 """What Python reads at its start: it lets no process connect to any machine."""
-
-
-def sparsebench(*arguments: str, cwd: Path, **variables: str) -> tuple[int, str]:
-    environment = {k: v for k, v in os.environ.items() if k != "SPARSEBENCH_DATA"} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "sparsebench", *arguments],
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from command_line import sparsebench, start
 from plugins import install
 
 from sparsebench.results import Status, Store
@@ -63,26 +62,6 @@ def plugins(tmp_path: Path) -> Path:
     return folder
 
 
-def start(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(path or ""), "COLUMNS": "120"}
-    environment.pop("SPARSEBENCH_DATA", None)
-    return subprocess.Popen(
-        [sys.executable, "-m", "sparsebench", *arguments],
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def sparsebench(*arguments: str, cwd: Path, path: Path | None = None) -> tuple[int, str]:
-    process = start(*arguments, cwd=cwd, path=path)
-    output, _ = process.communicate(timeout=300)
-    return process.returncode, output
-
-
 def test_a_suite_runs_once_and_is_then_left_alone(tmp_path: Path) -> None:
     command = ("run", "quick", *SHORT, "--models", "quick/bert,quick/t5", "--methods", "full,lora")
     code, output = sparsebench(*command, cwd=tmp_path)
@@ -125,7 +104,7 @@ def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
 ) -> None:
     methods = "raises,dies,diverges,exhausts,plain"
     command = ("run", "quick", *SHORT, "--models", "quick/bert", "--methods", methods)
-    code, output = sparsebench(*command, cwd=tmp_path, path=plugins)
+    code, output = sparsebench(*command, cwd=tmp_path, PYTHONPATH=str(plugins))
     assert code == 1
     results = {result.spec.method.label: result for result in Store(tmp_path / "runs")}
     reasons = {label: (result.status, result.reason) for label, result in results.items()}
@@ -140,9 +119,9 @@ def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
     assert "last words" in (results["dies"].traceback or "")
     assert "Traceback" not in output
 
-    code, output = sparsebench(*command, cwd=tmp_path, path=plugins)
+    code, output = sparsebench(*command, cwd=tmp_path, PYTHONPATH=str(plugins))
     assert (code, "Nothing to run" in output) == (1, True)
-    code, output = sparsebench(*command, "--retry-failed", cwd=tmp_path, path=plugins)
+    code, output = sparsebench(*command, "--retry-failed", cwd=tmp_path, PYTHONPATH=str(plugins))
     assert "4 runs to make" in output
 
 
