@@ -217,11 +217,9 @@ class HubSource(ModelSource):
 
 
 @dataclass(frozen=True)
-class BundledSource(ModelSource):
+class BundledSource(FolderSource):
     """A backbone in an offline bundle; its name and fingerprint are those that it had online."""
 
-    spec: str
-    path: Path
     kept: BundledModel
 
     @property
@@ -233,15 +231,6 @@ class BundledSource(ModelSource):
     def fingerprint(self) -> str:
         """The fingerprint that it was fetched with."""
         return self.kept.fingerprint
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The folder's ``config.json``."""
-        return _read_config(self.path / "config.json")
-
-    def folder(self) -> Path:
-        """Returns the folder."""
-        return self.path
 
 
 def quick_backbones() -> list[str]:
