@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sparsebench.results.activations import THRESHOLD, Activations, LayerDensity
 from sparsebench.results.costs import (
     Costs,
     Device,
@@ -55,6 +56,17 @@ def make_spec(
         held_out=held_out,
         data_fingerprint=data,
     )
+
+
+def make_densities(*shares: float) -> Activations:
+    """Returns activations of which so many are not small, layer by layer."""
+    layers = {
+        f"transformer.h.{number}": LayerDensity(
+            stack="encoder", above={0.0: 1.0, THRESHOLD: share}, exact_padded=1.0, union={}
+        )
+        for number, share in enumerate(shares)
+    }
+    return Activations(data="examples", tokens=7, layers=layers)
 
 
 def make_costs(

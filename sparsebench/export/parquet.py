@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sparsebench.leaderboard.delimited import flat
 from sparsebench.leaderboard.figures import figures_of
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ def write_parquet(results: Iterable[RunResult], file: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [flat(result) for result in sorted(results, key=lambda result: result.key)]
+    rows = [_facts(result) for result in sorted(results, key=lambda result: result.key)]
     names = sorted({name for row in rows for name in row}, key=_order)
     columns = {name: [row.get(name) for row in rows] for name in names}
     parquet.write_table(pa.table(columns), file)
 
 
-def flat(result: RunResult) -> dict[str, Any]:
+def _facts(result: RunResult) -> dict[str, Any]:
     """Returns the facts of a run by dotted names: ``settings.r``, ``costs.macs``, ``score``.
 
     Settings are texts, since one name may stand for values of several types. Costs are named as in
@@ -58,9 +58,7 @@ def flat(result: RunResult) -> dict[str, Any]:
     facts |= {f"settings.{name}": str(value) for name, value in spec.method.settings.items()}
     for split, scores in result.scores.items():
         facts |= {f"scores.{split}.{metric}": value for metric, value in scores.items()}
-    figures = figures_of([result])
-    facts |= {f"costs.{name}": value for name, value in asdict(figures).items()}
-    facts["costs.unverified"] = "; ".join(figures.unverified)
+    facts |= {f"costs.{name}": value for name, value in flat(figures_of([result])).items()}
     if result.provenance:
         facts |= {"created": result.provenance.created, "device": result.provenance.device}
     return facts

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sparsebench.leaderboard.table import Group, Row, Table
+    from sparsebench.leaderboard.table import Figures, Group, Row, Table
 
 Value = str | int | float | bool | None
 
@@ -33,22 +33,33 @@ def _line(group: Group, row: Row) -> dict[str, Value]:
         for column, cell in zip(group.columns, row.cells, strict=True)
         for failure in cell.failures
     )
+    average, standing = row.average, row.standing
+    sureness = average.sureness if average else None
     return {
         "model": group.name,
         "protocol": group.protocol.value,
         "selected_on_reported_split": group.flagged,
         "method": row.name,
-        "average": row.average and row.average.value,
-        "half_width": row.average and row.average.sureness and row.average.sureness.half_width,
-        "spread": row.average and row.average.spread,
-        "rank": row.standing and row.standing.rank,
+        "average": average.value if average else None,
+        "half_width": sureness.half_width if sureness else None,
+        "spread": average.spread if average else None,
+        "rank": standing.rank if standing else None,
         "seeds": len(group.seeds),
         "evidence": row.evidence.value,
         "trials": row.trials,
         "status": row.status,
         "failures": "; ".join(failures),
-        **asdict(row.figures),
-        "unverified": "; ".join(row.figures.unverified),
+        **flat(row.figures),
+    }
+
+
+def flat(figures: Figures) -> dict[str, Value]:
+    """Returns the costs of a row, those that are lists as texts."""
+    layers = (f"{layer} {value}" for layer, value in figures.layer_densities.items())
+    return {
+        **asdict(figures),
+        "unverified": "; ".join(figures.unverified),
+        "layer_densities": "; ".join(layers),
     }
 
 

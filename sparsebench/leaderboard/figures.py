@@ -6,11 +6,13 @@ import statistics
 from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.table import Figures
+from sparsebench.results.activations import THRESHOLD
 from sparsebench.results.costs import FlopStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sparsebench.results.activations import Activations
     from sparsebench.results.costs import Costs, Flops, Latency, Memory, Parameters
     from sparsebench.results.schema import RunResult
 
@@ -26,6 +28,7 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
     flops = [cost.flops for cost in costs if cost.flops]
     latencies = [cost.latency for cost in costs if cost.latency]
     memories = [cost.memory for cost in costs if cost.memory]
+    densities = [cost.density for cost in costs if cost.density]
     return Figures(
         trainable=_count(part.trainable for part in parameters),
         trainable_share=_ratio(_trainable_share(part) for part in parameters),
@@ -34,7 +37,8 @@ def figures_of(runs: Iterable[RunResult]) -> Figures:
         latency_ratio=_ratio(part.ratio for part in latencies),
         noisy=_noisy(latencies),
         realised=_ratio(_realised(cost) for cost in costs),
-        density=_ratio(cost.density.density for cost in costs if cost.density),
+        density=_ratio(part.density for part in densities),
+        layer_densities=_layer_densities(densities),
         training_bytes=_count(part.training.bytes for part in memories if part.training),
         inference_bytes=_count(part.inference for part in memories),
         encoder_sparsity=_ratio(part.encoder_sparsity for part in parameters),
@@ -79,6 +83,19 @@ def _unverified(flops: Sequence[Flops]) -> tuple[str, ...]:
     operators = {name for part in doubtful for name in part.uncounted}
     reasons = {part.reason for part in doubtful if part.reason}
     return tuple(sorted(operators or reasons))
+
+
+def _layer_densities(densities: Sequence[Activations]) -> dict[str, float]:
+    found: dict[tuple[str, int, str], list[float]] = {}
+    for density in densities:
+        for path, layer in density.layers.items():
+            number = path.rpartition(".")[2]
+            place = layer.stack, len(number), number  # 2 before 10
+            found.setdefault(place, []).append(layer.above[THRESHOLD])
+    return {
+        f"{stack} {number}": statistics.median(found[stack, digits, number])
+        for stack, digits, number in sorted(found)
+    }
 
 
 def _realised(costs: Costs) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparsebench.results.evidence import Evidence
@@ -108,6 +108,8 @@ class Figures:
         noisy: Whether the samples of half of the runs or more scatter too much.
         realised: The measured speed-up over that which skipping every zero would promise.
         density: The share of activations of the feed-forward networks that is not small.
+        layer_densities: The same of each of them: ``encoder 0`` and on, those that were removed
+            left out; empty where that was not measured.
         training_bytes: Peak memory of training.
         inference_bytes: Peak memory of inference.
         encoder_sparsity: The share of the blocks' matrices that is zero or gone.
@@ -124,6 +126,7 @@ class Figures:
     noisy: bool = False
     realised: float | None = None
     density: float | None = None
+    layer_densities: Mapping[str, float] = field(default_factory=dict)
     training_bytes: int | None = None
     inference_bytes: int | None = None
     encoder_sparsity: float | None = None

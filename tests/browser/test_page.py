@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from factories import make_costs, make_result
+from factories import make_costs, make_densities, make_result
 
 from sparsebench.leaderboard import FORMATS, build
 from sparsebench.results.schema import Status
@@ -95,6 +95,26 @@ def test_the_plot_follows_the_choice(opened: Opened) -> None:
     assert "latency over that of the untouched backbone" in (
         shown.get_by_role("img").get_attribute("aria-label") or ""
     )
+
+
+def test_density_is_shown_layer_by_layer(open_page: Callable[..., Opened]) -> None:
+    sparse = make_costs(density=make_densities(0.25, 0.5))
+    shorter = make_costs(density=make_densities(0.75))
+    measured = [make_result(0.9, costs=sparse), make_result(0.8, method=HOSTILE, costs=shorter)]
+    opened = open_page(FORMATS["html"](build([*measured, make_result(0.7, method="full")])))
+    table = opened.page.get_by_role("table").nth(1)
+
+    headings = table.locator("thead th").all_inner_texts()
+    assert headings == ["method", "encoder 0", "encoder 1"]
+    rows = table.locator("tbody tr")
+    assert rows.first.locator("th, td").all_inner_texts() == ["lora", "25.0", "50.0"]
+    assert rows.nth(1).locator("td").all_inner_texts() == ["75.0", "—"]
+    assert rows.count() == 2
+    box = "(cell) => getComputedStyle(cell).backgroundImage"
+    assert "25%" in rows.first.locator("td").first.evaluate(box)
+    opened.page.get_by_text("Density, layer by layer").click()
+    assert opened.page.locator("table.layers").is_hidden()
+    assert opened.errors == []
 
 
 def test_a_hostile_name_does_nothing(open_page: Callable[..., Opened]) -> None:

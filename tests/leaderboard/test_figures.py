@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from factories import make_costs, make_result
+from factories import make_costs, make_densities, make_result
 
 from sparsebench.leaderboard.figures import figures_of
 from sparsebench.leaderboard.table import Figures
-from sparsebench.results.activations import THRESHOLD, Activations, LayerDensity
 from sparsebench.results.runtimes import RuntimeCost
 
 
@@ -63,15 +62,16 @@ def test_the_realised_share_is_that_of_the_model_as_it_ships() -> None:
 
 
 def test_the_density_is_the_mean_over_layers() -> None:
-    layers = {
-        str(share): LayerDensity(
-            stack="encoder", above={0.0: 1.0, THRESHOLD: share}, exact_padded=1.0, union={}
-        )
-        for share in (0.1, 0.3)
-    }
-    density = Activations(data="examples", tokens=7, layers=layers)
+    assert figures({"density": make_densities(0.1, 0.3)}).density == pytest.approx(0.2)
 
-    assert figures({"density": density}).density == pytest.approx(0.2)
+
+def test_layers_have_a_density_each_in_the_order_of_the_model() -> None:
+    whole, shorter = make_densities(*(n / 20 for n in range(12))), make_densities(*(0.0,) * 11)
+    known = figures({"density": whole}, {"density": shorter}).layer_densities
+
+    assert list(known) == [f"encoder {number}" for number in range(12)]
+    assert known["encoder 10"] == pytest.approx(0.25)
+    assert known["encoder 11"] == pytest.approx(0.55)  # the network is gone from the other run
 
 
 def test_without_costs_nothing_is_known() -> None:

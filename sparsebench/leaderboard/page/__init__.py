@@ -18,6 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from sparsebench.leaderboard.costs import COSTS
+from sparsebench.leaderboard.layers import LayerTable, layer_table
 from sparsebench.leaderboard.plot import draw_group
 from sparsebench.leaderboard.plot.svg import STYLE, svg
 from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, warnings
@@ -43,6 +44,7 @@ class _Section:
     heading: str
     columns: list[TextColumn]
     rows: list[list[tuple[str, str, bool]]]
+    layers: LayerTable | None
     plots: list[_Plot]
     notes: list[str]
 
@@ -77,7 +79,7 @@ def _section(group: Group) -> _Section:
         if any(row.average and cost.key(row) is not None for row in group.rows)
     ]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    return _Section(heading(group), columns, rows, plots, list(notes(group)))
+    return _Section(heading(group), columns, rows, layer_table(group), plots, list(notes(group)))
 
 
 @cache
