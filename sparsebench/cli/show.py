@@ -1,4 +1,4 @@
-"""``sparsebench show``: all about one method, task, suite, backbone or executor."""
+"""``sparsebench show``: all about one method, task, suite, backbone, executor or runtime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show(
         typer.Argument(help="A name that 'list' shows, or KIND:NAME where two things share it."),
     ],
 ) -> None:
-    """Show all about a method with its settings, a task, a suite, a backbone or an executor."""
+    """Show all about a method with its settings, or another name that 'list' shows."""
     show_on(Console(soft_wrap=True, highlight=False, markup=False), name)
 
 
@@ -67,6 +67,7 @@ def _names() -> dict[str, list[str]]:
     from sparsebench.methods import METHODS
     from sparsebench.models import ARCHITECTURES
     from sparsebench.models.sources import quick_backbones
+    from sparsebench.profiling.runtimes import RUNTIMES
     from sparsebench.suite.files import suites
     from sparsebench.tasks import TASKS
 
@@ -76,6 +77,7 @@ def _names() -> dict[str, list[str]]:
         "suite": list(suites()),
         "model": [*quick_backbones(), *(f"random:{name}" for name in ARCHITECTURES)],
         "executor": list(EXECUTORS),
+        "runtime": list(RUNTIMES),
     }
 
 
@@ -144,12 +146,20 @@ def _executor(console: Console, name: str) -> None:
     _print(console, f"{name} (executor)", _origin(EXECUTORS, name), text=docstring(executor))
 
 
+def _runtime(console: Console, name: str) -> None:
+    from sparsebench.profiling.runtimes import RUNTIMES
+
+    runtime = RUNTIMES.get(name)
+    _print(console, f"{name} (runtime)", _origin(RUNTIMES, name), text=docstring(runtime))
+
+
 _SHOW: dict[str, Callable[[Console, str], None]] = {
     "method": _method,
     "task": _task,
     "suite": _suite,
     "model": _model,
     "executor": _executor,
+    "runtime": _runtime,
 }
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ("random:t5-small", ["t5", "random", "d_model", "32,128"]),
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
+        ("csr", ["csr (runtime)", "stored and multiplied as CSR"]),
     ],
 )
 def test_a_name_is_told_all_about(cli: Callable[..., Said], name: str, shown: list[str]) -> None:
