@@ -36,6 +36,12 @@ class UnknownNameError(UserError):
         )
 
 
+def one_line(error: BaseException) -> str:
+    """Returns the first line of what an error says, and its type if it is not meant for people."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return f"{kind}{error}".partition("\n")[0]
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Returns ``"; did you mean 'x'?"``, else the list of what is known, to end a message with."""
     names = sorted(set(known))

@@ -13,7 +13,7 @@ from sparsebench.costing.devices import free_bytes
 from sparsebench.costing.made import made
 from sparsebench.costing.peaks import with_peaks
 from sparsebench.costing.subjects import Shipped
-from sparsebench.errors import UserError
+from sparsebench.errors import UserError, one_line
 from sparsebench.profiling import Ask, Effort, dummy_inputs, profile
 from sparsebench.profiling.profile import activation_peak
 from sparsebench.profiling.runtimes import RUNTIMES
@@ -86,7 +86,7 @@ class Session:
                 yield from self._under(subject, ready, left, device)
         except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
             status = Status.OOM if _is_memory(error) else Status.ERROR
-            reason = str(error) if isinstance(error, UserError) else _line(error)
+            reason = one_line(error)
             yield from (_row(condition, status, reason) for condition in left)
 
     def _under(
@@ -151,7 +151,7 @@ class Session:
             return _row(condition, Status.SKIPPED, str(error))
         except Exception as error:  # noqa: BLE001 - as above
             status = Status.OOM if _is_memory(error) else Status.ERROR
-            return _row(condition, status, _line(error))
+            return _row(condition, status, one_line(error))
         lacking = costs.missing.get("latency", "")
         if any(word in lacking for word in _OUT_OF_MEMORY):
             return _row(condition, Status.OOM, lacking)
@@ -225,11 +225,7 @@ def _too_large(model: nn.Module, inputs: dict[str, Tensor], device: torch.device
 
 
 def _is_memory(error: Exception) -> bool:
-    return any(word in _line(error) for word in _OUT_OF_MEMORY)
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return any(word in one_line(error) for word in _OUT_OF_MEMORY)
 
 
 def _package(method: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sparsebench.errors import UserError
 from sparsebench.results.energy import Energy
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _SECONDS = 2.0
 """The counter moves about ten times a second; over this long, that is under a tenth."""
 
 
-class NoEnergyError(Exception):
+class NoEnergyError(UserError):
     """The device does not tell what it draws; the message says why."""
 
 

@@ -35,11 +35,12 @@ def parameters(
         folder: Where the model was saved.
 
     Raises:
-        ValueError: The model has no parameter of a name in ``head``, or is on the meta device.
+        ValueError: The model has no parameter of a name in ``head``.
+        UserError: It is on the meta device.
     """
     tensors = dict(model.named_parameters())
     if any(tensor.is_meta for tensor in tensors.values()):
-        raise ValueError("weights without values have no zeros to count")
+        raise UserError("weights without values have no zeros to count")
     encoder = _block_weights(model)
     original = _block_weights(reference) if reference is not None else None
     return Parameters(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sparsebench.errors import UserError, one_line
 from sparsebench.profiling.activations import activations as measured_activations
 from sparsebench.profiling.activations import skipped
 from sparsebench.profiling.closed_form import closed_form
 from sparsebench.profiling.device import describe
-from sparsebench.profiling.energy import NoEnergyError, energy, other_processes
+from sparsebench.profiling.energy import energy, other_processes
 from sparsebench.profiling.flops import flops
 from sparsebench.profiling.generation import generation
 from sparsebench.profiling.inference import inference, shapes_of
@@ -144,11 +145,8 @@ class _Parts:
     def measure(self, name: str, measure: Callable[[], Any]) -> Any:
         try:
             value = measure()
-        except NoEnergyError as error:
-            self.missing[name] = str(error)
-            return None
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the reason
-            self.missing[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.missing[name] = one_line(error)
             return None
         self.measured[name] = value
         return value
@@ -267,7 +265,7 @@ def _one_sequence(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
 def _runnable_device(model: nn.Module) -> torch.device:
     device = _device(model)
     if device.type == "meta":
-        raise ValueError("a model without values cannot run")
+        raise UserError("a model without values cannot run")
     return device
 
 

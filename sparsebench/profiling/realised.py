@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sparsebench.errors import one_line
 from sparsebench.profiling.inference import inference, shapes_of
 from sparsebench.profiling.latency import latencies
 from sparsebench.profiling.outputs import answers, largest_difference
@@ -59,7 +60,7 @@ def realised(
         try:
             differences[name] = largest_difference(exact, _answers(module, inputs))
         except Exception as error:  # noqa: BLE001 - a kernel may refuse a shape in any way
-            reasons[name] = _reason(error)
+            reasons[name] = one_line(error)
             del converted[name]
     times = _times(converted, inputs, reference=reference, effort=effort)
     return tuple(
@@ -93,7 +94,7 @@ def _convert(
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
-            reasons[name] = _reason(error)
+            reasons[name] = one_line(error)
     return converted, reasons
 
 
@@ -131,7 +132,3 @@ def _dtype(model: nn.Module) -> torch.dtype:
     """Returns the type of the embeddings, the largest matrix that no runtime touches."""
     tensor: Tensor = max(peft_base(model).parameters(), key=torch.numel)
     return tensor.dtype
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
