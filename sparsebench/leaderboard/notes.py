@@ -183,6 +183,6 @@ def sureness_notes(
     ]
     if unknown and len(seeds) > 1:
         yield (
-            f"intervals of {', '.join(unknown)} know the seeds alone: what each example does to "
-            "the score is not known"
+            f"{', '.join(unknown)}: intervals know the seeds alone, and so does their part in that "
+            "of the average, for what each example does to the score is not known"
         )

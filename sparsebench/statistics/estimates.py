@@ -70,7 +70,8 @@ class Estimate:
     Attributes:
         value: The mean over tasks and seeds.
         seed_error: The standard error that comes from the seeds; None for a single seed.
-        sampling_error: The standard error that comes from the examples; None where unknown.
+        sampling_error: The standard error that comes from the examples, of the tasks whose
+            sampling is known; None where none is, or one of a single seed is not.
         freedom: Degrees of freedom of the whole error.
     """
 
@@ -123,13 +124,15 @@ def estimate(panels: Sequence[Panel]) -> Estimate:
     tasks = len(panels)
     single = any(len(row) < 2 for row in scores)  # noqa: PLR2004 - a variance takes two
     known = [panel.sampling for panel in panels if panel.sampling is not None]
+    if single and len(known) < tasks:
+        known = []  # of the other tasks nothing at all would be known
     sampling = sum(float(terms @ terms) for terms in known) / tasks**2
     by_seeds = [0.0 if single else float(row.var(ddof=1)) / len(row) / tasks**2 for row in scores]
     parts = [(part, len(row) - 1) for part, row in zip(by_seeds, scores, strict=True)]
     return Estimate(
         value=float(np.mean([row.mean() for row in scores])),
         seed_error=None if single else float(np.sqrt(sum(by_seeds))),
-        sampling_error=float(np.sqrt(sampling)) if len(known) == tasks else None,
+        sampling_error=float(np.sqrt(sampling)) if known else None,
         freedom=_freedom(sampling, parts),
     )
 

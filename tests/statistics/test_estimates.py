@@ -53,6 +53,19 @@ def test_one_seed_knows_the_examples_alone() -> None:
     assert found.half_width == pytest.approx(1.95996 * 0.05, rel=1e-4)
 
 
+def test_what_is_known_of_some_tasks_is_part_of_the_mean() -> None:
+    known, unknown = panel(0.5, 0.7, sampling=[0.3, -0.4]), panel(0.5, 0.7)
+    found = estimate([known, unknown])
+
+    assert found.sampling_error == pytest.approx(0.25)
+    assert found.half_width > estimate([unknown, unknown]).half_width
+    other = [panel(0.4, 0.3, sampling=[0.1, 0.1]), panel(0.2, 0.1)]
+    alone = estimate(difference([known, unknown], other)).p_value
+    assert pairwise([[known, unknown], other])[0, 1] == pytest.approx(alone)
+    single = [panel(0.6, sampling=[0.03, -0.04]), panel(0.6)]
+    assert estimate(single).interval is None  # nothing is known of the second task
+
+
 def test_nothing_known_claims_nothing() -> None:
     assert estimate([panel(0.6)]).interval is None
     assert estimate([panel(0.6, 0.6)]).p_value is None
