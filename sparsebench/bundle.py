@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sparsebench.checksums import CHECKSUMS, changed_files
+from sparsebench.checksums import CHECKSUMS, changed_files, read_checksums
 from sparsebench.errors import UserError, suggestion
 
 VARIABLE = "SPARSEBENCH_BUNDLE"
@@ -137,12 +137,13 @@ def forbid_network() -> None:
 
 def _check_files(folder: Path) -> None:
     try:
-        wrong = changed_files(folder)
+        listed = read_checksums(folder)
+        wrong = None if listed is None else changed_files(folder, listed)
     except (OSError, ValueError):
         wrong = None
     if wrong is None:
-        listed = folder / CHECKSUMS
-        raise UserError(f"{listed}: cannot be read, so the bundle cannot be trusted")
+        file = folder / CHECKSUMS
+        raise UserError(f"{file}: cannot be read, so the bundle cannot be trusted")
     if wrong:
         some = ", ".join(wrong[:3]) + (" and more" if len(wrong) > 3 else "")  # noqa: PLR2004
         raise UserError(f"{folder}: not what was fetched: {some}; fetch the bundle again")

@@ -18,26 +18,37 @@ def checksums_text(digests: Mapping[str, str]) -> str:
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
 
 
-def changed_files(folder: Path) -> list[str] | None:
-    """Returns the files of a folder that are no longer what was written, or None without checksums.
+def read_checksums(folder: Path) -> dict[str, str] | None:
+    """Returns the digests of the files of a folder, by their place there; None without checksums.
 
     Raises:
         ValueError: A line of the file is not of the format.
         OSError: The file cannot be read.
     """
-    listed = folder / CHECKSUMS
-    if not listed.is_file():
+    file = folder / CHECKSUMS
+    if not file.is_file():
         return None
-    changed = []
-    for line in listed.read_text(encoding="utf-8").splitlines():
+    digests = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
         digest, gap, name = line.partition("  ")
         place = PurePosixPath(name)
         if not gap or place.is_absolute() or ".." in place.parts:
             raise ValueError(f"{line!r} is no checksum and name")
-        file = folder / place
-        if not file.is_file() or file_hash(file) != digest:
-            changed.append(name)
-    return changed
+        digests[name] = digest
+    return digests
+
+
+def changed_files(folder: Path, digests: Mapping[str, str]) -> list[str]:
+    """Returns the files of a folder that are gone, or no longer have their digest.
+
+    Raises:
+        OSError: One cannot be read.
+    """
+    return [
+        name
+        for name, digest in digests.items()
+        if not (folder / name).is_file() or file_hash(folder / name) != digest
+    ]
 
 
 def file_hash(file: Path) -> str:

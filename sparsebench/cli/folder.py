@@ -108,13 +108,13 @@ def evidence_of(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evi
         found: Results, by their file.
         root: The folder of them all.
     """
-    from sparsebench.results.evidence import digest_of, read_evidence
+    from sparsebench.results.evidence import is_unchanged, read_evidence
 
     verified = read_evidence(root)
     return {
         result.key: verified[result.key][0]
         for file, result in found.items()
-        if result.key in verified and verified[result.key][1] == digest_of(file)
+        if result.key in verified and is_unchanged(file, result, digest=verified[result.key][1])
     }
 
 

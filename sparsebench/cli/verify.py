@@ -41,7 +41,6 @@ def verify(
     What was found to be sound is kept in verified.json, for the column 'evidence' of leaderboards.
     The exit code is 1 where anything is wrong.
     """
-    from sparsebench.results.evidence import Evidence
     from sparsebench.results.store import Store
     from sparsebench.verification import verify as check
 
@@ -53,16 +52,9 @@ def verify(
         raise UserError(f"{results}: there are no results in it")
     verdict = check(files)
     _print_findings(verdict, console)
-    agreed = True
-    if rerun:
-        chosen = _draw(verdict, count=rerun, seed=draw)
-        made = _again(chosen, data=data, device=device)
-        agreed = _compare(made, tolerance=tolerance, console=console)
-        for again in made:
-            if again.agrees(_tolerance(tolerance)):
-                _, digest = verdict.evidence[again.result.key]
-                verdict.evidence[again.result.key] = (Evidence.RERUN, digest)
-    _keep(results, verdict)
+    made = _again(_draw(verdict, count=rerun, seed=draw), data=data, device=device) if rerun else []
+    agreed = _compare(made, tolerance=tolerance, console=console)
+    _keep(results, verdict, made)
     console.print(_summary(verdict))
     if verdict.findings or not agreed:
         raise typer.Exit(FAILED)
@@ -71,6 +63,8 @@ def verify(
 def _print_findings(verdict: Verdict, console: Console) -> None:
     for finding in verdict.findings:
         console.print(f"{finding.folder.name}: {finding.message}")
+    for doubt in verdict.doubts:
+        console.print(f"{doubt.folder.name}: in doubt: {doubt.message}")
     for metric, reason in verdict.unchecked.items():
         console.print(f"{metric}: not computed again: {reason}")
 
@@ -84,8 +78,11 @@ def _tolerance(asked: float | None) -> float:
 def _draw(verdict: Verdict, *, count: int, seed: int) -> list[RunResult]:
     from sparsebench.verification.rerun import draw
 
-    sound = [result for result in verdict.results.values() if result.key in verdict.evidence]
-    return draw(sound, count=count, seed=seed)
+    wrong = {finding.folder for finding in verdict.findings}
+    sound = {
+        result.key: result for file, result in verdict.results.items() if file.parent not in wrong
+    }
+    return draw(sound.values(), count=count, seed=seed)
 
 
 def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[Again]:
@@ -130,14 +127,24 @@ def _compare(made: Sequence[Again], *, tolerance: float | None, console: Console
     return all(again.agrees(limit) for again in made)
 
 
-def _keep(root: Path, verdict: Verdict) -> None:
-    """Keeps what was found; a run that was once made again stays so while its file is the same."""
-    from sparsebench.results.evidence import Evidence, read_evidence, write_evidence
+def _keep(root: Path, verdict: Verdict, made: Sequence[Again]) -> None:
+    """Keeps what was found.
 
-    for key, (evidence, digest) in read_evidence(root).items():
-        known = verdict.evidence.get(key)
-        if evidence is Evidence.RERUN and known and known[1] == digest:
-            verdict.evidence[key] = (evidence, digest)
+    A run that was made again within our own tolerance, whatever was asked for, is ``rerun``; it
+    stays so while its file is the same, and no later one disagrees.
+    """
+    from sparsebench.results.evidence import Evidence, read_evidence, write_evidence
+    from sparsebench.verification.rerun import TOLERANCE
+
+    try:
+        before = read_evidence(root)
+    except UserError as error:
+        folder.warn(f"{error}; it is written anew")
+        before = {}
+    agrees = {each.result.key: each.agrees(TOLERANCE) for each in made if each.score is not None}
+    for key, (_, digest) in verdict.evidence.items():
+        if agrees.get(key, before.get(key) == (Evidence.RERUN, digest)):
+            verdict.evidence[key] = (Evidence.RERUN, digest)
     try:
         write_evidence(root, verdict.evidence)
     except OSError as error:
@@ -153,6 +160,8 @@ def _summary(verdict: Verdict) -> str:
     told = [f"{counts[kind]} {kind}" for kind in reversed(Evidence) if counts[kind]]
     wrong = len({finding.folder for finding in verdict.findings})
     told += [f"{wrong} WRONG"] if wrong else []
+    doubtful = len({doubt.folder for doubt in verdict.doubts})
+    told += [f"{doubtful} in doubt"] if doubtful else []
     runs = "1 result" if len(verdict.files) == 1 else f"{len(verdict.files)} results"
     unsealed = f"; {verdict.unsealed} without checksums" if verdict.unsealed else ""
     return f"{runs}: {', '.join(told)}{unsealed}"

@@ -66,12 +66,15 @@ def parse_answers(content: bytes) -> dict[str, Answers]:
         rows = json.loads(table)  # slower, and reads half of a surrogate pair too
     try:
         splits = dict.fromkeys(row["split"] for row in rows)
-        return {
+        answers = {
             split: _answers(rows if len(splits) == 1 else [r for r in rows if r["split"] == split])
             for split in splits
         }
     except (KeyError, TypeError):
         raise ValueError(f"a line is no row of {', '.join(_COLUMNS)}") from None
+    if not all(isinstance(split, str) for split in answers):
+        raise ValueError("the name of a split is no text")
+    return answers
 
 
 def _answers(rows: list[dict[str, Any]]) -> Answers:

@@ -9,16 +9,19 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sparsebench.checksums import file_hash
 from sparsebench.errors import UserError
+from sparsebench.results.answers import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from sparsebench.results.schema import RunResult
 
 VERIFIED = "verified.json"
 
@@ -42,9 +45,18 @@ def least(evidence: Iterable[Evidence]) -> Evidence:
     return min(evidence, key=order.index, default=Evidence.REPORTED)
 
 
-def digest_of(result_file: Path) -> str:
-    """Hashes a ``result.json``."""
-    return hashlib.sha256(result_file.read_bytes()).hexdigest()
+def is_unchanged(file: Path, result: RunResult, *, digest: str) -> bool:
+    """Whether a result and its predictions are still those that were verified.
+
+    Args:
+        file: Its ``result.json``.
+        result: What that says.
+        digest: What it hashed to then.
+    """
+    predictions, expected = file.with_name(PREDICTIONS), result.files.get(PREDICTIONS)
+    if expected is not None and not (predictions.is_file() and file_hash(predictions) == expected):
+        return False
+    return file_hash(file) == digest
 
 
 def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
@@ -63,7 +75,9 @@ def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
             for key, entry in content.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{file}: not what 'sparsebench verify' writes ({error})") from None
+        raise UserError(
+            f"{file}: not what 'sparsebench verify' writes ({error}); delete it, and verify again"
+        ) from None
 
 
 def write_evidence(root: Path, found: Mapping[str, tuple[Evidence, str]]) -> Path:

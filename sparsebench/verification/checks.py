@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sparsebench.checksums import changed_files
+from sparsebench.checksums import changed_files, file_hash, read_checksums
 from sparsebench.results.answers import (
     PREDICTIONS,
     CorruptAnswersError,
     examples_digest,
     read_answers,
 )
-from sparsebench.results.evidence import Evidence, digest_of
+from sparsebench.results.evidence import Evidence
 from sparsebench.results.schema import Status
-from sparsebench.results.store import CorruptResultError, folder_name, read_result, run_key
+from sparsebench.results.store import (
+    RESULT,
+    CorruptResultError,
+    folder_name,
+    read_result,
+    run_key,
+)
 from sparsebench.verification.scores import score_faults, unchecked
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ class Verdict:
     Attributes:
         files: The ``result.json`` of every run that was looked at.
         findings: All that is wrong.
+        doubts: What may be right and cannot be believed without being asked about.
         evidence: Key of a sound run -> what its score rests on, digest of its ``result.json``.
         results: The results that could be read, by their ``result.json``.
         unsealed: How many runs have no checksums, since an older version wrote them.
@@ -53,6 +60,7 @@ class Verdict:
 
     files: list[Path]
     findings: list[Finding] = field(default_factory=list)
+    doubts: list[Finding] = field(default_factory=list)
     evidence: dict[str, tuple[Evidence, str]] = field(default_factory=dict)
     results: dict[Path, RunResult] = field(default_factory=dict)
     unsealed: int = 0
@@ -83,10 +91,8 @@ def verify(files: Sequence[Path]) -> Verdict:
         if not faults:
             verdict.unchecked |= {} if answers is None else unchecked(result)
             known = Evidence.REPORTED if answers is None else Evidence.RECOMPUTED
-            verdict.evidence[result.key] = (known, digest_of(file))
-    for file, fault in _strangers(verdict.results, examples):
-        verdict.findings.append(Finding(file.parent, fault))
-        verdict.evidence.pop(verdict.results[file].key, None)
+            verdict.evidence[result.key] = (known, file_hash(file))
+    _hold_together(verdict, examples)
     return verdict
 
 
@@ -102,13 +108,17 @@ def _integrity(file: Path, result: RunResult, verdict: Verdict) -> Iterator[str]
         home = folder_name(result.spec)
         yield f"the result of another run ({result.spec.title}): it belongs in {home}"
     try:
-        changed = changed_files(folder)
+        listed = read_checksums(folder)
+        changed = changed_files(folder, listed or {})
     except (OSError, ValueError) as error:
         yield f"its checksums cannot be read ({error})"
         return
-    verdict.unsealed += changed is None
-    for name in changed or ():
+    verdict.unsealed += listed is None
+    for name in changed:
         yield f"{name} is not what was written: its checksum differs"
+    if listed is not None:
+        for name in sorted({RESULT, *result.files} - listed.keys()):
+            yield f"{name} has no checksum, and the others have"
     if (result.status is Status.OK) != (result.score is not None):
         yield f"its status is {result.status}, but its score is {result.score}"
 
@@ -128,19 +138,19 @@ def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Answ
         faults.append(_alone(error, stored))
         return None
     expected = result.files[PREDICTIONS]
-    if digest_of(stored) != expected:
+    if file_hash(stored) != expected:
         faults.append(f"{PREDICTIONS} is not the file that its result was made with")
     return answers
 
 
-def _strangers(
-    results: dict[Path, RunResult], examples: dict[Path, str]
-) -> Iterator[tuple[Path, str]]:
-    """Yields runs whose data fingerprint and whose examples do not go together.
+def _hold_together(verdict: Verdict, examples: dict[Path, str]) -> None:
+    """Tells of runs whose data fingerprint and whose examples do not go together.
 
-    Runs with one fingerprint were asked the same examples, and runs with another one others. Of two
-    camps, the smaller is doubted.
+    Runs with one fingerprint were asked the same examples: others are wrong. Runs with another
+    fingerprint may have been asked the same ones after other training data, which no file here can
+    tell from a false fingerprint: they count as ``reported``. Of two camps, the smaller is told of.
     """
+    results = verdict.results
     pairs: dict[tuple[str, str, str, str], list[Path]] = {}
     for file, digest in examples.items():
         spec = results[file].spec
@@ -151,14 +161,20 @@ def _strangers(
         for other, more in pairs.items():
             if other[:2] != (task, version) or other == pair or len(files) > len(more):
                 continue
-            if other[2] == data:
-                fault = f"its examples are not those of other runs on the data {data[:8]}"
-            elif other[3] == digest:
-                theirs = other[2][:8]
-                fault = f"its data is said to be {data[:8]}, but its examples are of {theirs}"
-            else:
-                continue
-            yield from ((file, fault) for file in files)
+            for file in files:
+                key = results[file].key
+                if other[2] == data:
+                    fault = f"its examples are not those of other runs on the data {data[:8]}"
+                    verdict.findings.append(Finding(file.parent, fault))
+                    verdict.evidence.pop(key, None)
+                elif other[3] == digest:
+                    doubt = (
+                        f"its data is said to be {data[:8]}, and its examples are those of runs on "
+                        f"{other[2][:8]}: other training data, or a false fingerprint"
+                    )
+                    verdict.doubts.append(Finding(file.parent, doubt))
+                    if key in verdict.evidence:
+                        verdict.evidence[key] = (Evidence.REPORTED, verdict.evidence[key][1])
 
 
 def _alone(error: Exception, file: Path) -> str:

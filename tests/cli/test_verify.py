@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 from factories import make_answered
 
 from sparsebench.results import Store
+from sparsebench.verification.rerun import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Said
+
+    from sparsebench.results.schema import RunResult
+
+VERIFY = import_module("sparsebench.cli.verify")
+"""The module; the package has the command under its name."""
 
 
 @pytest.fixture
@@ -62,6 +70,63 @@ def test_a_run_is_made_again_and_agrees(cli: Callable[..., Said], tmp_path: Path
     assert said.code == 0
     assert said.out.strip().endswith("1 result: 1 rerun")
     assert cli("verify", "out").out.strip().endswith("1 result: 1 rerun")
+
+
+def test_a_run_is_rerun_only_while_what_was_made_again_agrees(
+    cli: Callable[..., Said], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_again(now: float) -> None:
+        monkeypatch.setattr(VERIFY, "_again", lambda runs, **_: [Again(run, now) for run in runs])
+
+    stored = next(iter(Store(results))).score
+    assert stored is not None
+    made_again(stored + 0.5)
+    lenient = cli("verify", str(results), "--rerun", "2", "--tolerance", "1")
+    assert (lenient.code, lenient.out.strip().splitlines()[-1]) == (0, "2 results: 2 recomputed")
+    made_again(stored)
+    assert cli("verify", str(results), "--rerun", "2").out.strip().endswith("2 rerun")
+    made_again(stored - 0.1)
+    said = cli("verify", str(results), "--rerun", "1")
+    assert said.code == 1
+    assert said.out.strip().endswith("2 results: 1 rerun, 1 recomputed")
+
+
+def test_evidence_is_of_the_predictions_too(cli: Callable[..., Said], results: Path) -> None:
+    cli("verify", str(results))
+    for file in results.glob("*/predictions.jsonl"):
+        file.write_text("junk")
+
+    assert "| recomputed" not in cli("leaderboard", str(results)).out
+
+
+def test_a_torn_record_of_evidence_is_written_anew(cli: Callable[..., Said], results: Path) -> None:
+    (results / "verified.json").write_text("{")
+    assert "delete it, and verify again" in cli("leaderboard", str(results)).err
+
+    said = cli("verify", str(results))
+
+    assert (said.code, said.out.strip()) == (0, "2 results: 2 recomputed")
+    assert "warning" in said.err
+    assert cli("leaderboard", str(results)).code == 0
+
+
+def test_a_copy_that_is_wrong_is_not_made_again(
+    cli: Callable[..., Said], results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float | None] = []
+
+    def again(runs: list[RunResult], **_: object) -> list[Again]:
+        drawn.extend(run.score for run in runs)
+        return []
+
+    monkeypatch.setattr(VERIFY, "_again", again)
+    run = Store(results).files()[0].parent
+    shutil.copytree(run, results / "zcopy")
+    content = json.loads((run / "result.json").read_text())
+    (results / "zcopy" / "result.json").write_text(json.dumps({**content, "score": 0.99}))
+
+    assert cli("verify", str(results), "--rerun", "5").code == 1
+    assert drawn == [content["score"]] * 2
 
 
 def test_a_run_that_cannot_be_made_again_says_why(cli: Callable[..., Said], results: Path) -> None:

@@ -244,7 +244,30 @@ def test_another_data_fingerprint_with_the_key_and_the_folder_that_go_with_it(
     edit = {"spec": spec.model_dump(mode="json"), "key": run_key(spec)}
     change(moved, lambda content: content.update(edit), seal=True)
 
-    assert found(folder) == {moved.name: ["its data is said to be d1, but its examples are of d0"]}
+    verdict = verify(Store(folder).files())
+    (doubt,) = verdict.doubts
+    assert doubt.folder == moved
+    assert doubt.message.startswith("its data is said to be d1, and its examples are those of runs")
+    assert verdict.evidence[run_key(spec)][0] is Evidence.REPORTED
+    assert verdict.findings == []
+
+
+@pytest.mark.parametrize("left", [(), ("predictions.jsonl",)])
+def test_a_file_that_was_taken_off_the_checksums(folder: Path, left: tuple[str, ...]) -> None:
+    run = victim(folder)
+    change(run, lambda content: content["provenance"].update(threads=7))
+    lines = (run / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (run / "SHA256SUMS").write_text("".join(line for line in lines if line.split()[1] in left))
+
+    assert "result.json has no checksum, and the others have" in found(folder)[run.name]
+
+
+def test_predictions_of_a_split_without_a_name(folder: Path) -> None:
+    run = victim(folder)
+    file = run / "predictions.jsonl"
+    file.write_text(file.read_text().replace('"validation"', "5"))
+
+    assert any("split is no text" in message for message in found(folder)[run.name])
 
 
 def test_predictions_of_an_unknown_task_cannot_be_scored(folder: Path) -> None:
