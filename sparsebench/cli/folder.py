@@ -160,13 +160,13 @@ def write_bytes(file: Path, content: bytes) -> None:
 
 
 def read_text(file: Path) -> str:
-    """Reads a file that must be there.
+    """Reads a file that must be there; its line endings stay what they are.
 
     Raises:
         UserError: It cannot be read.
     """
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_bytes().decode()
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
 

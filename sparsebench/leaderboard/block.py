@@ -23,4 +23,6 @@ def with_block(document: str, block: str) -> str:
         raise UserError(f"put two lines where the leaderboard is to stand: {BEGIN} and {END}")
     kept = document.splitlines(keepends=True)
     before, after = kept[: lines.index(BEGIN)], kept[lines.index(END) + 1 :]
-    return "".join([*before, f"{BEGIN}\n\n{block.strip()}\n\n{END}\n", *after])
+    ends = "\r\n" if kept[len(before)].endswith("\r\n") else "\n"
+    new = f"{BEGIN}\n\n{block.strip()}\n\n{END}\n".replace("\n", ends)
+    return "".join([*before, new, *after])

@@ -26,6 +26,7 @@ class Cost:
         note: What it is, as an axis of the plot says it.
         key: Its value; None where it was not measured.
         text: How a cell shows it.
+        shown: What a cell shows, where that is not the cost itself; a column sorts by it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Cost:
     note: str
     key: Callable[[Row], float | None]
     text: Callable[[Row], str]
+    shown: Callable[[Row], float | None] | None = None
 
 
 def _share(value: float | None) -> str:
@@ -91,6 +93,7 @@ COSTS = (
             None if row.figures.encoder_sparsity is None else 1 - row.figures.encoder_sparsity
         ),
         lambda row: _share(row.figures.encoder_sparsity),
+        shown=lambda row: row.figures.encoder_sparsity,
     ),
     Cost(
         "density",
@@ -119,6 +122,7 @@ COSTS = (
         "promised over measured speed-up, the inverse of what the table shows",
         lambda row: 1 / row.figures.realised if row.figures.realised else None,
         lambda row: NOTHING if row.figures.realised is None else f"{row.figures.realised:.2f}",
+        shown=lambda row: row.figures.realised,
     ),
     Cost(
         "train-memory",

@@ -56,7 +56,7 @@ def _table(group: Group) -> str:
             r"\toprule",
             rf"{headings} \\",
             r"\midrule",
-            *(rf"{row} \\" for row in rows),
+            *(rf"{{}}{row} \\" for row in rows),  # else \\ takes a name in brackets, or a star
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table*}",

@@ -87,7 +87,9 @@ def text_columns(group: Group) -> list[TextColumn]:
     columns.append(_averages(rows, flag))
     columns += [_task(rows, at, column, flag) for at, column in enumerate(group.columns)]
     columns += [
-        _numbers(rows, cost.heading, Kind.COST, cost.text, key=cost.key, note=cost.note)
+        _numbers(
+            rows, cost.heading, Kind.COST, cost.text, key=cost.shown or cost.key, note=cost.note
+        )
         for cost in costs_shown(rows)
     ]
     if any(row.trials for row in rows):

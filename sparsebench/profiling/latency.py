@@ -110,20 +110,23 @@ def latencies(
     samples, blocks = _measure(calls, _stopwatch(device), effort, between_blocks)
     if len(blocks) < _FEWEST_ROUNDS:  # the limit has ended them early
         blocks = [1] * sum(blocks)
-    record = Latency(
-        samples=(),
-        reference_samples=tuple(samples[-1]) if reference else (),
-        blocks=tuple(blocks),
-        clock="cuda-event" if device.type == "cuda" else "monotonic",
-        threads=torch.get_num_threads(),
-        shapes=shapes,
-    )
+    reference_samples = tuple(samples[-1]) if reference else ()
+
+    def record(times: tuple[float, ...]) -> Latency:
+        return Latency(
+            samples=times,
+            reference_samples=reference_samples,
+            blocks=tuple(blocks),
+            clock="cuda-event" if device.type == "cuda" else "monotonic",
+            threads=torch.get_num_threads(),
+            shapes=shapes,
+        )
+
     own = dict(zip(forwards, samples, strict=False))
-    return {name: _with_interval(record, tuple(times)) for name, times in own.items()}
+    return {name: _with_interval(record(tuple(times))) for name, times in own.items()}
 
 
-def _with_interval(record: Latency, samples: tuple[float, ...]) -> Latency:
-    record = record.model_copy(update={"samples": samples})
+def _with_interval(record: Latency) -> Latency:
     interval = ratio_interval(record.ratios, record.blocks) if record.ratios else None
     return record.model_copy(update={"interval": interval})
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from sparsebench.results.records import CostRecord, Shapes
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 NOISY = 0.1
 """A latency whose interquartile range exceeds this share of its median is noisy."""
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""How long something took, by a clock that can tell it from nothing."""
 
 
 class Latency(CostRecord):
@@ -26,10 +32,10 @@ class Latency(CostRecord):
     unit: Literal["s"] = "s"
     """Seconds."""
 
-    samples: tuple[float, ...]
+    samples: tuple[Seconds, ...] = Field(min_length=1)
     """Seconds of each forward pass, in the order they ran, warm-up left out."""
 
-    reference_samples: tuple[float, ...] = ()
+    reference_samples: tuple[Seconds, ...] = ()
     """Seconds of the untouched backbone, round by round; empty where none was given."""
 
     blocks: tuple[int, ...] = ()

@@ -139,6 +139,10 @@ class Retried(Record):
     """How the first attempt ended."""
 
 
+BEYOND = 1e12
+"""A score that is larger than this, either way, is of a broken file."""
+
+
 class RunResult(Record):
     """One run: a row, whether it worked or not."""
 
@@ -157,7 +161,7 @@ class RunResult(Record):
     traceback: str | None = None
     """The last lines of the traceback, where an exception ended the run."""
 
-    score: float | None = None
+    score: float | None = Field(default=None, ge=-BEYOND, le=BEYOND)
     """The task's headline score of the deployed model, mean over splits; None if not ok."""
 
     scores: dict[str, dict[str, float]] = {}

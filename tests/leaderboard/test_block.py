@@ -21,6 +21,12 @@ def test_only_the_block_changes(before: str, old: str, after: str) -> None:
     assert with_block(changed, "| new |\n") == changed
 
 
+def test_the_line_endings_of_the_file_stay() -> None:
+    document = f"a\r\n{BEGIN}\r\nold\r\n{END}\r\nb\r\n"
+
+    assert with_block(document, "1\n2") == f"a\r\n{BEGIN}\r\n\r\n1\r\n2\r\n\r\n{END}\r\nb\r\n"
+
+
 @pytest.mark.parametrize("document", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}\n{BEGIN}\n{END}"])
 def test_without_both_marks_nothing_is_written(document: str) -> None:
     with pytest.raises(UserError, match="put two lines"):

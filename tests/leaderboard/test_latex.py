@@ -21,6 +21,12 @@ def test_by_eye() -> None:
     assert lines.count(r"\begin{table*}") == lines.count(r"\end{table*}") == 1
 
 
+def test_no_name_is_an_argument_of_the_line_before() -> None:
+    lines = FORMATS["tex"](build([make_result(0.5, method="[1em]")])).splitlines()
+
+    assert next(line for line in lines if "[1em]" in line).startswith("{}[1em] &")
+
+
 def test_no_name_gives_a_command() -> None:
     assert escape(r"\input{x} $y^2$ ~") == (
         r"\textbackslash{}input\{x\} \$y\textasciicircum{}2\$ \textasciitilde{}"

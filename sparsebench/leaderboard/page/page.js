@@ -6,9 +6,9 @@ const number = (text) => (text === "" ? NaN : Number(text));
 function test(filter, isNumber) {
   const wanted = filter.trim().toLowerCase();
   if (!wanted) return null;
-  const bound = /^(<=|>=|<|>|=)\s*(-?[\d.]+)$/.exec(wanted);
+  const bound = /^(<=|>=|<|>|=)\s*(-?[\d.,]+)$/.exec(wanted);
   if (!bound || !isNumber) return (cell) => cell.text.includes(wanted);
-  const limit = Number(bound[2]);
+  const limit = Number(bound[2].replace(/,/g, ""));
   const holds = {
     "<": (x) => x < limit, "<=": (x) => x <= limit, "=": (x) => x === limit,
     ">": (x) => x > limit, ">=": (x) => x >= limit,
