@@ -26,6 +26,9 @@ _UNWRITABLE_WORDS = ("No space left on device", "Disk quota exceeded", "Read-onl
 _MEMORY_WORDS = ("can't allocate memory", "std::bad_alloc", "CUDA error: out of memory")
 """What libraries say that raise other kinds of errors where the disk or the memory is full."""
 
+_NO_THREAD = "can't start new thread"
+"""What Python says where a limit leaves no room for the stack of a thread."""
+
 
 class UnwritableError(UserError):
     """A results folder that takes no more: no fault of the run, which can be made again."""
@@ -42,7 +45,7 @@ def failure(job: Job, error: BaseException) -> Outcome:
             f"{job.store}: {unwritable}, in {job.spec.title}; what is finished is kept: once there "
             "is room, the same command goes on from here"
         ) from error
-    if out_of_memory(error):
+    if out_of_memory(error) or (job.limits.memory and _NO_THREAD in str(error)):
         return Outcome(failed(job, Status.OOM, str(error) or "out of memory"))
     if isinstance(error, (DivergedError, NonFiniteOutputError)):
         return Outcome(failed(job, Status.DIVERGED, str(error)))

@@ -15,7 +15,11 @@ from sparsebench.spec import Training
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["METHODS", "configure"]
+    from torch import nn
+
+    from sparsebench.models import Backbone
+
+__all__ = ["METHODS", "configure", "prepared"]
 
 _OTHER_WORDS = {
     "batch": "batch_size",
@@ -41,10 +45,15 @@ _OTHER_WORDS = {
 def _check(loaded: object) -> type[Method]:
     if not (isinstance(loaded, type) and issubclass(loaded, Method)):
         raise TypeError(f"not a subclass of sparsebench.Method: {loaded!r}")
+    if missing := sorted(loaded.__abstractmethods__):
+        raise TypeError(f"{loaded.__name__} does not define {', '.join(missing)}")
     if not (isinstance(loaded.Config, type) and issubclass(loaded.Config, MethodConfig)):
         raise TypeError(f"its Config is not a subclass of sparsebench.MethodConfig: {loaded!r}")
     if "method" in loaded.Config.model_fields:
         raise TypeError("its Config has a field 'method', a key that in a suite names the method")
+    needed = [name for name, field in loaded.Config.model_fields.items() if field.is_required()]
+    if needed:
+        raise TypeError(f"its Config has no default for {', '.join(needed)}: every setting has one")
     return loaded
 
 
@@ -70,6 +79,22 @@ def configure(name: str, settings: Mapping[str, Any], *, where: str | None = Non
         start = f"{where + ': ' if where else ''}method {name!r}: "
         raise UserError("\n".join(start + located(*fault) for fault in faults))
     return method(method.Config.model_validate(settings))
+
+
+def prepared(method: Method, backbone: Backbone) -> nn.Module:
+    """Returns the training view that a method makes of a backbone.
+
+    Raises:
+        UserError: It makes something else, or forgets to return it.
+    """
+    from torch import nn
+
+    view: object = method.prepare(backbone)
+    if not isinstance(view, nn.Module):
+        raise UserError(
+            f"{type(method).__name__}.prepare returned {type(view).__name__}: return the model"
+        )
+    return view
 
 
 def setting_faults(method: type[Method], settings: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:

@@ -14,7 +14,7 @@ from sparsebench.evaluation import collator_for, forward_batches, predict
 from sparsebench.events import Progressed
 from sparsebench.failures import failure
 from sparsebench.job import Job, Outcome
-from sparsebench.methods import METHODS, configure
+from sparsebench.methods import METHODS, configure, prepared
 from sparsebench.models import Backbone, load_backbone, model_source
 from sparsebench.profiling import Ask, Effort, MemoryTracker, dummy_inputs, profile
 from sparsebench.provenance import provenance
@@ -157,7 +157,7 @@ def _train(
     """Trains; returns the training view and what there is to tell of it."""
     setting.say("prepare")
     head = {id(backbone.model.get_parameter(name)) for name in setting.head}
-    model = method.prepare(backbone).to(setting.device)
+    model = prepared(method, backbone).to(setting.device)
     trained = [p for p in model.parameters() if p.requires_grad]
     rows, selection = _selection(setting)
     with memory.track():

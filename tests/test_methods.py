@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import Field
+from tiny_models import tiny_backbone
 
 from sparsebench import Method, MethodConfig, UserError, methods
-from sparsebench.methods import METHODS, configure, setting_faults
+from sparsebench.methods import METHODS, configure, prepared, setting_faults
 
 
 class Inner(MethodConfig):
@@ -128,3 +129,26 @@ def test_every_built_in_method_has_defaults_descriptions_and_a_docstring() -> No
         method.Config()
         for key, field in method.Config.model_fields.items():
             assert field.description, f"{name}.{key}"
+
+
+def test_a_class_that_cannot_be_a_method_says_what_it_lacks() -> None:
+    class Misspelled(Method):
+        def prepares(self, backbone: Any) -> Any:
+            return backbone.model
+
+    class Undecided(MethodConfig):
+        rank: int
+
+    with pytest.raises(TypeError, match="Misspelled does not define prepare"):
+        methods._check(Misspelled)
+    with pytest.raises(TypeError, match="no default for rank: every setting has one"):
+        methods._check(type("Needy", (Sample,), {"Config": Undecided}))
+
+
+def test_a_method_that_returns_no_model_is_told_so() -> None:
+    class Forgets(Method):
+        def prepare(self, backbone: Any) -> Any:
+            backbone.freeze()
+
+    with pytest.raises(UserError, match=r"Forgets\.prepare returned NoneType: return the model"):
+        prepared(Forgets(), tiny_backbone("bert"))

@@ -59,12 +59,12 @@ class Place:
         return executor(workers=self.workers, device=self.device, options=given)
 
 
-def make_runs(cells: Sequence[Cell], *, place: Place, console: Console) -> None:
+def make_runs(cells: Sequence[Cell], *, executor: Executor, console: Console) -> None:
     """Makes the runs that are to be made, and shows how they go.
 
     Args:
         cells: The plan.
-        place: Where to make them.
+        executor: Makes them.
         console: Where to show it.
 
     Raises:
@@ -76,7 +76,6 @@ def make_runs(cells: Sequence[Cell], *, place: Place, console: Console) -> None:
 
     jobs = [cell.job for cell in cells if cell.state is State.RUN]
     cached = sum(cell.state is State.CACHED for cell in cells)
-    executor = place.open()
     if not jobs:
         console.print(f"Nothing to run: the results of all {cached} runs are there.")
         return

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sparsebench.suite import Suite
 
 FAILED = 1
-"""Exit code where something could not be measured that should have been."""
+"""Exit code where something could not be measured that should have been, or nothing at all."""
 
 _SHAPES = "Under what conditions"
 _MEASURES = "What to measure"
@@ -132,7 +132,8 @@ def profile(
     )
     results, evens = _folders(asked) if asked.folders else _methods(asked)
     _print(results, evens, format_)
-    if any(result.status == "error" for result in results):
+    outcomes = {result.status for result in results}
+    if "error" in outcomes or outcomes == {"skipped"}:
         raise typer.Exit(FAILED)
 
 

@@ -73,7 +73,7 @@ def run(
         time_limit=time_limit,
         memory_limit=memory_limit,
     )
-    place = Place(executor, workers=workers, device=device, options=executor_options)
+    place = Place(executor, workers=workers, device=device, options=executor_options).open()
     cells = chosen.plan(
         console,
         retry_failed=retry_failed,
@@ -88,7 +88,7 @@ def run(
         return
     check_plan(cells)
     _record_skips(cells, chosen.store)
-    make_runs(cells, place=place, console=console)
+    make_runs(cells, executor=place, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
 
 
@@ -129,4 +129,7 @@ def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
         raise UserError(f"{file}: cannot be written ({error.strerror})") from None
     console.print(f"Results: {store.root}   Leaderboard: {file}")
     failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
+    if failed:
+        told = store.folder(failed[0].spec) / RESULT
+        console.print(f"Why a run has failed, with the end of its traceback or log: {told}")
     return FAILED if failed else 0

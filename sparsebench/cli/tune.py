@@ -54,12 +54,12 @@ def tune(
         data=data,
         output=output,
     )
+    place = Place(executor, workers=workers, device=device, options=executor_options).open()
     root = chosen.store.root
     trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
     cells = trials.plan(console, command=options.command_line())
     check_plan(cells)
-    place = Place(executor, workers=workers, device=device, options=executor_options)
-    make_runs(cells, place=place, console=console)
+    make_runs(cells, executor=place, console=console)
     results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]
     found = choose(chosen.suite, results)
     _show(found, console)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sparsebench.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sparsebench.conformance.subject import Subject, Trial
+
+
+_LIBRARIES = frozenset(
+    {"accelerate", "contextlib", "datasets", "numpy", "peft", "pytest", "sparsebench", "torch"}
+    | {"tokenizers", "transformers"}
+)
 
 
 class Failed(AssertionError):  # noqa: N818 - an outcome, as pytest names its own
@@ -75,9 +85,18 @@ class Check:
 
 
 def error_text(error: BaseException, *, limit: int = 200) -> str:
-    """Returns the type of an error and the first line of what it says, shortened."""
-    line = (str(error).strip().splitlines() or ["no message"])[0]
-    return f"{type(error).__name__}: {line if len(line) <= limit else line[:limit] + '…'}"
+    """Returns the first line of what an error says, shortened, and where the method has raised it.
+
+    The place is the last one that is in none of the libraries that a method calls.
+    """
+    line = one_line(error).strip() or "no message"
+    told = line if len(line) <= limit else f"{line[:limit]}…"
+    places = [
+        f"{Path(frame.f_code.co_filename).parent.name}/{Path(frame.f_code.co_filename).name}:{number}"
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _LIBRARIES
+    ]
+    return f"{told} ({places[-1]})" if places else told
 
 
 def of_method(applies_to: str) -> Callable[[Callable[[Subject], str | None]], Check]:

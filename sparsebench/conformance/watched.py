@@ -10,6 +10,7 @@ import torch
 
 from sparsebench.conformance.surroundings import changed, observe
 from sparsebench.method import Method
+from sparsebench.methods import prepared
 from sparsebench.sparsity import Masked, attached
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Watched(Method):
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Passes on."""
         with self._undisturbed("prepare"):
-            self._view = self.method.prepare(backbone)
+            self._view = prepared(self.method, backbone)
         return self._view  # type: ignore[no-any-return]
 
     def stages(self) -> Sequence[Stage]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.costing.subjects import LABELS
-from sparsebench.methods import configure
+from sparsebench.methods import configure, prepared
 from sparsebench.models import Form, load_backbone, model_source
 from sparsebench.profiling import MemoryTracker, dummy_inputs
 from sparsebench.results.costs import MemoryPeak
@@ -73,7 +73,7 @@ def _step(given: argparse.Namespace) -> None:
     config = backbone.model.config
     name, settings = json.loads(given.method)
     method = configure(name, settings)
-    view: Any = method.prepare(backbone).to(given.device).train()
+    view: Any = prepared(method, backbone).to(given.device).train()
     method.begin_stage(view, method.stages()[0])
     optimizer = torch.optim.AdamW(method.parameter_groups(view), lr=method.config.learning_rate)
     inputs = dummy_inputs(

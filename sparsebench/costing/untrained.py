@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from sparsebench.methods import prepared
 from sparsebench.sparsity.encoding import bit_bytes
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> Finished:
     own = {**dict(model.named_buffers()), **model.state_dict(keep_vars=True)}
     names = {id(tensor): name for name, tensor in own.items()}
     head = {id(model.get_parameter(name)) for name in backbone.head}
-    view = method.prepare(backbone)
+    view = prepared(method, backbone)
     _step(view, seed)
     trainable = sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)
     for stage in method.stages():

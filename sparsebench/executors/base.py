@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from sparsebench.job import Job
 
 
+DEVICES = ("auto", "cpu", "cuda")
+"""What runs may be made on; ``cuda:N`` besides."""
+
+
 class Executor(ABC):
     """Makes runs somewhere; subclass it and register the class as an entry point.
 
@@ -28,7 +32,7 @@ class Executor(ABC):
         options: Settings of its own, by name.
 
     Raises:
-        UserError: An option is unknown or its value is bad, or a package is missing.
+        UserError: An option or the device is unknown or bad, or a package is missing.
     """
 
     Options: ClassVar[type[Section]] = Section
@@ -41,6 +45,8 @@ class Executor(ABC):
         device: str = "auto",
         options: Mapping[str, object] | None = None,
     ) -> None:
+        if device not in DEVICES and not device.startswith("cuda:"):
+            raise UserError(f"--device: unknown device {device!r}; write auto, cpu, cuda or cuda:N")
         self.workers = workers
         self.device = device
         try:

@@ -20,7 +20,13 @@ from sparsebench.executors.base import Executor
 from sparsebench.executors.claims import Backlog
 from sparsebench.executors.memory import check_memory_limit
 from sparsebench.executors.process import RunProcess
-from sparsebench.executors.shares import check_batches, check_gpus, shares, visible_gpus
+from sparsebench.executors.shares import (
+    check_batches,
+    check_device,
+    check_gpus,
+    shares,
+    visible_gpus,
+)
 from sparsebench.spec import Section
 
 if TYPE_CHECKING:
@@ -62,6 +68,7 @@ class LocalExecutor(Executor):
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Makes every run in forked processes of its own: one, or one for each of its devices."""
+        check_device(self.device)
         devices = self._devices()
         check_batches(jobs, devices)
         for job in jobs:

@@ -57,6 +57,18 @@ def check_gpus(gpus: int, device: str) -> None:
         )
 
 
+def check_device(device: str) -> None:
+    """Refuses a GPU that is not here: a run would else be made on the CPU, and nobody know it.
+
+    Raises:
+        UserError: It is not.
+    """
+    kind, _, name = device.partition(":")
+    if kind == "cuda" and (not (here := visible_gpus()) or (name and name not in here)):
+        found = f"the GPUs {', '.join(here)}" if here else "no GPU"
+        raise UserError(f"--device {device}: torch finds {found} on this machine")
+
+
 def check_batches(jobs: Iterable[Job], devices: int) -> None:
     """Refuses runs whose batches cannot be shared out among devices.
 

@@ -95,10 +95,10 @@ def work(
     switch = Switch(listens=world.leads)
     _follow_parent()
     _redirect(log)
-    _take(share)
     if bundle_folder():
         forbid_network()
     try:
+        _take(share)
         outcome = _make(job, switch, events, world)
         if outcome is None:
             _leave()
@@ -183,6 +183,8 @@ def _take(share: Share) -> None:
         os.sched_setaffinity(0, share.cores)
     import torch
 
+    if share.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"--device {share.device}: torch finds no GPU here")
     torch.set_num_threads(share.threads)
 
 

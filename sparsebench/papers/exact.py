@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.methods import configure
+from sparsebench.methods import configure, prepared
 from sparsebench.models import load_backbone, model_source
 from sparsebench.papers.schema import ExactFigure, Measure
 from sparsebench.profiling import dummy_inputs
@@ -77,7 +77,7 @@ class _Subject:
         if figure.method is None:
             return cls(backbone, None, backbone.model, head)
         method = configure(figure.method, figure.settings)
-        view = method.prepare(backbone)
+        view = prepared(method, backbone)
         for stage in list(method.stages())[1 : figure.stage + 1]:
             method.begin_stage(view, stage)
         return cls(backbone, method, view, head)

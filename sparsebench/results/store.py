@@ -93,7 +93,12 @@ class Store:
         file = self.root / folder_name(spec) / RESULT
         if not file.is_file():
             return None
-        result = read_result(file)
+        try:
+            result = read_result(file)
+        except CorruptResultError as error:
+            raise CorruptResultError(
+                f"{error}; remove its folder, and the run is made again"
+            ) from None
         if result.key != run_key(spec):
             raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
         return result

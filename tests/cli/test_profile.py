@@ -52,6 +52,13 @@ def test_markdown_names_what_is_missing(cli: Any) -> None:
     assert "gains from" in said.out
 
 
+def test_nothing_measured_is_a_failure(cli: Any) -> None:
+    said = cli("profile", "--models", "quick/bert", "--methods", "full", "--lengths", "500")
+
+    assert said.code == 1
+    assert "ask for shorter ones (--lengths" in said.out
+
+
 def test_a_suite_is_profiled_and_resumed(cli: Any, tmp_path: Path) -> None:
     suite = tmp_path / "mine.yaml"
     suite.write_text(

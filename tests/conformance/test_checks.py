@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import broken_methods as broken
 import pytest
@@ -196,3 +196,15 @@ def test_masks_of_a_map_that_forgets_them_are_seen_to_leak() -> None:
     finding = check("masked_weights_stay_zero").find(subject(Leaks()))
     assert finding.status is Status.FAIL
     assert "are not zero under their mask after an optimizer step" in finding.note
+
+
+def test_an_error_says_where_the_method_has_raised_it() -> None:
+    class Raises(Sound):
+        def prepare(self, backbone: Any) -> Any:
+            raise ValueError("boom")
+
+    findings = {f.check.name: f.note for f in check_method(subject(Raises()))}
+
+    assert (
+        "prepare: ValueError: boom (conformance/test_checks.py:" in findings["runs_on_every_family"]
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sparsebench.errors import UserError
 from sparsebench.executors import shares
+from sparsebench.executors.local import LocalExecutor
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,21 @@ def test_omp_num_threads_caps_the_threads(
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert shares.threads() == threads
+
+
+def test_a_gpu_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    for device in ("auto", "cpu", "cuda", "cuda:2"):
+        shares.check_device(device)
+    with pytest.raises(UserError, match="--device cuda:1: torch finds the GPUs 0, 2"):
+        shares.check_device("cuda:1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    shares.check_device("auto")
+    with pytest.raises(UserError, match="--device cuda: torch finds no GPU"):
+        shares.check_device("cuda")
+
+
+@pytest.mark.parametrize("device", ["banana", "gpu", "cuda7", ""])
+def test_a_device_of_no_kind_is_a_users_mistake(device: str) -> None:
+    with pytest.raises(UserError, match="write auto, cpu, cuda or cuda:N"):
+        LocalExecutor(device=device)
