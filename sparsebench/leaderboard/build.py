@@ -11,7 +11,7 @@ from sparsebench.leaderboard.cells import average_of, cell_of, chosen_runs, stat
 from sparsebench.leaderboard.figures import figures_of
 from sparsebench.leaderboard.notes import notes_of, sureness_notes
 from sparsebench.leaderboard.panels import Measured, measured, overall, standings_of
-from sparsebench.leaderboard.rows import columns_of, rows_of
+from sparsebench.leaderboard.rows import belongs, columns_of, rows_of
 from sparsebench.leaderboard.table import Group, Row, Sureness, Table
 from sparsebench.results.evidence import Evidence, least
 from sparsebench.statistics import estimate
@@ -103,8 +103,14 @@ def _group(results: list[RunResult], *, name: str, known: _Known) -> Group:
         columns=tuple(columns),
         seeds=tuple(seeds),
         rows=tuple(rows),
+        unequal_budgets=any(len(_steps(results, column)) > 1 for column in columns),
         notes=(*notes, *sureness_notes(rows, columns=columns, seeds=seeds)),
     )
+
+
+def _steps(results: Iterable[RunResult], column: Column) -> set[int]:
+    """Returns the numbers of steps that runs on a task have trained for."""
+    return {run.training.steps for run in results if run.training and belongs(run, column)}
 
 
 def _draft(

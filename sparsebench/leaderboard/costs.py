@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from sparsebench.leaderboard.table import Row
+    from sparsebench.leaderboard.table import Group, Row
 
 NOTHING = "—"
 MIB = 2**20
@@ -149,7 +149,7 @@ COSTS = (
 """In the order they are shown."""
 
 
-def costs_shown(rows: Sequence[Row]) -> list[Cost]:
+def costs_shown(group: Group) -> list[Cost]:
     """Returns the costs that have a column: known of any row; the budget only if it differs."""
-    known = {cost.name: {cost.key(row) for row in rows} - {None} for cost in COSTS}
-    return [cost for cost in COSTS if len(known[cost.name]) >= (2 if cost.name == "steps" else 1)]
+    known = [cost for cost in COSTS if any(cost.key(row) is not None for row in group.rows)]
+    return [cost for cost in known if cost.name != "steps" or group.unequal_budgets]

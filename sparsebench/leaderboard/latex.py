@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, warnings
+from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group, Table
@@ -32,7 +32,7 @@ _SPECIAL = {
 def render(table: Table) -> str:
     """Returns LaTeX that takes the package booktabs."""
     lines = [f"% {line}" for line in warnings(table)]
-    parts = ["\n".join(lines), *map(_table, table.groups), f"% {LEGEND}"]
+    parts = ["\n".join(lines), *map(_table, table.groups), f"% {legend(table)}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, warnings
+from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group, Table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def render(table: Table) -> str:
     """Returns GitHub-flavoured Markdown: one section a group, with its notes below."""
     warning = "\n".join(f"> {escape(line)}  " for line in warnings(table))
-    parts = [warning, *map(_section, table.groups), f"_{LEGEND}_"]
+    parts = [warning, *map(_section, table.groups), f"_{legend(table)}_"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -195,6 +195,7 @@ class Group:
         columns: The tasks.
         seeds: The seeds that every method is expected to have on every task.
         rows: Best average first; those without one last.
+        unequal_budgets: Whether runs on one task have trained for different numbers of steps.
         notes: What must be known to read the rows: what failed and why, what differs.
     """
 
@@ -206,6 +207,7 @@ class Group:
     columns: tuple[Column, ...]
     seeds: tuple[int, ...]
     rows: tuple[Row, ...]
+    unequal_budgets: bool
     notes: tuple[str, ...]
 
 

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sparsebench.leaderboard.text import LEGEND, Kind, heading, notes, text_columns, warnings
+from sparsebench.leaderboard.text import Kind, heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ class TerminalTable:
             for note in notes(group):
                 yield Text(f"• {note}", style="yellow")
             yield Text()
-        yield Text(LEGEND, style="dim")
+        yield Text(legend(self._table), style="dim")
 
 
 def _fitting(

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 Key = float | str | None
 
 FLAG = "†"
-LEGEND = (
-    "Scores are ×100; ± is half of the 95 % interval, over seeds and examples. "
-    "rank: 1 plus the number of rows that are better and separated from it, by paired t-tests over "
-    "seeds and examples with Holm's correction, 5 % for the whole group; bold beats all others so. "
-    "trainable: share of the backbone's parameters, and their number, the head apart. "
-    "sparsity: share of the weights in the blocks that is zero or gone. "
-    "density: share of the activations in feed-forward networks that is larger than 0.001. "
-    "GMACs: multiply-adds of all matrix products of one sequence, attention included, in 10⁹. "
-    "latency: of the deployed model over that of the untouched backbone; below 1 is faster; "
-    "noisy where its samples scatter. realised: measured speed-up over that which skipping every "
-    "zero would give. MiB: peak growth of memory. Costs are medians over the runs. "
-    "evidence: reported, or recomputed from stored predictions, or rerun, by 'sparsebench verify'."
-)
-"""What the columns mean."""
+_MEANINGS = {
+    "rank": "1 plus the number of rows that are better and separated from it, by paired t-tests "
+    "over seeds and examples with Holm's correction, 5 % for the whole group; bold beats all so",
+    "trainable": "share of the backbone's parameters, and their number, the head apart",
+    "sparsity": "share of the weights in the blocks that is zero or gone",
+    "density": "share of the activations in feed-forward networks that is larger than 0.001",
+    "GMACs": "multiply-adds of all matrix products of one sequence, attention included, in 10⁹",
+    "latency": "of the deployed model over that of the untouched backbone; below 1 is faster; "
+    "noisy where its samples scatter",
+    "realised": "measured speed-up over that which skipping every zero would give",
+    "train MiB": "peak growth of memory in training",
+    "infer MiB": "peak growth of memory in inference",
+    "steps": "of the optimizer: the budget",
+    "trials": "that the settings were chosen from, on a held-out part",
+    "evidence": "reported; recomputed from stored predictions, or rerun, by 'sparsebench verify'",
+}
+"""Heading of a column -> what it means."""
 
 
 class Kind(StrEnum):
@@ -78,6 +81,21 @@ def heading(group: Group) -> str:
     return clean(f"{group.name} · protocol {group.protocol}{warning} · {seeds}")
 
 
+def legend(table: Table) -> str:
+    """Returns what the columns of a table mean, those that it has."""
+    columns = [column for group in table.groups for column in text_columns(group)]
+    shown = {column.heading for column in columns}
+    told = [f"{heading}: {meaning}." for heading, meaning in _MEANINGS.items() if heading in shown]
+    medians = "Costs are medians over the runs."
+    return " ".join(
+        [
+            "Scores are ×100; ± is half of the 95 % interval, over seeds and examples.",
+            *told,
+            *([medians] if any(column.kind is Kind.COST for column in columns) else ()),
+        ]
+    )
+
+
 def text_columns(group: Group) -> list[TextColumn]:
     """Returns the columns of a group, in the order they are shown; none that says nothing."""
     rows, flag = group.rows, FLAG if group.flagged else ""
@@ -90,7 +108,7 @@ def text_columns(group: Group) -> list[TextColumn]:
         _numbers(
             rows, cost.heading, Kind.COST, cost.text, key=cost.shown or cost.key, note=cost.note
         )
-        for cost in costs_shown(rows)
+        for cost in costs_shown(group)
     ]
     if any(row.trials for row in rows):
         columns.append(

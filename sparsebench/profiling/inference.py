@@ -97,8 +97,8 @@ def _check_length(config: object, length: int) -> None:
         positions -= config.pad_token_id + 1  # type: ignore[attr-defined]
     if length > positions:
         raise UserError(
-            f"a sequence of {length} tokens is too long for a model with {positions} positions: ask "
-            "for shorter ones (--lengths, or costs.length in a suite)"
+            f"a sequence of {length} tokens is too long for a model with {positions} positions: "
+            "ask for shorter ones (--lengths, or costs.length in a suite)"
         )
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from sparsebench.leaderboard import FORMATS, TerminalTable, build
 from sparsebench.leaderboard.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
-from sparsebench.results.schema import RunResult, Status
+from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
@@ -255,3 +255,29 @@ def test_a_column_is_there_where_any_row_knows_its_figure() -> None:
     assert first == [
         *("method", "average", "mrpc", "GMACs", "latency", "train MiB", "infer MiB", "status")
     ]
+
+
+def test_the_legend_tells_of_the_columns_that_are_there() -> None:
+    plain = render("md", [make_result(0.5)]).splitlines()[-1]
+    ranked = render(
+        "md", [make_result(0.5, seed=seed, costs=make_costs()) for seed in (1, 2)]
+    ).splitlines()[-1]
+
+    assert plain == "_Scores are ×100; ± is half of the 95 % interval, over seeds and examples._"
+    assert "rank: 1 plus" in ranked
+    assert "GMACs: multiply-adds" in ranked
+    assert "density" not in ranked
+    assert ranked.endswith("Costs are medians over the runs._")
+
+
+def test_the_budget_is_shown_where_it_differs_on_a_task() -> None:
+    def run(task: str, method: str, steps: int) -> RunResult:
+        record = TrainingRecord(steps=steps, seconds=1.0, examples_per_second=1.0, loss=())
+        result = make_result(0.5, task=task, method=method, budget=f"{steps} steps")
+        return result.model_copy(update={"training": record})
+
+    unequal_tasks = [run("rte", "full", 2), run("mrpc", "full", 3), run("rte", "lora", 2)]
+    unequal_runs = [*unequal_tasks, run("mrpc", "lora", 9)]
+    assert not build(unequal_tasks).groups[0].unequal_budgets
+    assert " steps |" not in render("md", unequal_tasks)
+    assert " steps |" in render("md", unequal_runs)

@@ -21,7 +21,7 @@ from sparsebench.leaderboard.costs import COSTS
 from sparsebench.leaderboard.layers import LayerTable, layer_table
 from sparsebench.leaderboard.plot import draw_group
 from sparsebench.leaderboard.plot.svg import STYLE, svg
-from sparsebench.leaderboard.text import LEGEND, heading, notes, text_columns, warnings
+from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group, Table
@@ -57,7 +57,7 @@ def render(table: Table) -> str:
     return page.render(
         sections=[_section(group) for group in table.groups],
         warnings=warnings(table),
-        legend=LEGEND,
+        legend=legend(table),
         style=Markup(_file("page.css") + STYLE),  # noqa: S704 - files of ours
         script=Markup(script),  # noqa: S704 - a file of ours
         digest=digest,
