@@ -12,7 +12,7 @@ from sparsebench.job import Job
 from sparsebench.methods import configure
 from sparsebench.models import GENERATING, model_source
 from sparsebench.results.schema import RunResult, Status
-from sparsebench.spec import MethodChoice, Protocol, RunSpec
+from sparsebench.spec import MethodChoice, Protocol, RunSpec, Tuned
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
 from sparsebench.tasks.bundled import load_data
@@ -127,12 +127,21 @@ def plan(
             store=store.root,
             keep_model=keep_model,
             command=command,
-            tuned=suite.tuned.get(label),
+            tuned=_tuned(suite, label),
             limits=suite.limits,
             replaces=store.stamp(spec),
         )
         planned.append(_cell(job, source=source, found=found, find=store.find, rerun=rerun))
     return planned
+
+
+def _tuned(suite: Suite, label: str) -> Tuned | None:
+    """Returns the record of the search that a method's settings are from, if they still are."""
+    tuned, settings = suite.tuned.get(label), suite.methods[label].settings
+    if tuned is None:
+        return None
+    chosen = tuned.trials[tuned.chosen].settings
+    return tuned if all(settings.get(key) == value for key, value in chosen.items()) else None
 
 
 def _cell(

@@ -132,6 +132,8 @@ def _trials(label: str, tuning: Tuning) -> list[Settings]:
     grid = [
         dict(zip(search, values, strict=True)) for values in itertools.product(*search.values())
     ]
+    if any(settings in grid[:at] for at, settings in enumerate(grid)):
+        raise UserError(f"tuning.search.{label}: a value is there twice, and would be two trials")
     if len(grid) < tuning.trials:
         raise UserError(
             f"tuning.search.{label}: {len(grid)} combinations for {tuning.trials} trials"

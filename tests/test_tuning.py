@@ -9,6 +9,7 @@ import yaml
 from factories import make_result
 
 from sparsebench.errors import UserError
+from sparsebench.plan import plan
 from sparsebench.results.schema import (
     Evaluation,
     LossPoint,
@@ -16,8 +17,12 @@ from sparsebench.results.schema import (
     Status,
     TrainingRecord,
 )
+from sparsebench.results.store import Store
 from sparsebench.spec import Protocol
 from sparsebench.suite import Suite
+from sparsebench.suite.files import read_suite
+from sparsebench.suite.overrides import Overrides
+from sparsebench.tasks import DataSource
 from sparsebench.tuning import (
     choose,
     held_out_score,
@@ -29,6 +34,7 @@ from sparsebench.tuning import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 RATES = [1e-4, 1e-3, 1e-2]
 
@@ -137,6 +143,26 @@ def test_the_tuned_suite_is_a_suite_with_the_record() -> None:
     assert again.tuning == suite().tuning
 
 
+def test_the_record_is_of_the_settings_that_were_tried(tmp_path: Path) -> None:
+    results = [
+        trial(0.1 * at, label=trial_label(label, at)) for label in ("full", "lo") for at in range(3)
+    ]
+    tried = {"tasks": ["toy-cola"], "models": ["quick/bert"]}
+    file = tmp_path / "tuned.yaml"
+    file.write_text(tuned_suite(suite(**tried), choose(suite(), results)))
+
+    def records(*sets: str) -> dict[str, bool]:
+        read = read_suite(file, Overrides(sets=sets)).suite
+        cells = plan(read, store=Store(tmp_path / "runs"), data=DataSource(None))
+        return {cell.job.spec.method.label: cell.job.tuned is not None for cell in cells}
+
+    assert records() == {"full": True, "lo": True}
+    assert records("full.learning_rate=0.5") == {"full": False, "lo": True}
+    assert records("lo.r=16") == {"full": True, "lo": False}
+    file.write_text(file.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02", 1))
+    assert records() == {"full": False, "lo": True}
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -146,6 +172,10 @@ def test_the_tuned_suite_is_a_suite_with_the_record() -> None:
         (
             {"tuning": {"trials": 4, "tasks": ["cola"], "search": {"full": {"r": [1]}}}},
             "1 combinations for 4 trials",
+        ),
+        (
+            {"tuning": {"trials": 2, "tasks": ["cola"], "search": {"full": {"r": [1, 1]}}}},
+            "a value is there twice",
         ),
     ],
 )

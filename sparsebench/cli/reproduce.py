@@ -108,12 +108,15 @@ def _table(table: PublishedTable, read: Folder | None, console: Console) -> None
     )
     if others:
         console.print(
-            f"{others} results left out: another backbone, protocol or budget than {table.suite}"
+            f"{others} results left out: another backbone, protocol, budget or setting than those "
+            f"of {table.suite}"
         )
     waiting = sum(each.verdict is Verdict.WAITING for each in held)
     if waiting:
-        suites = f"'sparsebench run {table.suite}'" if table.suite else "no suite of ours"
-        console.print(f"{waiting} of {len(held)} wait for {suites}: {table.waits_for}")
+        way = (
+            f"'sparsebench run {table.suite}'" if table.suite else "a suite that is not written yet"
+        )
+        console.print(f"{waiting} of {len(held)} wait for {way}: {table.waits_for}")
 
 
 def _held_row(each: Held) -> Sequence[str]:

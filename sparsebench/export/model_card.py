@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _HUB_TASKS = {Form.SPAN: "question-answering", Form.CLASSIFICATION: "text-classification"}
 """Form that a task can be answered in -> what the Hub calls such a task; else generation."""
 
+_HUB_METRICS = {
+    "matthews": "matthews_correlation",
+    "pearson": "pearsonr",
+    "spearman": "spearmanr",
+}
+"""Metric -> what the Hub calls it, where that is another name."""
+
 
 def model_card(results: Iterable[RunResult], *, name: str) -> str:
     """Returns the block ``model-index`` as YAML, between the lines of a front matter.
@@ -85,6 +92,6 @@ def _values(result: RunResult) -> Iterator[Any]:
                 dataset_config=spec.task,
                 dataset_name=spec.task,
                 dataset_split=split,
-                metric_type=metric,
+                metric_type=_HUB_METRICS.get(metric, metric),
                 metric_value=value,
             )

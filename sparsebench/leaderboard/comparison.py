@@ -108,6 +108,8 @@ def compare(
         (f"{name} · protocol {members[0].spec.protocol}", members, rows_of(members))
         for name, members in grouped(results)
     ]
+    if first == second:
+        raise UserError(f"{first} is compared with itself: name two methods")
     known = {row.name for _, _, rows in groups for row in rows}
     for name in (first, second):
         if name not in known:

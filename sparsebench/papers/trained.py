@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparsebench.leaderboard.facts import group_by
 from sparsebench.results.schema import Status
 from sparsebench.statistics import Panel, estimate, influence
 from sparsebench.suite import training_for
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sparsebench.statistics import Estimate
     from sparsebench.suite import Suite
 
+RATE = "learning_rate"
+"""The setting that a suite's user may choose."""
+
 SEEDS = 2
 """Seeds that an interval over runs takes."""
 
@@ -28,7 +32,7 @@ SEEDS = 2
 class Verdict(StrEnum):
     """How a published score and ours compare."""
 
-    AGREES = "agrees"
+    AGREES = "not separated"
     """The published score is in our 95 % interval."""
 
     HIGHER = "ours is higher"
@@ -49,12 +53,12 @@ class Held:
     """A published score and ours.
 
     Attributes:
-        method: The label of the method.
+        method: The label of the method; with its learning rate where there are several.
         task: The task.
         metric: The metric that the paper shows.
         published: The published score.
         ours: Ours less the published one, as shares; None where there is no result.
-        seeds: The number of our runs.
+        seeds: The number of our seeds.
     """
 
     method: str
@@ -78,15 +82,21 @@ class Held:
 
 
 def comparable(run: RunResult, suite: Suite) -> bool:
-    """Whether a run of a suite was made with its backbone, under its protocol, on its budget.
+    """Whether a run of a suite was made with its backbone, protocol, budget and settings.
 
-    A run of the suite may not have been: options of the command line change them.
+    A run of the suite may not have been: options of the command line change them. Another learning
+    rate is no other method.
 
     Args:
         run: A run of the suite.
         suite: The suite as it stands in its file.
     """
     if run.spec.task not in suite.tasks or run.spec.protocol is not suite.protocol:
+        return False
+    entry, settings = suite.methods.get(run.spec.method.label), run.spec.method.settings
+    if entry and any(
+        settings.get(key) != value for key, value in entry.settings.items() if key != RATE
+    ):
         return False
     ours, asked = run.spec.training, training_for(suite, run.spec.task)
     backbones = {name.rpartition("/")[2] for name in suite.models}
@@ -113,8 +123,12 @@ def hold(
         for task, score in scores.items():
             metric = table.metrics[task]
             ours = [run for run in runs if (run.spec.method.label, run.spec.task) == (method, task)]
-            found = _difference(ours, score / 100, metric, table.splits.get(task), read)
-            yield Held(method, task, metric, score, found, len(ours))
+            by_rate = group_by(ours, lambda run: str(run.spec.method.settings.get(RATE)))
+            for rate, alike in (by_rate or {"": []}).items():
+                name = f"{method}, {RATE}={rate}" if len(by_rate) > 1 else method
+                found = _difference(alike, score / 100, metric, table.splits.get(task), read)
+                seeds = len({run.spec.seed for run in alike})
+                yield Held(name, task, metric, score, found, seeds)
 
 
 def _difference(

@@ -158,6 +158,10 @@ def _set(draft: Draft, text: str) -> None:
     path = key.removeprefix(f"{owner}.").split(".")
     prefix = (owner,) if owner in RESERVED else ("methods", owner)
     draft.put((*prefix, *path), value, where=f"--set {text}")
+    tuned = _entries(draft, "tuned")
+    if owner in tuned:  # no trial was made with what is set now
+        rest = {label: record for label, record in tuned.items() if label != owner}
+        draft.data = {**draft.data, "tuned": rest}
 
 
 def _entries(draft: Draft, section: str) -> dict[str, Any]:

@@ -109,3 +109,5 @@ def test_unknown_names_and_nothing_in_common_are_told() -> None:
         compare(results, "full", "lorra", read=lambda _: None)
     with pytest.raises(UserError, match="no task and seed in common"):
         compare(results, "full", "lora", read=lambda _: None)
+    with pytest.raises(UserError, match="full is compared with itself"):
+        compare(results, "full", "full", read=lambda _: None)

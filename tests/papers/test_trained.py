@@ -8,10 +8,10 @@ import pytest
 from factories import make_result
 
 from sparsebench.papers import PublishedTable
-from sparsebench.papers.trained import Verdict, hold
+from sparsebench.papers.trained import Verdict, comparable, hold
 from sparsebench.results.schema import RunResult, Status
 from sparsebench.spec import Protocol
-from sparsebench.suite import Suite
+from sparsebench.suite import MethodEntry, Suite
 
 TABLE = PublishedTable(
     name="t",
@@ -72,6 +72,31 @@ def test_other_backbones_protocols_and_budgets_do_not_count() -> None:
     others = [make_result(0.8, task="rte", seed=2, **change) for change in changes]
     assert verdicts_of(others)["rte"] is Verdict.WAITING
     assert verdicts_of([*others, make_result(0.8, task="rte")])["rte"] is Verdict.UNSURE
+
+
+def test_runs_of_other_settings_do_not_count() -> None:
+    suite = SUITE.model_copy(
+        update={"methods": {"lora": MethodEntry.model_validate({"r": 8, "learning_rate": 1e-4})}}
+    )
+    runs = [
+        make_result(0.8, task="rte", seed=seed, settings={"r": r, "learning_rate": 1e-4})
+        for seed, r in ((1, 8), (2, 4))
+    ]
+    assert [comparable(run, suite) for run in runs] == [True, False]
+
+
+def test_learning_rates_are_apart_and_seeds_are_counted_once() -> None:
+    results = [
+        make_result(0.8, task="rte", seed=1, settings={"learning_rate": rate})
+        for rate in (1e-4, 5e-4)
+    ]
+    held = [h for h in hold(TABLE, results, suite=SUITE, read=lambda _: None) if h.task == "rte"]
+
+    assert [(h.method, h.seeds) for h in held] == [
+        ("lora, learning_rate=0.0001", 1),
+        ("lora, learning_rate=0.0005", 1),
+    ]
+    assert {h.verdict for h in held} == {Verdict.UNSURE}
 
 
 def test_a_metric_that_was_not_stored_waits() -> None:
