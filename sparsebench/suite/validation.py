@@ -162,7 +162,10 @@ class _Check:
             return
         limit = f"{source.spec} takes no more than {positions} tokens"
         if suite.tasks and suite.costs.length > positions:
-            self.error(("costs", "length"), f"costs.length: {limit}, not {suite.costs.length}")
+            asked = f"not {suite.costs.length}"
+            if "length" not in suite.costs.model_fields_set:
+                asked += f", the default: write costs: {{ length: {positions} }}"
+            self.error(("costs", "length"), f"costs.length: {limit}, {asked}")
         if suite.training.max_length > positions:
             self.note(("training", "max_length"), f"{limit}: longer inputs will fail")
         for name, entry in suite.tasks.items():

@@ -121,6 +121,11 @@ def test_a_sound_suite_has_no_problem() -> None:
             "costs: {length: 513}\nmethods:",
             "s.yaml:4: costs.length: ./bert takes no more than 512 tokens, not 513",
         ),
+        (
+            "./bert",
+            "quick/bert",
+            "s.yaml:1: costs.length: quick/bert takes no more than 66 tokens, not 128, the default",
+        ),
     ],
 )
 def test_a_mistake_has_its_line_and_the_nearest_name(old: str, new: str, message: str) -> None:
