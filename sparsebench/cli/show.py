@@ -115,9 +115,11 @@ def _suite(console: Console, name: str) -> None:
     from sparsebench.suite.files import find_suite, load_suite
 
     path = find_suite(name)
-    suite = load_suite(path).suite
-    _print(console, summary(suite), {"file": str(path)}, text=suite.description)
-    console.print(f"\n{path.read_text(encoding='utf-8').rstrip()}")
+    suite, text = load_suite(path).suite, path.read_text(encoding="utf-8-sig")
+    if console.is_terminal:
+        _print(console, summary(suite), {"file": str(path)}, text=suite.description)
+        console.print()
+    console.out(text.rstrip(), highlight=False)
 
 
 def _model(console: Console, name: str) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from enum import Enum
+from io import StringIO
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
 
 from sparsebench.cli.settings import describe_settings, type_text
+from sparsebench.cli.show import show_on
+from sparsebench.suite import files as suite_files
+from sparsebench.suite.files import suites
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Said
 
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
         ("lora", ["arXiv:2106.09685", "learning_rate", "0.0005", "The rank of every update."]),
         ("method:full", ["full (method)", "weight_decay"]),
         ("mrpc", ["MRPC", "text-to-text", "equivalent", "mean of accuracy and f1"]),
-        ("glue", ["384 runs", "budget: 10 epochs", "glue.yaml"]),
+        ("glue", ["name: glue\n", "budget: 10 epochs"]),
         ("random:t5-small", ["t5", "random", "d_model", "32,128"]),
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
@@ -57,15 +63,28 @@ def test_an_unknown_name_says_the_nearest(
 def test_a_name_of_two_things_asks_which(
     cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparsebench.suite import files as suite_files
-    from sparsebench.suite.files import suites
-
     shipped = suites()
     monkeypatch.setattr(suite_files, "suites", lambda: {"lora": shipped["glue"]})
     said = cli("show", "lora")
     assert said.code == 2
     assert "'lora' is a method and a suite: write method:lora or suite:lora" in said.err
-    assert cli("show", "suite:lora").out.startswith("glue: ")
+    assert "\nname: glue\n" in cli("show", "suite:lora").out
+
+
+def test_a_suite_off_a_terminal_is_the_file_and_nothing_else(
+    cli: Callable[..., Said], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(cli("show", "quick").out, encoding="utf-8")
+    assert (tmp_path / "mine.yaml").read_text() == suites()["quick"].read_text()
+    assert cli("validate", "mine.yaml").code == 0
+
+
+def test_a_suite_on_a_terminal_has_a_heading() -> None:
+    console = Console(file=StringIO(), force_terminal=True, soft_wrap=True, highlight=False)
+    show_on(console, "glue")
+    assert isinstance(console.file, StringIO)
+    for text in ("384 runs", "glue.yaml", "budget: 10 epochs"):
+        assert text in console.file.getvalue()
 
 
 class Colour(Enum):
