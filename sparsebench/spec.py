@@ -65,7 +65,7 @@ class Training(Section):
     """How every method of the suite trains; what a method may choose is its learning rate."""
 
     budget: WrittenBudget = Budget(amount=3, unit="epochs")
-    """The whole budget of a run, all stages of a method together."""
+    """The whole budget of a run, all stages together, such as ``230 steps`` or ``3 epochs``."""
 
     batch_size: int = Field(default=32, ge=1)
     """Examples an optimizer step."""

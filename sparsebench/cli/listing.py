@@ -30,6 +30,7 @@ class What(StrEnum):
     SUITES = "suites"
     EXECUTORS = "executors"
     RUNTIMES = "runtimes"
+    SECTIONS = "sections"
 
 
 class Format(StrEnum):
@@ -52,6 +53,7 @@ def list_(
         What.SUITES: _suites,
         What.EXECUTORS: _executors,
         What.RUNTIMES: _runtimes,
+        What.SECTIONS: _sections,
     }[what]()
     if format_ is Format.JSON:
         typer.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
@@ -144,6 +146,13 @@ def _suites() -> Iterator[Row]:
         runs = str(sum(1 for _ in cells(suite)))
         row: Row = {"name": name, "runs": runs, "summary": suite.description}
         yield {**row, "path": str(path), "error": errors or None}
+
+
+def _sections() -> Iterator[Row]:
+    from sparsebench.suite import SECTIONS
+
+    for name, model in SECTIONS.items():
+        yield {"name": name, "summary": docstring(model).partition("\n")[0]}
 
 
 def docstring(thing: object) -> str:

@@ -1,4 +1,4 @@
-"""``sparsebench show``: all about one method, task, suite, backbone, executor or runtime."""
+"""``sparsebench show``: all about a method, a task, a suite or whatever ``list`` shows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from pydantic import BaseModel
 
     from sparsebench.registry import Registry
 
@@ -50,6 +52,8 @@ def _resolve(name: str, *, known: Mapping[str, Sequence[str]]) -> tuple[str, str
         return "suite", name
     for full in (name, f"random:{name}", f"quick/{name}"):
         kinds = [kind for kind, names in known.items() if full in names]
+        if len(kinds) > 1 and "section" in kinds:
+            kinds.remove("section")  # ``show costs`` is the suite
         if len(kinds) > 1:
             options = " or ".join(f"{kind}:{name}" for kind in kinds)
             raise UserError(f"{name!r} is a {' and a '.join(kinds)}: write {options}")
@@ -68,6 +72,7 @@ def _names() -> dict[str, list[str]]:
     from sparsebench.models import ARCHITECTURES
     from sparsebench.models.sources import quick_backbones
     from sparsebench.profiling.runtimes import RUNTIMES
+    from sparsebench.suite import SECTIONS
     from sparsebench.suite.files import suites
     from sparsebench.tasks import TASKS
 
@@ -78,6 +83,7 @@ def _names() -> dict[str, list[str]]:
         "model": [*quick_backbones(), *(f"random:{name}" for name in ARCHITECTURES)],
         "executor": list(EXECUTORS),
         "runtime": list(RUNTIMES),
+        "section": list(SECTIONS),
     }
 
 
@@ -88,8 +94,7 @@ def _method(console: Console, name: str) -> None:
     facts = {"paper": method.paper, "version": method.version, **_origin(METHODS, name)}
     _print(console, f"{name} (method)", facts, text=docstring(method))
     console.print("\nSettings")
-    columns = ("setting", "type", "default", "what it is")
-    print_table(console, columns, describe_settings(method.Config))
+    _settings(console, method.Config, called="setting")
 
 
 def _task(console: Console, name: str) -> None:
@@ -120,6 +125,18 @@ def _suite(console: Console, name: str) -> None:
         _print(console, summary(suite), {"file": str(path)}, text=suite.description)
         console.print()
     console.out(text.rstrip(), highlight=False)
+
+
+def _section(console: Console, name: str) -> None:
+    from sparsebench.suite import SECTIONS
+
+    console.print(f"{name} (section of a suite)" if name != "suite" else "suite", style="bold")
+    console.print(f"\n{docstring(SECTIONS[name])}\n")
+    _settings(console, SECTIONS[name], called="key")
+
+
+def _settings(console: Console, model: type[BaseModel], *, called: str) -> None:
+    print_table(console, (called, "type", "default", "what it is"), describe_settings(model))
 
 
 def _model(console: Console, name: str) -> None:
@@ -162,6 +179,7 @@ _SHOW: dict[str, Callable[[Console, str], None]] = {
     "model": _model,
     "executor": _executor,
     "runtime": _runtime,
+    "section": _section,
 }
 
 

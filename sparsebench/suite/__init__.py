@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparsebench.suite.schema import (
     RESERVED,
+    SECTIONS,
     MethodEntry,
     Suite,
     TaskEntry,
@@ -12,4 +13,13 @@ from sparsebench.suite.schema import (
     training_for,
 )
 
-__all__ = ["RESERVED", "MethodEntry", "Suite", "TaskEntry", "Tuning", "cells", "training_for"]
+__all__ = [
+    "RESERVED",
+    "SECTIONS",
+    "MethodEntry",
+    "Suite",
+    "TaskEntry",
+    "Tuning",
+    "cells",
+    "training_for",
+]

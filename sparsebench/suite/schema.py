@@ -34,7 +34,7 @@ class TaskEntry(Section):
     """What a suite may set for one task alone."""
 
     budget: WrittenBudget | None = None
-    """The budget on this task, for every method; null for the suite's."""
+    """The budget on this task, for every method, as in ``training``; null for the suite's."""
 
     max_length: int | None = Field(default=None, ge=8)
     """The most input tokens on this task; null for the suite's."""
@@ -46,9 +46,10 @@ class MethodEntry(BaseModel):
     Every key but ``method`` is a setting of the method itself and is checked by it.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     method: str | None = None
+    """The method, as ``sparsebench list methods`` has it; null for the one the label names."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class Suite(Section):
     """Tasks by name, or a list of names; a suite with the section ``profile`` may have none."""
 
     models: tuple[str, ...] = Field(min_length=1)
-    """Backbones: Hub ids, folders, ``quick/<family>``."""
+    """Backbones: Hub ids, ``quick/FAMILY``, or folders, which count from the current one."""
 
     methods: Annotated[dict[Name, MethodEntry], BeforeValidator(entries)] = Field(min_length=1)
     """Methods by label with their settings, or a list of names."""
@@ -154,6 +155,21 @@ class Suite(Section):
             if label in RESERVED:
                 raise ValueError(f"a method cannot be labelled {label!r}: --set means the section")
         return self
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "suite": Suite,
+    "tasks": TaskEntry,
+    "methods": MethodEntry,
+    "training": Training,
+    "held_out": HeldOut,
+    "generation": Generation,
+    "costs": CostSettings,
+    "limits": Limits,
+    "tuning": Tuning,
+    "profile": ProfileSettings,
+}
+"""What has keys of its own: the suite, the entry of a task or a method, and each section."""
 
 
 def cells(suite: Suite) -> Iterator[tuple[str, str, str, int]]:

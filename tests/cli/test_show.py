@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sparsebench.cli.settings import describe_settings, type_text
 from sparsebench.cli.show import show_on
+from sparsebench.spec import Budget
 from sparsebench.suite import files as suite_files
 from sparsebench.suite.files import suites
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
         ("csr", ["csr (runtime)", "stored and multiplied as CSR"]),
+        ("training", ["section of a suite", "checkpoint_every", "The largest norm of a gradient"]),
+        ("costs", ["name: costs\n"]),
+        ("section:costs", ["key ", "target_length", "Decoder tokens"]),
     ],
 )
 def test_a_name_is_told_all_about(cli: Callable[..., Said], name: str, shown: list[str]) -> None:
@@ -105,6 +109,8 @@ class Settings(Base):
     """Which."""
 
     colours: tuple[Colour, ...] = (Colour.RED,)
+    budget: Budget = Budget(amount=3, unit="epochs")
+    inner: Base | None = Base()
     needed: int
     table: dict[str, float] = Field(default_factory=dict)
 
@@ -113,6 +119,8 @@ def test_settings_are_told_with_type_default_and_description() -> None:
     assert describe_settings(Settings) == [
         ("kind", '"a" | "b" | null', "null", "Which."),
         ("colours", 'tuple["red" | "blue", ...]', '["red"]', ""),
+        ("budget", "text", "3 epochs", ""),
+        ("inner", "mapping | null", "its defaults", ""),
         ("needed", "int", "must be set", ""),
         ("table", "dict[str, float]", "{}", ""),
         ("rate", "float > 0, ≤ 1", "0.001", "How fast, in what."),
