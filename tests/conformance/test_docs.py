@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparsebench import Family, Method
+from sparsebench import Family, Method, sparsity
 from sparsebench.conformance import CHECKS, Status, Subject, check_method
 
 PAGE = Path(__file__).parents[2] / "docs" / "write-a-method.md"
@@ -29,7 +29,7 @@ def test_the_example_passes_every_check(
 ) -> None:
     (tmp_path / "example_of_the_page.py").write_text(example, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    method = importlib.import_module("example_of_the_page").FixedMask()
+    method = importlib.import_module("example_of_the_page").MyMethod()
     assert isinstance(method, Method)
     findings = list(check_method(Subject(method, families=[Family.GPT2])))
     assert [finding for finding in findings if finding.status is Status.FAIL] == []
@@ -38,5 +38,12 @@ def test_the_example_passes_every_check(
 
 
 def test_every_check_is_described() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    _, _, below = PAGE.read_text(encoding="utf-8").partition("\n## Check it\n")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", below, re.MULTILINE)
     assert rows == [(check.name, check.description) for check in CHECKS]
+
+
+@pytest.mark.parametrize("name", sparsity.__all__)
+def test_every_public_part_of_sparse_methods_is_told(name: str) -> None:
+    _, _, below = PAGE.read_text(encoding="utf-8").partition("\nFrom `sparsebench.sparsity`:\n")
+    assert re.search(rf"`{name}\b", below.partition("\n## ")[0])
