@@ -110,7 +110,7 @@ TimeLimit = Annotated[
     typer.Option(
         "--time-limit",
         metavar="TIME",
-        help="The longest a run may take, such as '90 s' or '2 h'; then it is a row 'timeout'.",
+        help="The longest a run may take, in seconds or as '2 h'; then it is a row 'timeout'.",
         rich_help_panel=_WHERE,
     ),
 ]

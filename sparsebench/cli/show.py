@@ -109,6 +109,7 @@ def _task(console: Console, name: str) -> None:
         "families": ", ".join(families),
         "classes": ", ".join(task.labels),
         "headline": task.headline_metric,
+        "--data DIR": ", ".join(task.official_files()),
         "version": task.version,
         **_origin(TASKS, name),
     }

@@ -264,7 +264,8 @@ def model_source(spec: str) -> ModelSource:
     if is_model:
         return FolderSource(spec, path)
     if is_there or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
-        raise UserError(f"model {spec!r}: no folder with a config.json is there")
+        hint = "" if path.is_absolute() else f"; folders count from the current one, {Path.cwd()}"
+        raise UserError(f"model {spec!r}: no folder with a config.json is there{hint}")
     return HubSource(spec)
 
 

@@ -126,6 +126,10 @@ class Task(ABC):
             UserError: It is there and malformed; the message names file and line.
         """
 
+    def official_files(self) -> Sequence[str]:
+        """Returns the paths in a folder of data that the task is read from; none if it is made."""
+        return ()
+
     def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
         """Reads the examples of one of ``splits`` alone, named as in ``TaskData.evaluation``.
 

@@ -110,7 +110,11 @@ def test_a_sound_suite_has_no_problem() -> None:
         ),
         ("[rte]", "[rte, mrcp]", "s.yaml:2: tasks: unknown task 'mrcp'; did you mean 'mrpc'?"),
         ("./bert", "random:bert-bsae", "s.yaml:3: unknown architecture 'bert-bsae'; did you mean"),
-        ("./bert", "./brt", "s.yaml:3: model './brt': no folder with a config.json is there"),
+        (
+            "./bert",
+            "./brt",
+            "s.yaml:3: model './brt': no folder with a config.json is there; folders count",
+        ),
         ("./bert", "./llama", "s.yaml:3: model './llama': no anatomy for models of type 'llama'"),
         ("[./bert]", "[./bert, ./bert]", "s.yaml:3: models: './bert' is there twice"),
         ("methods:", "seeds: [1, 2, 1]\nmethods:", "s.yaml:4: seeds: 1 is there twice"),

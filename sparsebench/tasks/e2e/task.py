@@ -61,6 +61,10 @@ class E2ETask(TextTask):
         fingerprint = examples_fingerprint(splits)
         return TaskData(splits.pop("train"), splits, fingerprint, origin)
 
+    def official_files(self) -> Sequence[str]:
+        """Returns the names of the official files; a folder ``e2e`` may hold them."""
+        return list(sources.FILES.values())
+
     def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
         """Reads the development or the test set alone.
 

@@ -15,7 +15,7 @@ from sparsebench.tasks.glue import sources
 from sparsebench.tasks.sentences import SentenceTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from datasets import Dataset
 
@@ -69,6 +69,10 @@ class GlueTask(SentenceTask):
         splits = {name: self._dataset(name, examples) for name, examples in raw.items()}
         fingerprint = examples_fingerprint(splits)
         return TaskData(splits.pop("train"), splits, fingerprint, origin)
+
+    def official_files(self) -> Sequence[str]:
+        """Returns the paths of the official files; a folder ``glue`` may hold them."""
+        return [f"{self.folder}/{name}" for _, name in self.files]
 
     def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
         """Reads the development set alone; the labels of the test set are not public.

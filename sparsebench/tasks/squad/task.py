@@ -13,7 +13,7 @@ from sparsebench.tasks.questions import QuestionTask
 from sparsebench.tasks.squad import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from datasets import Dataset
@@ -55,6 +55,10 @@ class SquadTask(QuestionTask):
         fingerprint = examples_fingerprint(splits)
         return TaskData(splits.pop("train"), splits, fingerprint, origin)
 
+    def official_files(self) -> Sequence[str]:
+        """Returns the names of the official files; a folder ``squad`` may hold them."""
+        return [self._file_name(split) for split in ("train", "validation")]
+
     def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
         """Reads the development set alone.
 
@@ -68,8 +72,11 @@ class SquadTask(QuestionTask):
         return {"validation": self._dataset("validation", questions)}
 
     def _file(self, folder: Path, split: str) -> Path:
-        name = f"{'dev' if split == 'validation' else split}-{self.version_of_data}.json"
+        name = self._file_name(split)
         return sources.find_file(folder, name, title=self.title, hub=self.hub)
+
+    def _file_name(self, split: str) -> str:
+        return f"{'dev' if split == 'validation' else split}-{self.version_of_data}.json"
 
     def _dataset(self, split: str, questions: Iterable[sources.RawQuestion]) -> Dataset:
         from datasets import Dataset
