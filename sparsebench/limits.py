@@ -17,10 +17,12 @@ _BYTES = {"": 1, "MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 _QUANTITY = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
 
 
-def _reader(units: Mapping[str, int], examples: str) -> BeforeValidator:
-    """Returns what reads a text such as ``90 s``; a number stays as it is."""
+def _reader(units: Mapping[str, int], examples: str, *, least: float = 0) -> BeforeValidator:
+    """Returns what reads a text such as ``90 s``; a number stays as it is, unless too small."""
 
     def read(value: object) -> object:
+        if isinstance(value, int | float) and value < least:
+            raise ValueError(f"{value!r} alone is in bytes, and too little: write {examples}")
         if not isinstance(value, str):
             return value
         match = _QUANTITY.fullmatch(value)
@@ -34,7 +36,7 @@ def _reader(units: Mapping[str, int], examples: str) -> BeforeValidator:
 Seconds = Annotated[float, _reader(_SECONDS, "'90 s', '45 min' or '2 h'"), Field(gt=0)]
 """Seconds, as a number or as ``90 s``, ``45 min``, ``2 h``, ``1 d``."""
 
-Bytes = Annotated[int, _reader(_BYTES, "'800 MiB' or '4 GiB'"), Field(ge=2**20)]
+Bytes = Annotated[int, _reader(_BYTES, "'800 MiB' or '4 GiB'", least=2**20), Field(ge=2**20)]
 """Bytes, as a number or as ``800 MiB``, ``4 GiB``, ``4 GB``."""
 
 

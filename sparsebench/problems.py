@@ -139,9 +139,12 @@ def _message(detail: ErrorDetails, *, model: type[BaseModel], path: KeyPath) -> 
         return f"unknown value {given!r}{suggestion(str(given), options)}"
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])
+    if kind == "too_short":
+        least = context["min_length"]
+        return f"should have at least {least} {'entry' if least == 1 else 'entries'}"
     text = _SHAPES.get(kind) or detail["msg"].partition(", unable to parse")[0]
     text = text.removeprefix("Input ").replace(" after validation", "")
-    ending = "" if kind in {"too_short", "too_long"} else f", not {_short(given)}"
+    ending = "" if kind == "too_long" else f", not {_short(given)}"
     return f"{text[0].lower()}{text[1:]}{ending}"
 
 

@@ -49,9 +49,9 @@ class Budget(Section):
 
 
 def _read_budget(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, Budget | dict):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(step|epoch)s?\s*", value)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(step|epoch)s?\s*", str(value))
     if not match:
         raise ValueError(f"{value!r} is no budget: write '230 steps' or '3 epochs'")
     return {"amount": float(match[1]), "unit": f"{match[2]}s"}

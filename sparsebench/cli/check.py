@@ -27,7 +27,7 @@ BROKEN = 2
 
 def check(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A method that 'list methods' shows.")
+        str | None, typer.Argument(metavar="NAME", help="A method that 'list methods' shows.")
     ] = None,
     *,
     sets: Annotated[

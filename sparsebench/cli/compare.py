@@ -43,7 +43,16 @@ def compare(
     results: folder.Results = options.OUTPUT,
     *,
     tasks: folder.Tasks = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="table or json.")] = Format.TABLE,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            parser=options.one_of(Format, kind="format"),
+            help="table or json.",
+        ),
+    ] = Format.TABLE,
 ) -> None:
     """Compare two methods: difference, interval, tests, and the difference that could be shown.
 

@@ -30,7 +30,14 @@ OutputFile = Annotated[
 
 
 def export(
-    form: Annotated[Format, typer.Argument(metavar="FORMAT", help="parquet or model-card.")],
+    form: Annotated[
+        Format,
+        typer.Argument(
+            metavar="FORMAT",
+            parser=options.one_of(Format, kind="format"),
+            help="parquet or model-card.",
+        ),
+    ],
     results: folder.Results = options.OUTPUT,
     *,
     output: OutputFile = None,

@@ -25,7 +25,7 @@ Results = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="A folder that 'run' has written results to.")
 ]
 MaybeResults = Annotated[
-    Path | None, typer.Argument(metavar="[RESULTS]", help="A folder of results; without it, none.")
+    Path | None, typer.Argument(metavar="RESULTS", help="A folder of results; without it, none.")
 ]
 Tasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Only these tasks.")]
 Methods = Annotated[
@@ -71,8 +71,7 @@ def read_folder(root: Path, *, wanted: Overrides | None = None) -> Folder:
     """
     from sparsebench.results.store import Store
 
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; 'sparsebench run --output {root}' makes one")
+    _check_folder(root)
     store = Store(root)
     files = store.files()
     if not files:
@@ -86,6 +85,22 @@ def read_folder(root: Path, *, wanted: Overrides | None = None) -> Folder:
         results = _only(results, wanted.tasks, kind="task", name=lambda r: r.spec.task)
         results = _only(results, wanted.methods, kind="method", name=lambda r: r.spec.method.label)
     return Folder(tuple(results), tuple(unreadable), reader(store), evidence)
+
+
+def _check_folder(root: Path) -> None:
+    """Checks that results may be in a folder.
+
+    Raises:
+        UserError: It is none, or that of one result.
+    """
+    from sparsebench.results.store import RESULT
+
+    if root.is_file():
+        raise UserError(f"{root}: a file, not a folder of results")
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; 'sparsebench run SUITE --output {root}' makes it")
+    if (root / RESULT).is_file():
+        raise UserError(f"{root}: this is one result; name the folder above it, {root.parent}")
 
 
 def _read_results(files: Sequence[Path], *, root: Path) -> tuple[dict[Path, RunResult], list[str]]:
@@ -167,7 +182,9 @@ def read_text(file: Path) -> str:
     """
     try:
         return file.read_bytes().decode()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
 
 

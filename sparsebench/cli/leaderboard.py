@@ -48,7 +48,11 @@ class Format(StrEnum):
 FormatOption = Annotated[
     Format | None,
     typer.Option(
-        "--format", "-f", help="By default as the file ends; else table on a terminal, md off it."
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        parser=options.one_of(Format, kind="format"),
+        help=f"{', '.join(Format)}; by default as the file ends, else table on a terminal, or md.",
     ),
 ]
 OutputFile = Annotated[

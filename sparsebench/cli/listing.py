@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from sparsebench.cli import options
 from sparsebench.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -41,9 +42,24 @@ class Format(StrEnum):
 
 
 def list_(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[
+        What,
+        typer.Argument(
+            metavar="WHAT",
+            parser=options.one_of(What, kind="thing to list"),
+            help=f"What to list: {', '.join(What)}.",
+        ),
+    ],
     *,
-    format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            parser=options.one_of(Format, kind="format"),
+            help="How to print it: table or json.",
+        ),
+    ] = Format.TABLE,
 ) -> None:
     """List what is installed; a plugin that cannot be used is shown with its error."""
     rows = {

@@ -26,7 +26,9 @@ _FILES = {
 
 
 def new_method(
-    name: Annotated[str, typer.Argument(help="What suites will call the method: my-method.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What suites will call the method: my-method.")
+    ],
     *,
     to: Annotated[
         Path | None,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from sparsebench.errors import UserError
+from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from sparsebench.plan import Cell
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from sparsebench.suite import Suite
     from sparsebench.suite.overrides import Overrides
     from sparsebench.tasks import DataSource
+
+E = TypeVar("E", bound=StrEnum)
 
 OUTPUT = Path("runs")
 """The results folder, where none is named."""
@@ -214,6 +219,22 @@ def selected(
     return Selected(suite_file.suite, source, Store(output or OUTPUT))
 
 
+def one_of(choices: type[E], *, kind: str) -> Callable[[str], E]:
+    """Returns what reads one of several words; of any other it says the nearest that is known.
+
+    Args:
+        choices: The words.
+        kind: What they are, in the singular, such as ``"format"``.
+    """
+
+    def read(text: str) -> E:
+        if text not in list(choices):
+            raise UnknownNameError(kind, text, known=[choice.value for choice in choices])
+        return choices(text)
+
+    return read
+
+
 def command_line() -> str:
     """Returns the command as the user typed it, for the record."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -260,5 +281,5 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
         return None
     for name in names:
         if not name.isdecimal():
-            raise UserError(f"--seeds: {name!r} is no whole number")
+            raise UserError(f"--seeds: {name!r} is no whole number; write them as 1,2,3")
     return tuple(map(int, names))

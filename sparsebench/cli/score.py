@@ -44,14 +44,22 @@ class Format(StrEnum):
 
 
 def score(
-    task: Annotated[str, typer.Argument(help="A task that 'list tasks' shows.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task that 'list tasks' shows.")],
     *,
     predictions: PredictionsFile,
     data: DataFolder = None,
     split: Annotated[
         str | None, typer.Option(help="The split that was predicted; the development set.")
     ] = None,
-    output: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.TABLE,
+    output: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            parser=options.one_of(Format, kind="format"),
+            help="table or json.",
+        ),
+    ] = Format.TABLE,
 ) -> None:
     """Score predictions that were made elsewhere.
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def show(
     name: Annotated[
         str,
-        typer.Argument(help="A name that 'list' shows, or KIND:NAME where two things share it."),
+        typer.Argument(
+            metavar="NAME", help="A name that 'list' shows, or KIND:NAME where two things share it."
+        ),
     ],
 ) -> None:
     """Show all about a method with its settings, or another name that 'list' shows."""

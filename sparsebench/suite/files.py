@@ -218,7 +218,7 @@ def _without(data: dict[Any, Any], paths: Iterable[KeyPath]) -> dict[Any, Any]:
     for key, *rest in paths:
         inner = copy.get(key)
         if rest and isinstance(inner, dict):
-            copy[key] = _without(inner, [tuple(rest)])
-        else:
+            copy[key] = inner = _without(inner, [tuple(rest)])
+        if not rest or not isinstance(inner, dict) or not inner:
             copy.pop(key, None)
     return copy

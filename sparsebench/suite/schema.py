@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sparsebench.limits import Limits
 from sparsebench.spec import (
@@ -26,7 +27,21 @@ RESERVED = ("training", "costs", "held_out", "generation", "profile", "tuning", 
 """Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def _read_name(text: str) -> str:
+    if _NAME.fullmatch(text):
+        return text
+    near = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-._+")
+    hint = f"; did you mean {near!r}?" if near else ""
+    raise ValueError(
+        f"{text!r} is no name: it begins with a letter or a digit and has letters, digits, and "
+        f"'.', '_', '+' or '-' behind it{hint}"
+    )
+
+
+Name = Annotated[str, Field(max_length=80), AfterValidator(_read_name)]
 """A name that is safe in a path and in a table."""
 
 

@@ -30,6 +30,14 @@ def test_a_flat_table(cli: Callable[..., Said], results: str, tmp_path: Path) ->
     assert "takes --output FILE" in cli("export", "parquet", results).err
 
 
+def test_an_unknown_format_says_which_are_known(cli: Callable[..., Said]) -> None:
+    said = cli("export", "csv")
+    assert (said.code, said.err) == (
+        2,
+        "error: unknown format 'csv'; known: model-card, parquet\n",
+    )
+
+
 def test_a_model_card_of_one_method(cli: Callable[..., Said], results: str) -> None:
     said = cli("export", "model-card", results, "--methods", "lora", "--name", "mine")
 

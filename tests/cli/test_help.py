@@ -52,3 +52,26 @@ def test_the_version_is_that_of_the_package() -> None:
     command = [sys.executable, "-m", "sparsebench", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"sparsebench {version('sparsebench')}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        ("list", "WHAT"),
+        ("show", "NAME"),
+        ("new-method", "NAME"),
+        ("check", "[NAME]"),
+        ("score", "TASK"),
+        ("export", "FORMAT"),
+    ],
+)
+def test_arguments_are_written_in_capitals(command: str, argument: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sparsebench", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    usage = next(line for line in done.stdout.splitlines() if "Usage:" in line)
+    assert argument in usage
+    assert usage.split("[OPTIONS]")[1].isupper()

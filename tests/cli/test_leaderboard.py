@@ -105,6 +105,8 @@ def test_corrupt_results_are_named_and_the_others_shown(
         (["--methods", "adapter"], "--methods: unknown method 'adapter'; known: full, lora"),
         (["--output", "board.txt"], "end it in .md, .csv, .json, .tex, .html"),
         (["--output", "absent/board.md"], "board.md: cannot be written"),
+        (["--format", "jsn"], "unknown format 'jsn'; did you mean 'json'?"),
+        (["--update", "absent.md"], "absent.md: cannot be read (No such file or directory)"),
         (["--output", "board.md", "--format", "table"], "is for a terminal"),
     ],
 )
@@ -122,6 +124,14 @@ def test_a_folder_that_is_absent_or_empty_is_a_mistake(folder: Path, tmp_path: P
         call(tmp_path / "absent")
     with pytest.raises(UserError, match=f"there are no results in it; there are some in {folder}"):
         call(tmp_path)
+
+
+def test_what_is_no_folder_of_results_is_called_what_it_is(folder: Path) -> None:
+    one = Store(folder).files()[0]
+    with pytest.raises(UserError, match=f"one result; name the folder above it, {folder}"):
+        call(one.parent)
+    with pytest.raises(UserError, match="a file, not a folder of results"):
+        call(one)
 
 
 def test_a_folder_in_which_nothing_can_be_read_is_a_mistake(folder: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_mistake_in_an_option_names_it(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("s.yaml", "--seeds", "one"), "--seeds: 'one' is no whole number"),
+        (("s.yaml", "--seeds", "1-3"), "--seeds: '1-3' is no whole number; write them as 1,2,3"),
         (("s.yaml", "--methods", ","), "--methods: name at least one"),
         (("quikc",), "unknown suite 'quikc'; did you mean 'quick'?"),
         (("s.yml",), "there is no file 's.yml'; did you mean 's.yaml'?"),
