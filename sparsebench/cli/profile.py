@@ -52,11 +52,17 @@ def _option(text: str, panel: str, metavar: str = "A,B") -> Any:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SUITE | DEPLOYED...]", help="A suite, or folders of deployed models."),
+    typer.Argument(metavar="SUITE | DEPLOYED", help="A suite, or folders of deployed models."),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", "-f", help="By default table on a terminal, md off it."),
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        parser=options.one_of(Format, kind="format"),
+        help="table, md, csv or json; by default table on a terminal, md off it.",
+    ),
 ]
 StoreFolder = Annotated[
     Path | None,
@@ -92,11 +98,18 @@ def profile(
     runtimes: Annotated[str | None, _option("Runtimes besides dense.", _MEASURES)] = None,
     generate: Annotated[int | None, _option("Tokens to generate.", _MEASURES, "N")] = None,
     break_even: Annotated[
-        bool, typer.Option("--break-even", help="Find it.", rich_help_panel=_MEASURES)
+        bool,
+        typer.Option(
+            "--break-even",
+            help="From which share of zeros each runtime gains.",
+            rich_help_panel=_MEASURES,
+        ),
     ] = False,
     training_memory: Annotated[
         bool,
-        typer.Option("--training-memory", help="Of one step.", rich_help_panel=_MEASURES),
+        typer.Option(
+            "--training-memory", help="Peak memory of a training step.", rich_help_panel=_MEASURES
+        ),
     ] = False,
     format_: FormatOption = None,
     output: StoreFolder = None,

@@ -25,7 +25,7 @@ NOTHING = "—"
 
 
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="pst, dsee, deft or movement.")],
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="pst, dsee, deft or movement.")],
     results: folder.MaybeResults = None,
 ) -> None:
     """Hold a paper's published figures against ours.
