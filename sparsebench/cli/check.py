@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,19 @@ BROKEN = 2
 """Exit code where a method cannot be used at all, as for every mistake of a user."""
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """What to check on.
+
+    Attributes:
+        families: The families of backbones.
+        only: The names of the checks; None for all.
+    """
+
+    families: tuple[Family, ...]
+    only: tuple[str, ...] | None
+
+
 def check(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="A method that 'list methods' shows.")
@@ -42,6 +56,9 @@ def check(
         str | None,
         typer.Option(metavar="A,B", help="Only these of bert, roberta, gpt2, t5; all by default."),
     ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these of the checks that --list shows.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Check every installed method.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only say what is checked.")] = False,
 ) -> None:
@@ -58,10 +75,10 @@ def check(
         raise UserError("name one method, or say --all")
     if all_ and sets:
         raise UserError("--set changes the settings of one method: name it instead of --all")
-    kinds = _families(families)
+    terms = _Terms(_families(families), _names("--only", only))
     if name is not None:
-        raise typer.Exit(_check_one(console, name, _settings(sets or []), kinds))
-    raise typer.Exit(_check_all(console, kinds))
+        raise typer.Exit(_check_one(console, name, _settings(sets or [], name=name), terms))
+    raise typer.Exit(_check_all(console, terms))
 
 
 def _list(console: Console) -> None:
@@ -71,19 +88,17 @@ def _list(console: Console) -> None:
     print_table(console, ("check", "applies to", "what it asks"), rows)
 
 
-def _check_one(
-    console: Console, name: str, settings: dict[str, Any], families: Sequence[Family]
-) -> int:
+def _check_one(console: Console, name: str, settings: dict[str, Any], terms: _Terms) -> int:
     from sparsebench.methods import configure
 
-    findings = _findings(console, name, configure(name, settings), families)
+    findings = _findings(console, name, configure(name, settings), terms)
     rows = [(found.check.name, found.status.value, found.note) for found in findings]
     print_table(console, ("check", "outcome", "why"), rows)
     console.print(f"\n{name}: {_tally(findings)}", markup=False)
     return FAILED if _failed(findings) else 0
 
 
-def _check_all(console: Console, families: Sequence[Family]) -> int:
+def _check_all(console: Console, terms: _Terms) -> int:
     """Checks every installed method; shows only what there is to tell."""
     from sparsebench.methods import METHODS, configure
 
@@ -93,7 +108,7 @@ def _check_all(console: Console, families: Sequence[Family]) -> int:
             console.print(f"{name}: cannot be used: {entry.error}", style="red", markup=False)
             worst = BROKEN
             continue
-        findings = _findings(console, name, configure(name, {}), families)
+        findings = _findings(console, name, configure(name, {}), terms)
         failed = _failed(findings)
         console.print(f"{name}: {_tally(findings)}", style="red" if failed else None, markup=False)
         for found in findings:
@@ -104,20 +119,18 @@ def _check_all(console: Console, families: Sequence[Family]) -> int:
     return worst
 
 
-def _findings(
-    console: Console, name: str, method: Method, families: Sequence[Family]
-) -> list[Finding]:
+def _findings(console: Console, name: str, method: Method, terms: _Terms) -> list[Finding]:
     import torch
 
     from sparsebench.conformance import CHECKS, Subject, check_method
 
     torch.set_num_threads(1)  # the backbones are tiny
-    subject = Subject(method, name=name, families=families)
-    names = [check.name for check in CHECKS]
+    subject = Subject(method, name=name, families=terms.families)
+    names = [check.name for check in CHECKS if terms.only is None or check.name in terms.only]
     findings: list[Finding] = []
     with console.status("") as status:
-        status.update(f"{name}: {names[0]}")
-        for found in check_method(subject):
+        status.update(name)
+        for found in check_method(subject, terms.only):
             findings.append(found)
             done = len(findings)
             status.update(f"{name}: {done} of {len(names)} {' '.join(names[done : done + 1])}")
@@ -138,29 +151,39 @@ def _tally(findings: Sequence[Finding]) -> str:
 _ORDER = ("pass", "fail", "expected", "not applicable")
 
 
+def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UserError(f"{option}: name at least one, or leave the option out")
+    return names
+
+
 def _families(text: str | None) -> tuple[Family, ...]:
     from sparsebench.models import Family
 
-    if text is None:
+    names = _names("--families", text)
+    if names is None:
         return tuple(Family)
-    names = [name.strip() for name in text.split(",") if name.strip()]
     known = [family.value for family in Family]
     for name in names:
         if name not in known:
             raise UnknownNameError("family", name, known=known, where="--families")
-    if not names:
-        raise UserError("--families: name at least one, or leave the option out")
     return tuple(Family(name) for name in names)
 
 
-def _settings(sets: Sequence[str]) -> dict[str, Any]:
-    """Reads settings, each ``key=value`` or ``key.key=value``, the value as in YAML."""
+def _settings(sets: Sequence[str], *, name: str) -> dict[str, Any]:
+    """Reads settings, each ``key=value`` or ``key.key=value``, the value as in YAML.
+
+    The method's name may stand before them, as where a suite has several methods.
+    """
     from sparsebench.suite import yamlfile
 
     settings: dict[str, Any] = {}
     for text in sets:
         key, equals, written = text.partition("=")
-        *path, last = key.strip().split(".")
+        *path, last = key.strip().removeprefix(f"{name}.").split(".")
         if not equals or not last:
             raise UserError(f"--set {text}: write it as KEY=VALUE, such as r=16")
         inner = settings

@@ -9,7 +9,7 @@ from sparsebench.conformance.check import Check, Finding, Status
 from sparsebench.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from sparsebench.conformance.subject import Subject
 
@@ -38,20 +38,27 @@ CHECKS: tuple[Check, ...] = (
 """Every check; each is made of every method, and says itself if it does not apply."""
 
 
-def check_method(subject: Subject) -> Iterator[Finding]:
+def check_method(subject: Subject, only: Collection[str] | None = None) -> Iterator[Finding]:
     """Makes every check of a method.
 
     Args:
         subject: The method.
+        only: The names of the checks to make; None for all.
 
     Yields:
         What comes of each, in the order of ``CHECKS``.
 
     Raises:
-        UnknownNameError: The method expects to fail a check that there is not.
+        UnknownNameError: A check is asked for, or the method expects to fail it, that is none.
     """
+    known = [check.name for check in CHECKS]
+    for name in only or ():
+        if name not in known:
+            raise UnknownNameError("check", name, known=known)
     expected = expected_failures(subject)
     for check in CHECKS:
+        if only is not None and check.name not in only:
+            continue
         yield judged(check.find(subject), expected.get(check.name))
 
 

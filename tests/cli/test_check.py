@@ -48,6 +48,22 @@ def test_every_check_has_a_row(cli: Callable[..., Said]) -> None:
     assert said.out.endswith("head: 16 passed, 4 not applicable\n")
 
 
+def test_some_checks_alone(cli: Callable[..., Said]) -> None:
+    said = cli(
+        "check", "head", "--families", "bert", "--only", "saves_and_loads,penalty_is_nothing"
+    )
+    assert said.code == 2
+    assert (
+        "unknown check 'penalty_is_nothing'; did you mean 'penalty_is_differentiable'" in said.err
+    )
+    said = cli(
+        *("check", "head", "--families", "bert", "--only", "saves_and_loads"),
+        *("--set", "head.learning_rate=1e-2"),
+    )
+    assert said.code == 0, said
+    assert said.out.endswith("head: 1 passed\n")
+
+
 def test_the_checks_are_listed(cli: Callable[..., Said]) -> None:
     said = cli("check", "--list")
     assert said.code == 0
@@ -110,7 +126,7 @@ def test_mistakes_end_with_2(cli: Callable[..., Said], arguments: list[str], mes
 
 
 def test_settings_may_be_nested() -> None:
-    assert _settings(["tuner=ia3", "settings.r=4", "settings.x.y=[1, a]"]) == {
+    assert _settings(["tuner=ia3", "settings.r=4", "settings.x.y=[1, a]"], name="peft") == {
         "tuner": "ia3",
         "settings": {"r": 4, "x": {"y": [1, "a"]}},
     }
