@@ -151,8 +151,14 @@ def _ranked(drafts: Sequence[_Draft], *, seeds: int) -> list[Row]:
     """Returns the rows, those that have an average with their standing."""
     whole = [draft for draft in drafts if draft.row.average]
     found = standings_of([draft.measured for draft in whole], seeds=seeds)
-    standing = dict(zip((draft.row.name for draft in whole), found or (), strict=False))
-    return [replace(draft.row, standing=standing.get(draft.row.name)) for draft in drafts]
+    names = [draft.row.name for draft in whole]
+    standing = dict(zip(names, found or (), strict=False))
+    rows = []
+    for draft in drafts:
+        own = standing.get(draft.row.name)
+        worse_than = tuple(names[at] for at in own.better) if own else ()
+        rows.append(replace(draft.row, standing=own, worse_than=worse_than))
+    return rows
 
 
 def _sureness(found: Estimate) -> Sureness | None:

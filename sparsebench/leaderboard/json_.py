@@ -38,7 +38,8 @@ def _row(group: Group, row: Row) -> dict[str, Any]:
         "method": row.method.model_dump(mode="json"),
         "average": row.average and asdict(row.average),
         "scores": {column.name: _cell(cell) for column, cell in pairs},
-        "standing": row.standing and asdict(row.standing),
+        "standing": row.standing
+        and {"rank": row.standing.rank, "alone": row.standing.alone, "worse_than": row.worse_than},
         "evidence": row.evidence.value,
         "trials": row.trials,
         "costs": asdict(row.figures),

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sparsebench.results.schema import RunResult
 
 
+NAMED = 20
+"""Rows of a group up to which those that are separated are named."""
+
+
 def notes_of(
     rows: Sequence[Row], *, sources: Sequence[RowRuns], columns: Sequence[Column]
 ) -> list[str]:
@@ -158,6 +162,18 @@ def _in_words(values: dict[str, list[str]]) -> str:
     return f"is {'; '.join(told)}"
 
 
+def _separated(rows: Sequence[Row]) -> Iterator[str]:
+    """Yields which rows are better than which, where there are few enough to name."""
+    told: dict[tuple[str, ...], list[str]] = {}
+    for row in rows if len(rows) <= NAMED else ():
+        beaten = tuple(other.name for other in rows if row.name in other.worse_than)
+        if beaten:
+            told.setdefault(beaten, []).append(row.name)
+    if told:
+        pairs = (f"{', '.join(names)} from {', '.join(beaten)}" for beaten, names in told.items())
+        yield f"better and separated: {'; '.join(pairs)}"
+
+
 def sureness_notes(
     rows: Sequence[Row], *, columns: Sequence[Column], seeds: Sequence[int]
 ) -> Iterator[str]:
@@ -166,6 +182,7 @@ def sureness_notes(
     if len(counts) > 1:
         told = {trials: [row.name for row in alike] for trials, alike in counts.items()}
         yield f"not tuned alike: the number of trials {_in_words(told)}"
+    yield from _separated(rows)
     scored = [row for row in rows if row.average]
     if len(seeds) == 1 and len(scored) > 1:
         yield (

@@ -167,6 +167,7 @@ class Row:
         status: ``ok``, or how many runs failed in which way: ``1 oom, 2 missing``.
         standing: Where it stands among the rows that have an average; None where it has none, or
             where there are too few seeds to say.
+        worse_than: The names of the rows that are better and separated from it.
         evidence: What the scores rest on: the least of its runs.
         trials: The trials that its settings were chosen from; None where nobody says so.
     """
@@ -178,6 +179,7 @@ class Row:
     figures: Figures
     status: str
     standing: Standing | None = None
+    worse_than: tuple[str, ...] = ()
     evidence: Evidence = Evidence.REPORTED
     trials: int | None = None
 

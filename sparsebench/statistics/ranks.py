@@ -23,12 +23,17 @@ class Standing:
     """Where a method stands among the others.
 
     Attributes:
-        rank: 1 plus the number of methods that are better and separated from it.
+        better: The places of the methods that are better and separated from it.
         alone: Whether it is separated from every other method.
     """
 
-    rank: int
+    better: tuple[int, ...]
     alone: bool
+
+    @property
+    def rank(self) -> int:
+        """1 plus the number of methods that are better and separated from it."""
+        return 1 + len(self.better)
 
 
 def holm(p_values: Numbers) -> Numbers:
@@ -62,6 +67,9 @@ def standings(values: Sequence[float], p_values: Numbers) -> list[Standing]:
     separated |= separated.T
     better = separated & (means[None] > means[:, None])
     return [
-        Standing(rank=1 + int(better[at].sum()), alone=int(separated[at].sum()) == count - 1 > 0)
+        Standing(
+            better=tuple(np.flatnonzero(better[at]).tolist()),
+            alone=int(separated[at].sum()) == count - 1 > 0,
+        )
         for at in range(count)
     ]

@@ -281,3 +281,20 @@ def test_the_budget_is_shown_where_it_differs_on_a_task() -> None:
     assert not build(unequal_tasks).groups[0].unequal_budgets
     assert " steps |" not in render("md", unequal_tasks)
     assert " steps |" in render("md", unequal_runs)
+
+
+def test_rows_that_are_separated_are_named() -> None:
+    scores = {"full": 0.9, "lora": 0.9, "head": 0.4}
+    results = [
+        make_result(score + seed / 1e4, method=method, seed=seed)
+        for method, score in scores.items()
+        for seed in (1, 2, 3)
+    ]
+
+    assert "- better and separated: full, lora from head" in render("md", results).splitlines()
+    rows = json.loads(render("json", results))["groups"][0]["rows"]
+    assert {row["name"]: row["standing"]["worse_than"] for row in rows} == {
+        "full": [],
+        "lora": [],
+        "head": ["full", "lora"],
+    }

@@ -33,7 +33,7 @@ def test_a_truly_better_method_stands_alone(seeds: int, seed_spread: float, powe
     boards = [
         simulate(generator, seeds=seeds, seed_spread=seed_spread, lead=0.8) for _ in range(BOARDS)
     ]
-    found = sum(ranked(board)[BETTER] == Standing(1, alone=True) for board in boards)
+    found = sum(ranked(board)[BETTER] == Standing((), alone=True) for board in boards)
 
     assert found / BOARDS >= power
 

@@ -26,22 +26,24 @@ def p_values(**pairs: float) -> np.ndarray:
 
 
 def test_methods_that_cannot_be_separated_share_a_rank() -> None:
-    assert standings([0.9, 0.8, 0.7], p_values()) == [Standing(1, alone=False)] * 3
+    assert standings([0.9, 0.8, 0.7], p_values()) == [Standing((), alone=False)] * 3
     # a ties with b, and b with c, though a and c are separated
-    assert standings([0.9, 0.8, 0.7], p_values(ac=0.001)) == [
-        Standing(1, alone=False),
-        Standing(1, alone=False),
-        Standing(2, alone=False),
+    found = standings([0.9, 0.8, 0.7], p_values(ac=0.001))
+    assert found == [
+        Standing((), alone=False),
+        Standing((), alone=False),
+        Standing((0,), alone=False),
     ]
+    assert [each.rank for each in found] == [1, 1, 2]
     assert standings([0.7, 0.9, 0.8], p_values(ab=0.001, bc=0.001)) == [
-        Standing(2, alone=False),
-        Standing(1, alone=True),
-        Standing(2, alone=False),
+        Standing((1,), alone=False),
+        Standing((), alone=True),
+        Standing((1,), alone=False),
     ]
 
 
 def test_a_method_by_itself_beats_nobody() -> None:
-    assert standings([0.5], np.ones((1, 1))) == [Standing(1, alone=False)]
+    assert standings([0.5], np.ones((1, 1))) == [Standing((), alone=False)]
 
 
 def test_mcnemar_is_a_fair_coin() -> None:
