@@ -108,8 +108,8 @@ def _table(table: PublishedTable, read: Folder | None, console: Console) -> None
     )
     if others:
         console.print(
-            f"{others} results left out: another backbone, protocol, budget or setting than those "
-            f"of {table.suite}"
+            f"{others} {'result' if others == 1 else 'results'} left out: another backbone, "
+            f"protocol, budget or setting than those of {table.suite}"
         )
     waiting = sum(each.verdict is Verdict.WAITING for each in held)
     if waiting:
