@@ -68,8 +68,8 @@ class LocalExecutor(Executor):
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Makes every run in forked processes of its own: one, or one for each of its devices."""
-        check_device(self.device)
         devices = self._devices()
+        check_device(self.device)
         check_batches(jobs, devices)
         for job in jobs:
             check_memory_limit(job.limits.memory)

@@ -64,7 +64,12 @@ def check_device(device: str) -> None:
         UserError: It is not.
     """
     kind, _, name = device.partition(":")
-    if kind == "cuda" and (not (here := visible_gpus()) or (name and name not in here)):
+    if kind != "cuda":
+        return
+    import torch
+
+    here = visible_gpus() if torch.cuda.is_available() else []
+    if not here or (name and name not in here):
         found = f"the GPUs {', '.join(here)}" if here else "no GPU"
         raise UserError(f"--device {device}: torch finds {found} on this machine")
 

@@ -183,8 +183,6 @@ def _take(share: Share) -> None:
         os.sched_setaffinity(0, share.cores)
     import torch
 
-    if share.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device {share.device}: torch finds no GPU here")
     torch.set_num_threads(share.threads)
 
 

@@ -25,11 +25,12 @@ def test_omp_num_threads_caps_the_threads(
 
 def test_a_gpu_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for device in ("auto", "cpu", "cuda", "cuda:2"):
         shares.check_device(device)
     with pytest.raises(UserError, match="--device cuda:1: torch finds the GPUs 0, 2"):
         shares.check_device("cuda:1")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     shares.check_device("auto")
     with pytest.raises(UserError, match="--device cuda: torch finds no GPU"):
         shares.check_device("cuda")
