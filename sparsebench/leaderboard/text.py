@@ -101,19 +101,15 @@ def text_columns(group: Group) -> list[TextColumn]:
     rows, flag = group.rows, FLAG if group.flagged else ""
     columns = [_words(rows, "method", lambda row: row.name, kind=Kind.NAME)]
     if any(row.standing for row in rows):
-        columns.append(_numbers(rows, "rank", Kind.SCORE, _rank, key=_rank_key, note=_RANK))
+        columns.append(_numbers(rows, "rank", Kind.SCORE, _rank, key=_rank_key))
     columns.append(_averages(rows, flag))
     columns += [_task(rows, at, column, flag) for at, column in enumerate(group.columns)]
     columns += [
-        _numbers(
-            rows, cost.heading, Kind.COST, cost.text, key=cost.shown or cost.key, note=cost.note
-        )
+        _numbers(rows, cost.heading, Kind.COST, cost.text, key=cost.shown or cost.key)
         for cost in costs_shown(group)
     ]
     if any(row.trials for row in rows):
-        columns.append(
-            _numbers(rows, "trials", Kind.COST, _tried, key=lambda row: row.trials, note=_TRIALS)
-        )
+        columns.append(_numbers(rows, "trials", Kind.COST, _tried, key=lambda row: row.trials))
     if any(row.evidence is not Evidence.REPORTED for row in rows):
         columns.append(_words(rows, "evidence", lambda row: row.evidence.value, kind=Kind.SCORE))
     columns.append(_words(rows, "status", lambda row: row.status, kind=Kind.SCORE))
@@ -134,10 +130,11 @@ def _numbers(
     text: Callable[[Row], str],
     *,
     key: Callable[[Row], float | None],
-    note: str,
+    note: str | None = None,
 ) -> TextColumn:
     values = tuple(clean(text(row)) for row in rows)
-    return TextColumn(clean(heading), kind, values, keys=tuple(map(key, rows)), note=note)
+    means = _MEANINGS.get(heading, "") if note is None else note
+    return TextColumn(clean(heading), kind, values, keys=tuple(map(key, rows)), note=means)
 
 
 def _averages(rows: Sequence[Row], flag: str) -> TextColumn:
@@ -200,12 +197,6 @@ def percent(score: float) -> str:
 
 def _prints(char: str) -> bool:
     return unicodedata.category(char)[0] not in "CZ" or char == " "
-
-
-_RANK = "1 plus the methods that are better and separated from it"
-
-
-_TRIALS = "trials that its settings were chosen from, on a held-out part"
 
 
 def _tried(row: Row) -> str:
