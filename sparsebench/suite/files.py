@@ -67,7 +67,9 @@ def find_suite(text: str) -> Path:
     if text in known:
         return known[text]
     if path.is_dir():
-        raise UserError(f"{text}: a folder, not a suite{suggestion(text, known)}")
+        inside = ", ".join(sorted(str(file) for file in _files_in(path)))
+        told = f"; there are {inside}" if inside else suggestion(text, known)
+        raise UserError(f"{text}: a folder, not a suite{told}")
     of_package = {str(Path(name).parent) for name in known}
     if path.suffix in _ENDINGS or str(path.parent) not in of_package:
         beside = [str(path.with_name(file.name)) for file in _files_in(path.parent)]
