@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from sparsebench.cli import options
 from sparsebench.cli.tables import print_table
 from sparsebench.errors import UnknownNameError, UserError
 
@@ -36,7 +37,7 @@ class _Terms:
     """
 
     families: tuple[Family, ...]
-    only: tuple[str, ...] | None
+    only: list[str] | None
 
 
 def check(
@@ -75,7 +76,7 @@ def check(
         raise UserError("name one method, or say --all")
     if all_ and sets:
         raise UserError("--set changes the settings of one method: name it instead of --all")
-    terms = _Terms(_families(families), _names("--only", only))
+    terms = _Terms(_families(families), options.words("--only", only))
     if name is not None:
         raise typer.Exit(_check_one(console, name, _settings(sets or [], name=name), terms))
     raise typer.Exit(_check_all(console, terms))
@@ -151,19 +152,10 @@ def _tally(findings: Sequence[Finding]) -> str:
 _ORDER = ("pass", "fail", "expected", "not applicable")
 
 
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise UserError(f"{option}: name at least one, or leave the option out")
-    return names
-
-
 def _families(text: str | None) -> tuple[Family, ...]:
     from sparsebench.models import Family
 
-    names = _names("--families", text)
+    names = options.words("--families", text)
     if names is None:
         return tuple(Family)
     known = [family.value for family in Family]

@@ -45,13 +45,7 @@ def compare(
     tasks: folder.Tasks = None,
     form: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            parser=options.one_of(Format, kind="format"),
-            help="table or json.",
-        ),
+        options.format_option(Format, "--format", "-f", text="table or json."),
     ] = Format.TABLE,
 ) -> None:
     """Compare two methods: difference, interval, tests, and the difference that could be shown.

@@ -47,12 +47,11 @@ class Format(StrEnum):
 
 FormatOption = Annotated[
     Format | None,
-    typer.Option(
+    options.format_option(
+        Format,
         "--format",
         "-f",
-        metavar="FORMAT",
-        parser=options.one_of(Format, kind="format"),
-        help=f"{', '.join(Format)}; by default as the file ends, else table on a terminal, or md.",
+        text=f"{', '.join(Format)}; by default as the file ends, else table on a terminal, or md.",
     ),
 ]
 OutputFile = Annotated[

@@ -53,12 +53,7 @@ def list_(
     *,
     format_: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            parser=options.one_of(Format, kind="format"),
-            help="How to print it: table or json.",
-        ),
+        options.format_option(Format, "--format", text="How to print it: table or json."),
     ] = Format.TABLE,
 ) -> None:
     """List what is installed; a plugin that cannot be used is shown with its error."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,39 +23,31 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where runs are made, as the command line says it.
+def open_executor(
+    name: str, *, workers: int | None, device: str, given: Sequence[str] | None
+) -> Executor:
+    """Returns where runs are made, as the command line says it.
 
-    Attributes:
-        executor: The name of an installed executor.
+    Args:
+        name: The name of an installed executor.
         workers: Runs at a time; None for what suits the executor.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        options: Options of the executor, each ``key=value``.
+        given: Options of the executor, each ``key=value``.
+
+    Raises:
+        UserError: There is none of the name, an option is bad, or a package is missing.
     """
+    from sparsebench.executors import EXECUTORS
+    from sparsebench.suite.yamlfile import parse
 
-    executor: str = "local"
-    workers: int | None = None
-    device: str = "auto"
-    options: Sequence[str] | None = None
-
-    def open(self) -> Executor:
-        """Returns the executor.
-
-        Raises:
-            UserError: There is none of the name, an option is bad, or a package is missing.
-        """
-        from sparsebench.executors import EXECUTORS
-        from sparsebench.suite.yamlfile import parse
-
-        given: dict[str, object] = {}
-        for text in self.options or ():
-            key, equals, value = text.partition("=")
-            if not equals:
-                raise UserError(f"--executor-option {text}: write it as KEY=VALUE")
-            given[key.strip()] = parse(value, name=f"--executor-option {text}").data
-        executor = EXECUTORS.get(self.executor, where="--executor")
-        return executor(workers=self.workers, device=self.device, options=given)
+    options: dict[str, object] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--executor-option {text}: write it as KEY=VALUE")
+        options[key.strip()] = parse(value, name=f"--executor-option {text}").data
+    executor = EXECUTORS.get(name, where="--executor")
+    return executor(workers=workers, device=device, options=options)
 
 
 def make_runs(cells: Sequence[Cell], *, executor: Executor, console: Console) -> None:

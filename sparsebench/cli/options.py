@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -235,6 +235,18 @@ def one_of(choices: type[E], *, kind: str) -> Callable[[str], E]:
     return read
 
 
+def format_option(choices: type[E], *flags: str, text: str) -> Any:
+    """Returns the option that says how to print something.
+
+    Args:
+        choices: The formats.
+        flags: What the option is called.
+        text: Its help.
+    """
+    read = one_of(choices, kind="format")
+    return typer.Option(*flags, metavar="FORMAT", parser=read, help=text)
+
+
 def command_line() -> str:
     """Returns the command as the user typed it, for the record."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -266,13 +278,23 @@ def overrides(
     )
 
 
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+def words(option: str, text: str | None) -> list[str] | None:
+    """Reads the words of an option, with commas between them; None where it is left out.
+
+    Raises:
+        UserError: There is none.
+    """
     if text is None:
         return None
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
         raise UserError(f"{option}: name at least one, or leave the option out")
-    return tuple(dict.fromkeys(names))
+    return found
+
+
+def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+    found = words(option, text)
+    return None if found is None else tuple(dict.fromkeys(found))
 
 
 def _seeds(text: str | None) -> tuple[int, ...] | None:

@@ -56,12 +56,11 @@ Targets = Annotated[
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option(
+    options.format_option(
+        Format,
         "--format",
         "-f",
-        metavar="FORMAT",
-        parser=options.one_of(Format, kind="format"),
-        help="table, md, csv or json; by default table on a terminal, md off it.",
+        text="table, md, csv or json; by default table on a terminal, md off it.",
     ),
 ]
 StoreFolder = Annotated[
@@ -121,15 +120,15 @@ def profile(
     note with its reason, and the rest goes on.
     """
     given = {
-        "devices": _words("--devices", devices),
-        "dtypes": _words("--dtypes", dtypes),
+        "devices": options.words("--devices", devices),
+        "dtypes": options.words("--dtypes", dtypes),
         "batch_sizes": _numbers("--batch-sizes", batch_sizes),
         "lengths": _numbers("--lengths", lengths),
         "target_length": target_length,
         "attention": attention,
         "form": form,
         "threads": threads,
-        "runtimes": _words("--runtimes", runtimes),
+        "runtimes": options.words("--runtimes", runtimes),
         "generate": generate,
         "break_even": break_even or None,
         "training_memory": training_memory or None,
@@ -263,17 +262,8 @@ def _print(
         sys.stdout.write(FORMATS[form](results, evens))
 
 
-def _words(option: str, text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise UserError(f"{option}: name at least one, or leave the option out")
-    return words
-
-
 def _numbers(option: str, text: str | None) -> list[int] | None:
-    words = _words(option, text)
+    words = options.words(option, text)
     for word in words or ():
         if not word.isdecimal():
             raise UserError(f"{option}: {word!r} is no whole number")

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.cli.making import Place, make_runs
+from sparsebench.cli.making import make_runs, open_executor
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def run(
         time_limit=time_limit,
         memory_limit=memory_limit,
     )
-    place = Place(executor, workers=workers, device=device, options=executor_options).open()
+    opened = open_executor(executor, workers=workers, device=device, given=executor_options)
     cells = chosen.plan(
         console,
         retry_failed=retry_failed,
@@ -88,7 +88,7 @@ def run(
         return
     check_plan(cells)
     _record_skips(cells, chosen.store)
-    make_runs(cells, executor=place, console=console)
+    make_runs(cells, executor=opened, console=console)
     raise typer.Exit(_conclude(cells, chosen, console))
 
 

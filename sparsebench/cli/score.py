@@ -53,12 +53,7 @@ def score(
     ] = None,
     output: Annotated[
         Format,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            parser=options.one_of(Format, kind="format"),
-            help="table or json.",
-        ),
+        options.format_option(Format, "--format", text="table or json."),
     ] = Format.TABLE,
 ) -> None:
     """Score predictions that were made elsewhere.

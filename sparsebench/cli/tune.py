@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.cli.making import Place, make_runs
+from sparsebench.cli.making import make_runs, open_executor
 from sparsebench.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ def tune(
         data=data,
         output=output,
     )
-    place = Place(executor, workers=workers, device=device, options=executor_options).open()
+    opened = open_executor(executor, workers=workers, device=device, given=executor_options)
     root = chosen.store.root
     trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
     cells = trials.plan(console, command=options.command_line())
     check_plan(cells)
-    make_runs(cells, executor=place, console=console)
+    make_runs(cells, executor=opened, console=console)
     results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]
     found = choose(chosen.suite, results)
     _show(found, console)
