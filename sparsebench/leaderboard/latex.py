@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sparsebench.leaderboard.table import Group, Table
     from sparsebench.leaderboard.text import TextColumn
 
@@ -32,7 +34,8 @@ _SPECIAL = {
 def render(table: Table) -> str:
     """Returns LaTeX that takes the package booktabs."""
     lines = [f"% {line}" for line in warnings(table)]
-    parts = ["\n".join(lines), *map(_table, table.groups), f"% {legend(table)}"]
+    columns = [text_columns(group) for group in table.groups]
+    parts = ["\n".join(lines), *map(_table, table.groups, columns), f"% {legend(columns)}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -41,8 +44,7 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(char, char) for char in text)
 
 
-def _table(group: Group) -> str:
-    columns = text_columns(group)
+def _table(group: Group, columns: Sequence[TextColumn]) -> str:
     sides = "".join("r" if column.is_number else "l" for column in columns)
     headings = " & ".join(escape(column.heading) for column in columns)
     rows = (" & ".join(row) for row in zip(*map(_cells, columns), strict=True))

@@ -10,6 +10,8 @@ from tabulate import tabulate
 from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sparsebench.leaderboard.table import Group, Table
     from sparsebench.leaderboard.text import TextColumn
 
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 def render(table: Table) -> str:
     """Returns GitHub-flavoured Markdown: one section a group, with its notes below."""
     warning = "\n".join(f"> {escape(line)}  " for line in warnings(table))
-    parts = [warning, *map(_section, table.groups), f"_{legend(table)}_"]
+    columns = [text_columns(group) for group in table.groups]
+    parts = [warning, *map(_section, table.groups, columns), f"_{legend(columns)}_"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _section(group: Group) -> str:
-    columns = text_columns(group)
+def _section(group: Group, columns: Sequence[TextColumn]) -> str:
     body = tabulate(
         list(zip(*map(_cells, columns), strict=True)),
         headers=[escape(column.heading) for column in columns],

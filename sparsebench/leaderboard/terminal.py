@@ -36,13 +36,14 @@ class TerminalTable:
         """Yields each group, then what the columns mean."""
         for line in warnings(self._table):
             yield Text(line, style="red")
-        for group in self._table.groups:
+        shown = [text_columns(group) for group in self._table.groups]
+        for group, columns in zip(self._table.groups, shown, strict=True):
             yield Text(heading(group), style="bold")
-            yield from _fitting(text_columns(group), console=console, options=options)
+            yield from _fitting(columns, console=console, options=options)
             for note in notes(group):
                 yield Text(f"• {note}", style="yellow")
             yield Text()
-        yield Text(legend(self._table), style="dim")
+        yield Text(legend(shown), style="dim")
 
 
 def _fitting(

@@ -12,7 +12,7 @@ from sparsebench.leaderboard.notes import seeds_in_words
 from sparsebench.results.evidence import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sparsebench.leaderboard.table import Cell, Column, Failure, Group, Row, Table
 
@@ -81,9 +81,9 @@ def heading(group: Group) -> str:
     return clean(f"{group.name} · protocol {group.protocol}{warning} · {seeds}")
 
 
-def legend(table: Table) -> str:
-    """Returns what the columns of a table mean, those that it has."""
-    columns = [column for group in table.groups for column in text_columns(group)]
+def legend(groups: Iterable[Sequence[TextColumn]]) -> str:
+    """Returns what the columns of all groups mean, those that are there."""
+    columns = [column for group in groups for column in group]
     shown = {column.heading for column in columns}
     told = [f"{heading}: {meaning}." for heading, meaning in _MEANINGS.items() if heading in shown]
     medians = "Costs are medians over the runs."

@@ -54,10 +54,11 @@ def render(table: Table) -> str:
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page = _environment().get_template("page.html.j2")
+    sections = [_section(group) for group in table.groups]
     return page.render(
-        sections=[_section(group) for group in table.groups],
+        sections=sections,
         warnings=warnings(table),
-        legend=legend(table),
+        legend=legend(section.columns for section in sections),
         style=Markup(_file("page.css") + STYLE),  # noqa: S704 - files of ours
         script=Markup(script),  # noqa: S704 - a file of ours
         digest=digest,
