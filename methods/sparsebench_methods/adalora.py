@@ -51,8 +51,10 @@ class _Factor:
 
     def remember(self) -> None:
         """Registers the buffers."""
+        import torch
+
         for what in ("sensitivity", "uncertainty", "gradient"):
-            zeros = self.parameter.detach().clone().zero_()
+            zeros = torch.zeros_like(self.parameter, requires_grad=False)
             self.layer.register_buffer(f"{what}_{self.kind[-1]}", zeros)
         hooked: Any = self.layer
         hooked.register_state_dict_pre_hook(self._save_gradient)

@@ -9,7 +9,7 @@ from sparsebench.conformance.check import Check, Finding, Status
 from sparsebench.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from sparsebench.conformance.subject import Subject
 
@@ -51,10 +51,7 @@ def check_method(subject: Subject, only: Collection[str] | None = None) -> Itera
     Raises:
         UnknownNameError: A check is asked for, or the method expects to fail it, that is none.
     """
-    known = [check.name for check in CHECKS]
-    for name in only or ():
-        if name not in known:
-            raise UnknownNameError("check", name, known=known)
+    _check_names(only or ())
     expected = expected_failures(subject)
     for check in CHECKS:
         if only is not None and check.name not in only:
@@ -69,12 +66,15 @@ def expected_failures(subject: Subject) -> dict[str, str]:
         UnknownNameError: One of them is no check.
     """
     expected = dict(subject.method().expected_failures)
-    known = [check.name for check in CHECKS]
-    for name in expected:
-        if name not in known:
-            where = f"expected_failures of {subject.name!r}"
-            raise UnknownNameError("check", name, known=known, where=where)
+    _check_names(expected, where=f"expected_failures of {subject.name!r}")
     return expected
+
+
+def _check_names(names: Iterable[str], *, where: str | None = None) -> None:
+    known = [check.name for check in CHECKS]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("check", name, known=known, where=where)
 
 
 def judged(finding: Finding, expected: str | None) -> Finding:

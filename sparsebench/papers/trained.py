@@ -117,8 +117,8 @@ def hold(
         suite: The table's suite as it stands in its file; None where it has none.
         read: Reads the predictions of a run.
     """
-    made = [r for r in results if suite and r.suite == suite.name and r.status is Status.OK]
-    runs = [run for run in made if suite and comparable(run, suite)]
+    made = (run for run in results if run.status is Status.OK)
+    runs = [r for r in made if suite and r.suite == suite.name and comparable(r, suite)]
     for method, scores in table.rows.items():
         for task, score in scores.items():
             metric = table.metrics[task]

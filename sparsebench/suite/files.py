@@ -78,7 +78,8 @@ def find_suite(text: str) -> Path:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    return [f for f in folder.iterdir() if f.suffix in _ENDINGS] if folder.is_dir() else []
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [f for f in found if f.suffix in _ENDINGS and not f.name.endswith(TABLES)]
 
 
 @dataclass(frozen=True)

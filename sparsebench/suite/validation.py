@@ -221,22 +221,20 @@ class _Check:
 
     def data(self, tasks: dict[str, Task], source: DataSource) -> None:
         """Reads the data of every task; of a group that the Hub does not give, only the first."""
-        unread: dict[str, list[str]] = {}
-        reasons: dict[str, str] = {}
+        unread: dict[str, list[str]] = {}  # group -> why, and the tasks
         for name, task in tasks.items():
-            if task.group in reasons:
+            if task.group in unread:
                 unread[task.group].append(name)
                 continue
             try:
                 load_data(name, source)
             except UserError as error:
                 if isinstance(error, MissingDataError) and source.folder is None:
-                    unread[task.group], reasons[task.group] = [name], str(error)
+                    unread[task.group] = [str(error), name]
                 else:
                     self.error(("tasks", name), str(error))
             except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
                 self.error(("tasks", name), f"{name}: {type(error).__name__}: {error}")
-        for group, reason in reasons.items():
-            first, *others = unread[group]
+        for reason, first, *others in unread.values():
             alike = f" (nor {', '.join(others)})" if others else ""
             self.note(("tasks", first), f"cannot be checked from here{alike}: {reason}")

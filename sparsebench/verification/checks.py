@@ -150,7 +150,21 @@ def _hold_together(verdict: Verdict, examples: dict[Path, str]) -> None:
     fingerprint may have been asked the same ones after other training data, which no file here can
     tell from a false fingerprint: they count as ``reported``. Of two camps, the smaller is told of.
     """
-    results = verdict.results
+    for file, fault, is_wrong in _strangers(verdict.results, examples):
+        key = verdict.results[file].key
+        if is_wrong:
+            verdict.findings.append(Finding(file.parent, fault))
+            verdict.evidence.pop(key, None)
+            continue
+        verdict.doubts.append(Finding(file.parent, fault))
+        if key in verdict.evidence:
+            verdict.evidence[key] = (Evidence.REPORTED, verdict.evidence[key][1])
+
+
+def _strangers(
+    results: dict[Path, RunResult], examples: dict[Path, str]
+) -> Iterator[tuple[Path, str, bool]]:
+    """Yields runs that do not go together with others, why, and whether that must be wrong."""
     pairs: dict[tuple[str, str, str, str], list[Path]] = {}
     for file, digest in examples.items():
         spec = results[file].spec
@@ -161,20 +175,16 @@ def _hold_together(verdict: Verdict, examples: dict[Path, str]) -> None:
         for other, more in pairs.items():
             if other[:2] != (task, version) or other == pair or len(files) > len(more):
                 continue
-            for file in files:
-                key = results[file].key
-                if other[2] == data:
-                    fault = f"its examples are not those of other runs on the data {data[:8]}"
-                    verdict.findings.append(Finding(file.parent, fault))
-                    verdict.evidence.pop(key, None)
-                elif other[3] == digest:
-                    doubt = (
-                        f"its data is said to be {data[:8]}, and its examples are those of runs on "
-                        f"{other[2][:8]}: other training data, or a false fingerprint"
-                    )
-                    verdict.doubts.append(Finding(file.parent, doubt))
-                    if key in verdict.evidence:
-                        verdict.evidence[key] = (Evidence.REPORTED, verdict.evidence[key][1])
+            if other[2] == data:
+                fault = f"its examples are not those of other runs on the data {data[:8]}"
+            elif other[3] == digest:
+                fault = (
+                    f"its data is said to be {data[:8]}, and its examples are those of runs on "
+                    f"{other[2][:8]}: other training data, or a false fingerprint"
+                )
+            else:
+                continue
+            yield from ((file, fault, other[2] == data) for file in files)
 
 
 def _alone(error: Exception, file: Path) -> str:
