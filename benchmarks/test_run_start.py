@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from executor_jobs import make_jobs
 from tabulate import tabulate
 
-from sparsebench.events import Progressed, Started
-from sparsebench.executors import local
-from sparsebench.executors.local import LocalExecutor, warm_processes
+from sparsebench.execution.events import Progressed, Started
+from sparsebench.execution.executors import local
+from sparsebench.execution.executors.local import LocalExecutor, warm_processes
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from sparsebench.events import Event
+    from sparsebench.execution.events import Event
 
 ROUNDS = 3
 OWN = ("start", "load", "prepare", "deploy", "end")

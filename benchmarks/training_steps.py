@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from sparsebench.methods import configure
+from sparsebench.method_registry import configure
 from sparsebench.models import Form, load_backbone, model_source
 from sparsebench.profiling.memory import MemoryTracker
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from plugins import install
 
-from sparsebench.limits import Limits
-from sparsebench.methods import METHODS
-from sparsebench.plan import plan
+from sparsebench.execution.plan import plan
+from sparsebench.method_registry import METHODS
 from sparsebench.results.store import Store
+from sparsebench.schema.limits import Limits
 from sparsebench.suite import Suite
 from sparsebench.tasks import DataSource
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from sparsebench.events import Event
-    from sparsebench.executors import Executor
-    from sparsebench.job import Job
+    from sparsebench.execution.events import Event
+    from sparsebench.execution.executors import Executor
+    from sparsebench.execution.job import Job
     from sparsebench.results import RunResult
 
 STEPS = 2

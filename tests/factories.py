@@ -17,7 +17,7 @@ from sparsebench.results.costs import (
 )
 from sparsebench.results.schema import Provenance, RunResult, Status
 from sparsebench.results.store import run_key
-from sparsebench.spec import HeldOut, MethodChoice, Protocol, RunSpec, Training
+from sparsebench.schema.spec import HeldOut, MethodChoice, Protocol, RunSpec, Training
 from sparsebench.tasks import TASKS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contract_loop import Loop
 from tiny_models import tiny_backbone, tiny_batch
 
 from sparsebench.models import Backbone, anatomy_of
-from sparsebench.sparsity import Masked, Reweighted, attached
+from sparsebench.sparsity import Masked, ParametrizedLinear, attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def dense_parts(model: nn.Module) -> dict[str, torch.Tensor]:
 def assert_plain(shipped: nn.Module, structure: str) -> None:
     assert str(shipped) == structure
     for module in shipped.modules():
-        assert not isinstance(module, Reweighted)
+        assert not isinstance(module, ParametrizedLinear)
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
         assert not hasattr(module, "parametrizations")

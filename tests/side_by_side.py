@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.conformance.backbones import tiny_backbone, tiny_collate, tiny_features
-from sparsebench.executors.local import warm_processes
-from sparsebench.methods import configure
+from sparsebench.execution.executors.local import warm_processes
+from sparsebench.method_registry import configure
 from sparsebench.models import Form
-from sparsebench.spec import Training
+from sparsebench.schema.spec import Training
 from sparsebench.training import Selection, train
-from sparsebench.world import World
+from sparsebench.training.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Case:
         return f"{self.method} on {self.kind}"
 
 
-def losses(case: Case, work: Path, world: World | None = None) -> list[float]:
+def losses(case: Case, work: Path, group: ProcessGroup | None = None) -> list[float]:
     """Returns the loss of each step of a training without dropout, and the scores on the way."""
     form = {"bert": Form.CLASSIFICATION, "t5": Form.TEXT_TO_TEXT}[case.kind]
     method = configure(case.method, case.settings)
@@ -60,7 +60,7 @@ def losses(case: Case, work: Path, world: World | None = None) -> list[float]:
         precision="fp32",
         work=work,
         selection=Selection(case.evaluations, _size) if case.evaluations else None,
-        world=world,
+        group=group,
     )
     return [*(point.loss for point in record.loss), *(e.score for e in record.evaluations)]
 
@@ -98,8 +98,8 @@ def _train_all(
     seen: list[Any] = []
     try:
         for number, case in enumerate(cases):
-            world = World(rank, size, folder / f"meeting-{number}")
-            seen.append(losses(case, folder / f"work-{number}", world))
+            group = ProcessGroup(rank, size, folder / f"meeting-{number}")
+            seen.append(losses(case, folder / f"work-{number}", group))
     except Exception:  # noqa: BLE001 - it is told to who compares
         seen.append(traceback.format_exc())
     sender.send(seen)

@@ -13,14 +13,14 @@ from factories import make_result, make_spec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sparsebench.bundle import read_bundle
 from sparsebench.errors import UserError
-from sparsebench.executors.remote import keep
-from sparsebench.job import Job
+from sparsebench.execution.executors.remote import keep
+from sparsebench.execution.job import Job
 from sparsebench.leaderboard import FORMATS, build
-from sparsebench.limits import Limits
+from sparsebench.models.bundle import read_bundle
 from sparsebench.results.store import CorruptResultError, Store, folder_name, read_result
-from sparsebench.spec import CostSettings
+from sparsebench.schema.limits import Limits
+from sparsebench.schema.spec import CostSettings
 from sparsebench.suite.files import find_suite, read_suite, suites_home
 from sparsebench.suite.validation import problems
 from sparsebench.tasks import DataSource

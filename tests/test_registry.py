@@ -9,7 +9,7 @@ import pytest
 from plugins import METHOD, install
 
 from sparsebench.errors import UnknownNameError
-from sparsebench.methods import METHODS
+from sparsebench.method_registry import METHODS
 from sparsebench.registry import BrokenPluginError, Registry
 
 if TYPE_CHECKING:

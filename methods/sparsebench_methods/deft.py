@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, model_validator
 
 from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, UserError
-from sparsebench.methods import configure
+from sparsebench.method_registry import configure
 from sparsebench.sparsity.density import Surrogate, mean_surrogate
 from sparsebench_methods.densities import attach, densities, detach
 

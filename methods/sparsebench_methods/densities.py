@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sparsebench import UserError
-from sparsebench.models import Around
+from sparsebench.models import ModuleWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class Meter:
         self._listening = False
 
 
-class Heard(Around):
+class Heard(ModuleWrapper):
     """An activation function whose outputs a meter hears in training.
 
     Args:

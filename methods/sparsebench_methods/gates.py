@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sparsebench import UserError
-from sparsebench.models import Adapted, Around, anatomy_of
+from sparsebench.models import Adapted, ModuleWrapper, anatomy_of
 from sparsebench.sparsity.removal import remove_ffn
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Drop(StrEnum):
     """Those whose outputs were smallest in training, on average over tokens: a baseline."""
 
 
-class Gated(Around):
+class Gated(ModuleWrapper):
     """The last matrix of a feed-forward network, its outputs multiplied by a gate.
 
     In evaluation a network that is to be dropped says nothing, as if it were gone already.

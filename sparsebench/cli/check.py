@@ -90,7 +90,7 @@ def _list(console: Console) -> None:
 
 
 def _check_one(console: Console, name: str, settings: dict[str, Any], terms: _Terms) -> int:
-    from sparsebench.methods import configure
+    from sparsebench.method_registry import configure
 
     findings = _findings(console, name, configure(name, settings), terms)
     rows = [(found.check.name, found.status.value, found.note) for found in findings]
@@ -101,7 +101,7 @@ def _check_one(console: Console, name: str, settings: dict[str, Any], terms: _Te
 
 def _check_all(console: Console, terms: _Terms) -> int:
     """Checks every installed method; shows only what there is to tell."""
-    from sparsebench.methods import METHODS, configure
+    from sparsebench.method_registry import METHODS, configure
 
     worst = 0
     for name, entry in METHODS.entries.items():
@@ -123,10 +123,10 @@ def _check_all(console: Console, terms: _Terms) -> int:
 def _findings(console: Console, name: str, method: Method, terms: _Terms) -> list[Finding]:
     import torch
 
-    from sparsebench.conformance import CHECKS, Subject, check_method
+    from sparsebench.conformance import CHECKS, MethodUnderTest, check_method
 
     torch.set_num_threads(1)  # the backbones are tiny
-    subject = Subject(method, name=name, families=terms.families)
+    subject = MethodUnderTest(method, name=name, families=terms.families)
     names = [check.name for check in CHECKS if terms.only is None or check.name in terms.only]
     findings: list[Finding] = []
     with console.status("") as status:

@@ -52,7 +52,7 @@ def export(
     ] = None,
 ) -> None:
     """Export results to a flat Parquet file, or to the evaluation block of a model card."""
-    from sparsebench.export import model_card, write_parquet
+    from sparsebench.leaderboard.export import model_card, write_parquet
 
     wanted = options.overrides(tasks=tasks, methods=methods, models=models, seeds=seeds)
     chosen = [

@@ -25,7 +25,7 @@ def fetch(
     """
     import datasets
 
-    from sparsebench.fetching import fetch as make
+    from sparsebench.execution.fetch import fetch as make
 
     datasets.disable_progress_bars()  # what is brought is told line by line
     console = Console(soft_wrap=True, highlight=False, markup=False)

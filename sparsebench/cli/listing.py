@@ -90,7 +90,7 @@ def _print(console: Console, rows: list[Row]) -> None:
 
 
 def _methods() -> Iterator[Row]:
-    from sparsebench.methods import METHODS
+    from sparsebench.method_registry import METHODS
 
     return _registered(
         METHODS,
@@ -116,7 +116,7 @@ def _tasks() -> Iterator[Row]:
 
 
 def _executors() -> Iterator[Row]:
-    from sparsebench.executors import EXECUTORS
+    from sparsebench.execution.executors import EXECUTORS
 
     return _registered(
         EXECUTORS, lambda executor: {"summary": docstring(executor).partition("\n")[0]}

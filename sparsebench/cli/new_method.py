@@ -88,7 +88,7 @@ def _check_name(name: str) -> None:
     Raises:
         UserError: It has other letters than it may, or something else has the name.
     """
-    from sparsebench.methods import METHODS
+    from sparsebench.method_registry import METHODS
     from sparsebench.suite import RESERVED
 
     if not _NAME.fullmatch(name):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from sparsebench.plan import Cell
+    from sparsebench.execution.plan import Cell
     from sparsebench.results.store import Store
     from sparsebench.suite import Suite
     from sparsebench.suite.overrides import Overrides
@@ -166,7 +166,7 @@ class Selected:
         command: str = "",
     ) -> list[Cell]:
         """Returns every run of the suite, with what is to be done about it."""
-        from sparsebench.plan import Rerun, plan
+        from sparsebench.execution.plan import Rerun, plan
 
         with console.status("Reading backbones and data"):
             return plan(
@@ -198,7 +198,7 @@ def selected(
     Raises:
         UserError: Anything is wrong with the suite or the arguments; a line for every mistake.
     """
-    from sparsebench.problems import raise_errors
+    from sparsebench.errors.problems import raise_errors
     from sparsebench.results.store import Store
     from sparsebench.suite.files import find_suite, read_suite
     from sparsebench.suite.validation import problems

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sparsebench.cli.options import Selected
-    from sparsebench.plan import Cell
+    from sparsebench.execution.plan import Cell
     from sparsebench.results.schema import RunResult
 
 
@@ -50,7 +50,7 @@ def plan(
 
 def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> None:
     """Prints every run with its state, its steps and what similar runs took."""
-    from sparsebench.plan import State
+    from sparsebench.execution.plan import State
 
     finished = [result for result in chosen.store if result.training]
     table = Table(box=None, pad_edge=False)

@@ -18,9 +18,9 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.costing.measure import Session
+    from sparsebench.execution.profile_runs.session import Session
     from sparsebench.results.profiles import BreakEvens, ProfileResult
-    from sparsebench.spec import ProfileSettings
+    from sparsebench.schema.spec import ProfileSettings
     from sparsebench.suite import Suite
 
 FAILED = 1
@@ -168,7 +168,7 @@ class _Asked:
 
     def session(self, settings: ProfileSettings, store: Path | None, console: Console) -> Session:
         """Returns how a table is made."""
-        from sparsebench.costing.measure import Session
+        from sparsebench.execution.profile_runs.session import Session
         from sparsebench.results.profiles import ProfileStore
 
         return Session(
@@ -182,8 +182,8 @@ class _Asked:
 
 def _folders(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
     """Measures deployed folders."""
-    from sparsebench.costing.conditions import settings_of
-    from sparsebench.costing.subjects import shipped
+    from sparsebench.execution.profile_runs.conditions import settings_of
+    from sparsebench.execution.profile_runs.subjects import shipped
     from sparsebench.suite.files import profile_settings
 
     if len(asked.folders) < len(asked.targets) or asked.models or asked.methods:
@@ -202,9 +202,9 @@ def _folders(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
 
 def _methods(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
     """Measures methods on untrained backbones."""
-    from sparsebench.costing.conditions import settings_of
-    from sparsebench.costing.evens import break_evens
-    from sparsebench.costing.subjects import untrained
+    from sparsebench.execution.profile_runs.break_even_table import break_evens
+    from sparsebench.execution.profile_runs.conditions import settings_of
+    from sparsebench.execution.profile_runs.subjects import untrained
 
     suite = _suite(asked)
     settings = settings_of(suite.profile, suite.costs)
@@ -219,7 +219,7 @@ def _methods(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
 
 
 def _suite(asked: _Asked) -> Suite:
-    from sparsebench.problems import raise_errors
+    from sparsebench.errors.problems import raise_errors
     from sparsebench.suite.files import find_suite, read_suite, suite_of
     from sparsebench.suite.validation import problems
 
@@ -253,7 +253,7 @@ def _prepare(settings: ProfileSettings) -> None:
 def _print(
     results: Sequence[ProfileResult], evens: Sequence[BreakEvens], chosen: Format | None
 ) -> None:
-    from sparsebench.costing.table import FORMATS, TerminalCosts
+    from sparsebench.execution.profile_runs.table import FORMATS, TerminalCosts
 
     form = chosen or (Format.TABLE if sys.stdout.isatty() else Format.MARKDOWN)
     if form is Format.TABLE:

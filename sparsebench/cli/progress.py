@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sparsebench.cli.durations import duration
 from sparsebench.cli.tally import OK, Tally
-from sparsebench.events import Awaited, Finished, Progressed, Started
+from sparsebench.execution.events import Awaited, Finished, Progressed, Started
 from sparsebench.leaderboard.text import clean, percent
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from sparsebench.cli.tally import Running, Snapshot
-    from sparsebench.events import Event, Report
+    from sparsebench.execution.events import Event, Report
 
 WIDTHS = (8, 9, 10)
 """Characters for the phase, the steps and the loss, so that nothing moves as they change."""

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.cli.making import make_runs, open_executor
+from sparsebench.cli.run_jobs import make_runs, open_executor
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.cli.options import Selected
-    from sparsebench.plan import Cell
+    from sparsebench.execution.plan import Cell
     from sparsebench.results.store import Store
 
 FAILED = 1
@@ -55,7 +55,7 @@ def run(
     A run that is there already is not made again. A run that fails becomes a row with its reason,
     and the others go on.
     """
-    from sparsebench.plan import check_plan
+    from sparsebench.execution.plan import check_plan
 
     console = Console()
     if offline:
@@ -93,7 +93,7 @@ def run(
 
 
 def _go_offline(folder: Path, *, executor: str) -> None:
-    from sparsebench.bundle import use_bundle
+    from sparsebench.models.bundle import use_bundle
 
     if executor == "ray":
         raise UserError("--offline opens no connection, and the executor 'ray' is made of them")
@@ -102,7 +102,7 @@ def _go_offline(folder: Path, *, executor: str) -> None:
 
 def _record_skips(cells: Sequence[Cell], store: Store) -> None:
     """Leaves a row of every combination that makes no sense, so that it is not merely absent."""
-    from sparsebench.plan import State
+    from sparsebench.execution.plan import State
 
     for cell in cells:
         if cell.state is State.SKIP and cell.skipped != store.find(cell.job.spec):

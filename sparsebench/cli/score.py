@@ -16,8 +16,8 @@ from sparsebench.cli.tables import print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.scoring import Scored
     from sparsebench.tasks import Task
+    from sparsebench.tasks.scoring import Scored
 
 DataFolder = options.Data
 PredictionsFile = Annotated[
@@ -60,8 +60,8 @@ def score(
 
     A missing prediction counts as wrong, and is told; what cannot be computed here is told, too.
     """
-    from sparsebench.scoring import as_json, score_file
     from sparsebench.tasks import TASKS, DataSource
+    from sparsebench.tasks.scoring import as_json, score_file
 
     chosen = TASKS.get(task)
     split = split or chosen.splits[0]

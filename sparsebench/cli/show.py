@@ -69,8 +69,8 @@ def _resolve(name: str, *, known: Mapping[str, Sequence[str]]) -> tuple[str, str
 
 
 def _names() -> dict[str, list[str]]:
-    from sparsebench.executors import EXECUTORS
-    from sparsebench.methods import METHODS
+    from sparsebench.execution.executors import EXECUTORS
+    from sparsebench.method_registry import METHODS
     from sparsebench.models import ARCHITECTURES
     from sparsebench.models.sources import quick_backbones
     from sparsebench.profiling.runtimes import RUNTIMES
@@ -90,7 +90,7 @@ def _names() -> dict[str, list[str]]:
 
 
 def _method(console: Console, name: str) -> None:
-    from sparsebench.methods import METHODS
+    from sparsebench.method_registry import METHODS
 
     method = METHODS.get(name)
     facts = {"paper": method.paper, "version": method.version, **_origin(METHODS, name)}
@@ -162,7 +162,7 @@ def _model(console: Console, name: str) -> None:
 
 
 def _executor(console: Console, name: str) -> None:
-    from sparsebench.executors import EXECUTORS
+    from sparsebench.execution.executors import EXECUTORS
 
     executor = EXECUTORS.get(name)
     _print(console, f"{name} (executor)", _origin(EXECUTORS, name), text=docstring(executor))

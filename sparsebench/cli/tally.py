@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sparsebench.events import Awaited, Finished, Progressed
+from sparsebench.execution.events import Awaited, Finished, Progressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sparsebench.events import Event
+    from sparsebench.execution.events import Event
 
 OK = "ok"
 """The status of a run that has a score."""

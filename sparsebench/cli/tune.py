@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.cli.making import make_runs, open_executor
+from sparsebench.cli.run_jobs import make_runs, open_executor
 from sparsebench.cli.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sparsebench.spec import Tuned
+    from sparsebench.schema.spec import Tuned
 
 TUNED = "tuned.yaml"
 
@@ -38,9 +38,9 @@ def tune(
     chosen by a score that is reported. The trials are kept in DIR/tuning, and the suite with what
     was chosen is written to DIR/tuned.yaml, to be run like any other.
     """
-    from sparsebench.plan import check_plan
+    from sparsebench.execution.plan import check_plan
+    from sparsebench.execution.tuning import choose, trial_suite, tuned_suite
     from sparsebench.results.store import Store
-    from sparsebench.tuning import choose, trial_suite, tuned_suite
 
     console = Console()
     chosen = options.selected(

@@ -32,7 +32,7 @@ def validate(
     Every mistake is shown with its file and line. A note is no mistake: it says what will be
     skipped, or what cannot be checked from here.
     """
-    from sparsebench.problems import Severity
+    from sparsebench.errors.problems import Severity
     from sparsebench.suite.files import find_suite, read_suite
     from sparsebench.suite.validation import problems
     from sparsebench.tasks import DataSource

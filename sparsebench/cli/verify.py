@@ -15,9 +15,9 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sparsebench.execution.verification import Verdict
+    from sparsebench.execution.verification.rerun import Again
     from sparsebench.results.schema import RunResult
-    from sparsebench.verification import Verdict
-    from sparsebench.verification.rerun import Again
 
 FAILED = 1
 """Exit code where a number cannot be believed."""
@@ -41,8 +41,8 @@ def verify(
     What was found to be sound is kept in verified.json, for the column 'evidence' of leaderboards.
     The exit code is 1 where anything is wrong.
     """
+    from sparsebench.execution.verification import verify as check
     from sparsebench.results.store import Store
-    from sparsebench.verification import verify as check
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not results.is_dir():
@@ -70,13 +70,13 @@ def _print_findings(verdict: Verdict, console: Console) -> None:
 
 
 def _tolerance(asked: float | None) -> float:
-    from sparsebench.verification.rerun import TOLERANCE
+    from sparsebench.execution.verification.rerun import TOLERANCE
 
     return TOLERANCE if asked is None else asked
 
 
 def _draw(verdict: Verdict, *, count: int, seed: int) -> list[RunResult]:
-    from sparsebench.verification.rerun import draw
+    from sparsebench.execution.verification.rerun import draw
 
     wrong = {finding.folder for finding in verdict.findings}
     sound = {
@@ -88,10 +88,10 @@ def _draw(verdict: Verdict, *, count: int, seed: int) -> list[RunResult]:
 def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[Again]:
     """Makes runs again, in a folder that is then gone."""
     from sparsebench.cli.progress import progress
-    from sparsebench.executors import EXECUTORS
+    from sparsebench.execution.executors import EXECUTORS
+    from sparsebench.execution.verification.rerun import Again, job_for
     from sparsebench.results.store import Store
     from sparsebench.tasks import DataSource
-    from sparsebench.verification.rerun import Again, job_for
 
     made, jobs = [], []
     with tempfile.TemporaryDirectory(prefix="sparsebench-rerun-") as root:
@@ -133,8 +133,8 @@ def _keep(root: Path, verdict: Verdict, made: Sequence[Again]) -> None:
     A run that was made again within our own tolerance, whatever was asked for, is ``rerun``; it
     stays so while its file is the same, and no later one disagrees.
     """
+    from sparsebench.execution.verification.rerun import TOLERANCE
     from sparsebench.results.evidence import Evidence, read_evidence, write_evidence
-    from sparsebench.verification.rerun import TOLERANCE
 
     try:
         before = read_evidence(root)

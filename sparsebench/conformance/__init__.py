@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from sparsebench.conformance.check import Check, Finding, Status
 from sparsebench.conformance.checks import CHECKS, check_method
+from sparsebench.conformance.method_under_test import MethodUnderTest
 from sparsebench.conformance.parametrize import parametrize_with_checks
-from sparsebench.conformance.subject import Subject
 
 __all__ = [
     "CHECKS",
     "Check",
     "Finding",
+    "MethodUnderTest",
     "Status",
-    "Subject",
     "check_method",
     "parametrize_with_checks",
 ]

@@ -13,7 +13,7 @@ from sparsebench.errors import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sparsebench.conformance.subject import Subject, Trial
+    from sparsebench.conformance.method_under_test import MethodUnderTest, Trial
 
 
 _LIBRARIES = frozenset(
@@ -70,9 +70,9 @@ class Check:
     name: str
     description: str
     applies_to: str
-    run: Callable[[Subject], str]
+    run: Callable[[MethodUnderTest], str]
 
-    def find(self, subject: Subject) -> Finding:
+    def find(self, subject: MethodUnderTest) -> Finding:
         """Returns what comes of the check, whatever the method does; expects nothing."""
         try:
             return Finding(self, Status.PASS, self.run(subject))
@@ -99,11 +99,11 @@ def error_text(error: BaseException, *, limit: int = 200) -> str:
     return f"{told} ({places[-1]})" if places else told
 
 
-def of_method(applies_to: str) -> Callable[[Callable[[Subject], str | None]], Check]:
+def of_method(applies_to: str) -> Callable[[Callable[[MethodUnderTest], str | None]], Check]:
     """Makes a check of a function that looks at a method as a whole."""
 
-    def make(function: Callable[[Subject], str | None]) -> Check:
-        def run(subject: Subject) -> str:
+    def make(function: Callable[[MethodUnderTest], str | None]) -> Check:
+        def run(subject: MethodUnderTest) -> str:
             return function(subject) or ""
 
         return _check(function, applies_to, run)
@@ -122,7 +122,7 @@ def of_family(
     """
 
     def make(function: Callable[[Trial], str | None]) -> Check:
-        def run(subject: Subject) -> str:
+        def run(subject: MethodUnderTest) -> str:
             trials = subject.trials[:1] if first_only else subject.trials
             return _over(trials, function)
 
@@ -132,7 +132,7 @@ def of_family(
 
 
 def _check(
-    function: Callable[..., object], applies_to: str, run: Callable[[Subject], str]
+    function: Callable[..., object], applies_to: str, run: Callable[[MethodUnderTest], str]
 ) -> Check:
     text = (function.__doc__ or "").strip().splitlines()[0]
     return Check(function.__name__, text, applies_to, run)

@@ -11,7 +11,7 @@ from sparsebench.errors import UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from sparsebench.conformance.subject import Subject
+    from sparsebench.conformance.method_under_test import MethodUnderTest
 
 CHECKS: tuple[Check, ...] = (
     settings.settings_have_defaults,
@@ -38,7 +38,9 @@ CHECKS: tuple[Check, ...] = (
 """Every check; each is made of every method, and says itself if it does not apply."""
 
 
-def check_method(subject: Subject, only: Collection[str] | None = None) -> Iterator[Finding]:
+def check_method(
+    subject: MethodUnderTest, only: Collection[str] | None = None
+) -> Iterator[Finding]:
     """Makes every check of a method.
 
     Args:
@@ -59,7 +61,7 @@ def check_method(subject: Subject, only: Collection[str] | None = None) -> Itera
         yield judged(check.find(subject), expected.get(check.name))
 
 
-def expected_failures(subject: Subject) -> dict[str, str]:
+def expected_failures(subject: MethodUnderTest) -> dict[str, str]:
     """Returns which checks a method says it fails, and why.
 
     Raises:

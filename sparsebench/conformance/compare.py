@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from sparsebench.conformance.life import Outputs
+    from sparsebench.conformance.run_trace import Outputs
 
 TOLERANCE = 1e-4
 """The most that answers may differ which are the same but for rounding, by the largest logit."""

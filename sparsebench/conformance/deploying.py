@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.conformance.backbones import tiny_backbone
 from sparsebench.conformance.check import Failed, NotApplicable, of_family, of_method
 from sparsebench.conformance.compare import difference, some, state_difference
-from sparsebench.conformance.life import PLAIN, Phase
-from sparsebench.conformance.subject import failure_text
+from sparsebench.conformance.method_under_test import failure_text
+from sparsebench.conformance.run_trace import PLAIN, Phase
 from sparsebench.models.adapters import has_adapter
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from sparsebench.conformance.subject import Subject, Trial
+    from sparsebench.conformance.method_under_test import MethodUnderTest, Trial
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 @of_method("every method")
-def runs_on_every_family(subject: Subject) -> str:
+def runs_on_every_family(subject: MethodUnderTest) -> str:
     """It prepares, trains and deploys on every family, or says which it refuses, and why."""
     failed = []
     for trial in subject.trials:
@@ -37,7 +37,7 @@ def runs_on_every_family(subject: Subject) -> str:
     return refusals
 
 
-def _refusals(subject: Subject) -> str:
+def _refusals(subject: MethodUnderTest) -> str:
     """Returns what is refused, or raises ``Failed`` if no reason is given."""
     told: dict[str, list[str]] = {}
     for (family, form), reason in subject.refusals.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.conformance.check import Status
 from sparsebench.conformance.checks import CHECKS, expected_failures
-from sparsebench.conformance.subject import Subject
+from sparsebench.conformance.method_under_test import MethodUnderTest
 from sparsebench.models import Family
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def parametrize_with_checks(
     shelf = _Shelf()
     tests = []
     for method in methods:
-        subject = Subject.of(method, families=families)
+        subject = MethodUnderTest.of(method, families=families)
         expected = expected_failures(subject)
         group = [pytest.mark.xdist_group(subject.name)] if "xdist.plugin" in sys.modules else []
         for check in CHECKS:
@@ -56,9 +56,9 @@ def parametrize_with_checks(
 class _Shelf:
     """Holds the method whose lives are kept: one at a time."""
 
-    subject: Subject | None = None
+    subject: MethodUnderTest | None = None
 
-    def put(self, subject: Subject) -> None:
+    def put(self, subject: MethodUnderTest) -> None:
         if self.subject is not None and self.subject is not subject:
             self.subject.forget()
         self.subject = subject
@@ -74,7 +74,7 @@ class CheckCase:
     """
 
     check: Check
-    subject: Subject
+    subject: MethodUnderTest
     _shelf: _Shelf = field(repr=False)
 
     def __call__(self) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sparsebench.conformance.check import Failed, of_family
 from sparsebench.conformance.compare import some, state_difference
-from sparsebench.conformance.life import STEPS, Terms
+from sparsebench.conformance.run_trace import STEPS, Terms
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.subject import Trial
+    from sparsebench.conformance.method_under_test import Trial
 
 _OTHER = Terms(seed=2)
 

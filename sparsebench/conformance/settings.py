@@ -9,11 +9,11 @@ import yaml
 
 from sparsebench.conformance.check import Failed, of_method
 from sparsebench.conformance.compare import some
-from sparsebench.methods import setting_faults
+from sparsebench.method_registry import setting_faults
 from sparsebench.suite import yamlfile
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.subject import Subject
+    from sparsebench.conformance.method_under_test import MethodUnderTest
 
 _UNKNOWN = "no_such_setting"
 
@@ -23,7 +23,7 @@ class _NoValue:
 
 
 @of_method("every method")
-def settings_have_defaults(subject: Subject) -> None:
+def settings_have_defaults(subject: MethodUnderTest) -> None:
     """Every setting has a default and a description."""
     fields = type(subject.method()).Config.model_fields
     if missing := [name for name, field in fields.items() if field.is_required()]:
@@ -33,7 +33,7 @@ def settings_have_defaults(subject: Subject) -> None:
 
 
 @of_method("every method")
-def settings_round_trip(subject: Subject) -> None:
+def settings_round_trip(subject: MethodUnderTest) -> None:
     """Settings written as YAML and read again are equal."""
     config = subject.method().config
     text = yaml.safe_dump(config.model_dump(mode="json"))
@@ -44,7 +44,7 @@ def settings_round_trip(subject: Subject) -> None:
 
 
 @of_method("every method")
-def bad_settings_are_refused(subject: Subject) -> None:
+def bad_settings_are_refused(subject: MethodUnderTest) -> None:
     """A setting that is unknown, or has a bad value, is refused by its name."""
     method = type(subject.method())
     if not _is_refused(subject, _UNKNOWN):
@@ -53,13 +53,13 @@ def bad_settings_are_refused(subject: Subject) -> None:
         raise Failed(f"takes any value: {some(loose)}")
 
 
-def _is_refused(subject: Subject, name: str) -> bool:
+def _is_refused(subject: MethodUnderTest, name: str) -> bool:
     faults = setting_faults(type(subject.method()), {name: _NoValue()})
     return any(path[:1] == (name,) or name in message for path, message in faults)
 
 
 @of_method("every method")
-def stages_share_the_budget(subject: Subject) -> None:
+def stages_share_the_budget(subject: MethodUnderTest) -> None:
     """The shares of its stages are positive and sum to 1, and their names differ."""
     stages = list(subject.method().stages())
     shares = [stage.share for stage in stages]

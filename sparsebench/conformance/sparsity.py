@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparsebench.conformance.check import Failed, NotApplicable, of_family
-from sparsebench.conformance.life import Phase, Terms
+from sparsebench.conformance.run_trace import Phase, Terms
 from sparsebench.models import anatomy_of
 from sparsebench.sparsity import pruned_count
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from sparsebench.conformance.subject import Trial
+    from sparsebench.conformance.method_under_test import Trial
 
 _CLAIM = "methods with a target_sparsity"
 

@@ -9,8 +9,8 @@ from sparsebench.conformance.check import Failed, NotApplicable, of_family
 from sparsebench.conformance.compare import difference, some
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.subject import Trial
-    from sparsebench.conformance.watched import StageNotes
+    from sparsebench.conformance.method_under_test import Trial
+    from sparsebench.conformance.recorder import StageNotes
 
 
 @of_family("every method")

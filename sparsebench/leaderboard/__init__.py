@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard import delimited, json_, latex, markdown, page, plot
+from sparsebench.leaderboard import delimited, json_format, latex, markdown, page, plot
 from sparsebench.leaderboard.build import build
 from sparsebench.leaderboard.comparison import compare
 from sparsebench.leaderboard.table import Table
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FORMATS: dict[str, Callable[[Table], str]] = {
     "md": markdown.render,
     "csv": delimited.render,
-    "json": json_.render,
+    "json": json_format.render,
     "tex": latex.render,
     "html": page.render,
     "svg": plot.render,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sparsebench.leaderboard.cells import average_of, cell_of, chosen_runs, status_of
 from sparsebench.leaderboard.figures import figures_of
 from sparsebench.leaderboard.notes import notes_of, sureness_notes
-from sparsebench.leaderboard.panels import Measured, measured, overall, standings_of
 from sparsebench.leaderboard.rows import belongs, columns_of, rows_of
-from sparsebench.leaderboard.table import Group, Row, Sureness, Table
+from sparsebench.leaderboard.scores import Measured, measured, overall, standings_of
+from sparsebench.leaderboard.table import ConfidenceInterval, Group, Row, Table
 from sparsebench.results.evidence import Evidence, least
 from sparsebench.statistics import estimate
 
@@ -161,8 +161,8 @@ def _ranked(drafts: Sequence[_Draft], *, seeds: int) -> list[Row]:
     return rows
 
 
-def _sureness(found: Estimate) -> Sureness | None:
+def _sureness(found: Estimate) -> ConfidenceInterval | None:
     half = found.half_width
     if half is None or not math.isfinite(half):
         return None
-    return Sureness(found.seed_error, found.sampling_error, half)
+    return ConfidenceInterval(found.seed_error, found.sampling_error, half)

@@ -10,9 +10,9 @@ import numpy as np
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.leaderboard.build import grouped
 from sparsebench.leaderboard.cells import cell_of, chosen_runs
-from sparsebench.leaderboard.panels import Measured, measured, paired
 from sparsebench.leaderboard.rows import columns_of, rows_of
 from sparsebench.leaderboard.sampling import headline_metrics
+from sparsebench.leaderboard.scores import Measured, measured, paired
 from sparsebench.statistics import (
     SMOOTH,
     arrays,

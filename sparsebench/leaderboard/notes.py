@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.facts import Facts, common, differences, group_by, term_facts
 from sparsebench.leaderboard.figures import conditions
 from sparsebench.leaderboard.rows import belongs
+from sparsebench.leaderboard.run_terms import Facts, common, differences, group_by, term_facts
 from sparsebench.leaderboard.table import MISSING
 from sparsebench.results.schema import Status
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.facts import (
+from sparsebench.leaderboard.run_terms import (
     Facts,
     canonical,
     common,

@@ -11,7 +11,7 @@ from sparsebench.results.evidence import Evidence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sparsebench.spec import MethodChoice, Protocol
+    from sparsebench.schema.spec import MethodChoice, Protocol
     from sparsebench.statistics import Standing
 
 MISSING = "missing"
@@ -37,7 +37,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Sureness:
+class ConfidenceInterval:
     """How sure a mean is.
 
     Attributes:
@@ -64,7 +64,7 @@ class Cell:
 
     scores: Mapping[int, float]
     failures: tuple[Failure, ...] = ()
-    sureness: Sureness | None = None
+    sureness: ConfidenceInterval | None = None
 
     @property
     def mean(self) -> float | None:
@@ -91,7 +91,7 @@ class Average:
     value: float
     spread: float | None
     seeds: int
-    sureness: Sureness | None = None
+    sureness: ConfidenceInterval | None = None
 
 
 @dataclass(frozen=True)

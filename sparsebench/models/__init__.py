@@ -21,8 +21,8 @@ from sparsebench.models.sources import ModelSource, model_source
 from sparsebench.models.surgery import untie
 
 if TYPE_CHECKING:
-    from sparsebench.models.around import Around
     from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
+    from sparsebench.models.module_wrapper import ModuleWrapper
 
 __all__ = [
     "ARCHITECTURES",
@@ -30,7 +30,6 @@ __all__ = [
     "GENERATING",
     "Adapted",
     "Anatomy",
-    "Around",
     "Attention",
     "Backbone",
     "Block",
@@ -39,6 +38,7 @@ __all__ = [
     "Form",
     "Matrix",
     "ModelSource",
+    "ModuleWrapper",
     "Role",
     "anatomy_of",
     "attach_adapter",
@@ -53,8 +53,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports what needs torch only when it is asked for."""
-    if name in ("Adapted", "Around", "bottleneck_widths", "insert_bottlenecks"):
-        from sparsebench.models import around, bottlenecks
+    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks"):
+        from sparsebench.models import bottlenecks, module_wrapper
 
-        return getattr(around if name == "Around" else bottlenecks, name)
+        return getattr(module_wrapper if name == "ModuleWrapper" else bottlenecks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

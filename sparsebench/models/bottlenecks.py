@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sparsebench.errors import UserError
-from sparsebench.models.around import Around
+from sparsebench.models.module_wrapper import ModuleWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Bottleneck(nn.Module):
         return inputs + added
 
 
-class Adapted(Around):
+class Adapted(ModuleWrapper):
     """A module with a bottleneck after it.
 
     Args:

@@ -18,10 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sparsebench.bundle import BundledModel, bundle_folder, read_bundle
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models.anatomy import family_of
 from sparsebench.models.architectures import ARCHITECTURES
+from sparsebench.models.bundle import BundledModel, bundle_folder, read_bundle
 from sparsebench.models.families import Family
 
 QUICK = Path(__file__).parents[1] / "quick" / "backbones"

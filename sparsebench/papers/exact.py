@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.methods import configure, prepared
+from sparsebench.method_registry import configure, prepared
 from sparsebench.models import load_backbone, model_source
 from sparsebench.papers.schema import ExactFigure, Measure
 from sparsebench.profiling import dummy_inputs

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sparsebench.spec import Section
+from sparsebench.schema.spec import Section
 
 
 class Measure(StrEnum):

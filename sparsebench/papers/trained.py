@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsebench.leaderboard.facts import group_by
+from sparsebench.leaderboard.run_terms import group_by
 from sparsebench.results.schema import Status
 from sparsebench.statistics import Panel, estimate, influence
 from sparsebench.suite import training_for

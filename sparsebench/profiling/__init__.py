@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sparsebench.profiling.inference import dummy_inputs
-from sparsebench.profiling.latency import QUICK, Effort
+from sparsebench.profiling.latency import QUICK, TimingBudget
 from sparsebench.profiling.memory import MemoryTracker
-from sparsebench.profiling.profile import Ask, profile
+from sparsebench.profiling.profile import ProfileOptions, profile
 
-__all__ = ["QUICK", "Ask", "Effort", "MemoryTracker", "dummy_inputs", "profile"]
+__all__ = ["QUICK", "MemoryTracker", "ProfileOptions", "TimingBudget", "dummy_inputs", "profile"]

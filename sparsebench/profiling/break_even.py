@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.models.anatomy import Role, anatomy_of
-from sparsebench.profiling.latency import Effort, latency
+from sparsebench.profiling.latency import TimingBudget, latency
 from sparsebench.profiling.runtimes.base import Shape
 from sparsebench.results.runtimes import BreakEven
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sparsebench.profiling.runtimes import Runtime
 
-_EFFORT = Effort(warmup=1, rounds=12, seconds=0.05, limit=1.5)
+_EFFORT = TimingBudget(warmup=1, rounds=12, seconds=0.05, limit=1.5)
 
 
 def break_even(

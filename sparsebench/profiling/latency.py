@@ -37,7 +37,7 @@ _LONG = 0.5
 
 
 @dataclass(frozen=True)
-class Effort:
+class TimingBudget:
     """How long to measure. A round is one forward pass of the model and one of the reference.
 
     Attributes:
@@ -60,7 +60,7 @@ class Effort:
         return max(asked, seconds / self.limit if self.limit else 1.0)
 
 
-QUICK = Effort(warmup=2, rounds=15, seconds=0.1, limit=0.6)
+QUICK = TimingBudget(warmup=2, rounds=15, seconds=0.1, limit=0.6)
 """For tiny models, in a suite that shall end soon."""
 
 
@@ -70,7 +70,7 @@ def latency(
     device: torch.device,
     shapes: Shapes,
     reference: Forward | None = None,
-    effort: Effort = Effort(),
+    effort: TimingBudget = TimingBudget(),
     between_blocks: Callable[[], None] | None = None,
 ) -> Latency:
     """Times ``forward``, and in the same rounds the reference; see ``latencies``."""
@@ -91,7 +91,7 @@ def latencies(
     device: torch.device,
     shapes: Shapes,
     reference: Forward | None = None,
-    effort: Effort = Effort(),
+    effort: TimingBudget = TimingBudget(),
     between_blocks: Callable[[], None] | None = None,
 ) -> dict[str, Latency]:
     """Times several forward passes, and in the same rounds the reference.
@@ -134,7 +134,7 @@ def _with_interval(record: Latency) -> Latency:
 def _measure(
     calls: list[Forward],
     stopwatch: Stopwatch,
-    effort: Effort,
+    effort: TimingBudget,
     between_blocks: Callable[[], None] | None,
 ) -> tuple[list[list[float]], list[int]]:
     """Returns the samples of every call, and the rounds of each block."""
@@ -160,7 +160,7 @@ def _measure(
     return samples, blocks
 
 
-def _rounds(effort: Effort) -> Iterator[tuple[int, int]]:
+def _rounds(effort: TimingBudget) -> Iterator[tuple[int, int]]:
     """Yields the number of every round, and of the block that it is in."""
     start = time.perf_counter()
     turn = block = reached = 0

@@ -17,13 +17,13 @@ from sparsebench.profiling.device import describe
 from sparsebench.profiling.energy import energy, other_processes
 from sparsebench.profiling.flops import flops
 from sparsebench.profiling.generation import generation
+from sparsebench.profiling.generation_latency import writing_times
 from sparsebench.profiling.inference import inference, shapes_of
-from sparsebench.profiling.latency import QUICK, Effort
+from sparsebench.profiling.latency import QUICK, TimingBudget
 from sparsebench.profiling.memory import MemoryTracker, weight_bytes
 from sparsebench.profiling.parameters import parameters
 from sparsebench.profiling.realised import realised
 from sparsebench.profiling.runtimes.dense import Dense
-from sparsebench.profiling.writing import writing_times
 from sparsebench.results.costs import Costs, Memory
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ DENSE = "dense"
 
 
 @dataclass(frozen=True)
-class Ask:
+class ProfileOptions:
     """What to measure besides parameters, arithmetic, latency and memory.
 
     Attributes:
@@ -77,8 +77,8 @@ def profile(
     trainable: int | None = None,
     folder: Path | None = None,
     training: MemoryPeak | None = None,
-    effort: Effort = QUICK,
-    ask: Ask = Ask(),
+    effort: TimingBudget = QUICK,
+    ask: ProfileOptions = ProfileOptions(),
 ) -> Costs:
     """Measures a deployed model on one batch of inputs, arithmetic on its first sequence alone.
 
@@ -152,7 +152,7 @@ class _Parts:
         return value
 
 
-def _density(model: nn.Module, ask: Ask) -> Activations | None:
+def _density(model: nn.Module, ask: ProfileOptions) -> Activations | None:
     if ask.known is not None:
         return ask.known.density
     if not ask.density:
@@ -164,7 +164,7 @@ def _flops(
     model: nn.Module,
     inputs: Mapping[str, torch.Tensor],
     density: Activations | None,
-    ask: Ask,
+    ask: ProfileOptions,
 ) -> Flops:
     if ask.known is not None and ask.known.flops is not None:
         return ask.known.flops
@@ -181,8 +181,8 @@ def _times(
     inputs: Mapping[str, torch.Tensor],
     counted: Flops | None,
     *,
-    effort: Effort,
-    ask: Ask,
+    effort: TimingBudget,
+    ask: ProfileOptions,
 ) -> tuple[RuntimeCost, ...]:
     """Returns the model as it is, first of all, and under each other runtime that was asked for."""
     _runnable_device(model)
@@ -221,8 +221,8 @@ def _generation(
     model: nn.Module,
     reference: nn.Module | None,
     inputs: Mapping[str, torch.Tensor],
-    effort: Effort,
-    ask: Ask,
+    effort: TimingBudget,
+    ask: ProfileOptions,
 ) -> Generation | None:
     prompt = {name: tensor for name, tensor in inputs.items() if not name.startswith("decoder_")}
     length = prompt["input_ids"].shape[1]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from sparsebench.profiling.latency import Effort
+    from sparsebench.profiling.latency import TimingBudget
     from sparsebench.profiling.runtimes import Runtime
     from sparsebench.results.latency import Latency
 
@@ -36,7 +36,7 @@ def realised(
     *,
     runtimes: Mapping[str, Runtime],
     reference: nn.Module | None,
-    effort: Effort,
+    effort: TimingBudget,
     theoretical: Mapping[str, float] | None = None,
 ) -> tuple[RuntimeCost, ...]:
     """Measures the latency of a deployed model under several runtimes, in the same rounds.
@@ -103,7 +103,7 @@ def _times(
     inputs: Mapping[str, Tensor],
     *,
     reference: nn.Module | None,
-    effort: Effort,
+    effort: TimingBudget,
 ) -> dict[str, Latency]:
     everything = [*models.values(), *([reference] if reference is not None else [])]
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from sparsebench.quick import lexicon
-from sparsebench.quick.dice import Dice
 from sparsebench.quick.documents import draw_statement
 from sparsebench.quick.language import Clause, acceptable, draw_clause
 from sparsebench.quick.lexicon import Part, Word
 from sparsebench.quick.rewording import fillers, implied, put
+from sparsebench.quick.rng import Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +46,10 @@ class Example(TypedDict):
 def draw_examples(task: str, split: Split) -> list[Example]:
     """Draws a split of a task, always the same; no text of one split stands in another."""
     taken = {_texts(e) for e in draw_examples(task, "dev")} if split == "train" else set()
-    dice = Dice(f"{task} {split}")
+    rng = Random(f"{task} {split}")
     examples: list[Example] = []
     while len(examples) < SIZES[split]:
-        example = _DRAW[task](dice)
+        example = _DRAW[task](rng)
         if _texts(example) not in taken:
             taken.add(_texts(example))
             examples.append(example)
@@ -60,61 +60,61 @@ def _texts(example: Example) -> tuple[str, str | None]:
     return example["sentence1"], example.get("sentence2")
 
 
-def _cola(dice: Dice) -> Example:
-    clause = draw_clause(dice)
-    if dice.chance(0.5):
+def _cola(rng: Random) -> Example:
+    clause = draw_clause(rng)
+    if rng.chance(0.5):
         return {"sentence1": clause.text(), "label": 1}
-    spoil = _swap_number if dice.chance(0.6) else _swap_order
-    words = spoil(dice, clause)
+    spoil = _swap_number if rng.chance(0.6) else _swap_order
+    words = spoil(rng, clause)
     while acceptable(words):
-        words = spoil(dice, clause)
+        words = spoil(rng, clause)
     return {"sentence1": " ".join(words), "label": 0}
 
 
-def _swap_number(dice: Dice, clause: Clause) -> list[str]:
+def _swap_number(rng: Random, clause: Clause) -> list[str]:
     """Puts one verb, copula, noun or determiner into the other number."""
     words = clause.words()
     pairs = lexicon.other_number()
-    place = dice.pick([i for i, word in enumerate(words) if word in pairs])
+    place = rng.pick([i for i, word in enumerate(words) if word in pairs])
     return [*words[:place], pairs[words[place]], *words[place + 1 :]]
 
 
-def _swap_order(dice: Dice, clause: Clause) -> list[str]:
+def _swap_order(rng: Random, clause: Clause) -> list[str]:
     """Exchanges two neighbours."""
     words = clause.words()
-    place = dice.below(len(words) - 2)
+    place = rng.below(len(words) - 2)
     words[place], words[place + 1] = words[place + 1], words[place]
     return words
 
 
-def _mrpc(dice: Dice) -> Example:
-    first = draw_statement(dice)
+def _mrpc(rng: Random) -> Example:
+    first = draw_statement(rng)
     words, second = fillers(first), first
     for slot in WEIGHTS:
-        if dice.chance(0.5):
-            second = put(second, slot, dice.pick(implied(words[slot])))
-    same = dice.chance(0.5)
+        if rng.chance(0.5):
+            second = put(second, slot, rng.pick(implied(words[slot])))
+    same = rng.chance(0.5)
     if not same:
-        for slot in dice.sample(list(WEIGHTS), count=1 + dice.below(2)):
-            second = put(second, slot, _unrelated(dice, words[slot]))
+        for slot in rng.sample(list(WEIGHTS), count=1 + rng.below(2)):
+            second = put(second, slot, _unrelated(rng, words[slot]))
     return {"sentence1": first.text(), "sentence2": second.text(), "label": int(same)}
 
 
-def _sts(dice: Dice) -> Example:
-    first = draw_statement(dice)
-    second, score, closeness = first, 0.0, dice.fraction()
+def _sts(rng: Random) -> Example:
+    first = draw_statement(rng)
+    second, score, closeness = first, 0.0, rng.fraction()
     for slot, weight in WEIGHTS.items():
         word = fillers(first)[slot]
-        if not dice.chance(closeness):
-            second = put(second, slot, _unrelated(dice, word))
+        if not rng.chance(closeness):
+            second = put(second, slot, _unrelated(rng, word))
             continue
         score += weight
-        if dice.chance(0.5):
-            second = put(second, slot, dice.pick(implied(word)))
+        if rng.chance(0.5):
+            second = put(second, slot, rng.pick(implied(word)))
     return {"sentence1": first.text(), "sentence2": second.text(), "label": round(score, 1)}
 
 
-def _unrelated(dice: Dice, word: Word) -> Word:
+def _unrelated(rng: Random, word: Word) -> Word:
     """Draws a word of the same use that has nothing to do with this one."""
     pools = {
         Part.NOUN: lexicon.nouns(),
@@ -122,10 +122,10 @@ def _unrelated(dice: Dice, word: Word) -> Word:
         Part.VERB: lexicon.verbs(),
     }
     alike = [w for w in pools[word.part] if w.axis != word.axis and w.object == word.object]
-    return dice.pick([w for w in alike if w.subject == word.subject] or alike)
+    return rng.pick([w for w in alike if w.subject == word.subject] or alike)
 
 
-_DRAW: dict[str, Callable[[Dice], Example]] = {
+_DRAW: dict[str, Callable[[Random], Example]] = {
     "toy-cola": _cola,
     "toy-mrpc": _mrpc,
     "toy-sts": _sts,

@@ -17,7 +17,7 @@ from sparsebench.quick import lexicon
 from sparsebench.quick.lexicon import Part, Word
 
 if TYPE_CHECKING:
-    from sparsebench.quick.dice import Dice
+    from sparsebench.quick.rng import Random
 
 
 @dataclass(frozen=True)
@@ -91,34 +91,34 @@ class Shape:
     monotone: bool = False
 
 
-def draw_noun_phrase(dice: Dice, noun: Word, *, shape: Shape) -> NounPhrase:
+def draw_noun_phrase(rng: Random, noun: Word, *, shape: Shape) -> NounPhrase:
     """Draws number, determiner and perhaps an adjective for a noun."""
-    plural = dice.chance(0.5)
+    plural = rng.chance(0.5)
     determiners = lexicon.PLURAL_DETERMINERS if plural else lexicon.SINGULAR_DETERMINERS
     if shape.monotone:
         determiners = [d for d in determiners if d not in lexicon.NON_MONOTONE_DETERMINERS]
     adjective = None
-    if dice.chance(shape.adjective):
-        adjective = dice.pick([word for word in lexicon.adjectives() if lexicon.fits(word, noun)])
-    return NounPhrase(dice.pick(determiners), noun, plural=plural, adjective=adjective)
+    if rng.chance(shape.adjective):
+        adjective = rng.pick([word for word in lexicon.adjectives() if lexicon.fits(word, noun)])
+    return NounPhrase(rng.pick(determiners), noun, plural=plural, adjective=adjective)
 
 
-def draw_predicate(dice: Dice, noun: Word, *, shape: Shape) -> Word:
+def draw_predicate(rng: Random, noun: Word, *, shape: Shape) -> Word:
     """Draws a verb or an adjective that goes with a noun as its subject."""
-    if dice.chance(shape.copula):
+    if rng.chance(shape.copula):
         pool = lexicon.adjectives()
     else:
-        transitive = dice.chance(shape.transitive)
+        transitive = rng.chance(shape.transitive)
         pool = tuple(verb for verb in lexicon.verbs() if bool(verb.object) == transitive)
     fitting = [word for word in pool if lexicon.fits(word, noun)]
-    return dice.pick(fitting or [word for word in lexicon.verbs() if lexicon.fits(word, noun)])
+    return rng.pick(fitting or [word for word in lexicon.verbs() if lexicon.fits(word, noun)])
 
 
-def draw_clause(dice: Dice, *, shape: Shape | None = None, subject: Word | None = None) -> Clause:
+def draw_clause(rng: Random, *, shape: Shape | None = None, subject: Word | None = None) -> Clause:
     """Draws one clause.
 
     Args:
-        dice: Where the draws come from.
+        rng: Where the draws come from.
         shape: How often the optional parts appear.
         subject: The noun to speak of; any noun if none is given.
 
@@ -126,21 +126,21 @@ def draw_clause(dice: Dice, *, shape: Shape | None = None, subject: Word | None 
         A clause whose sentence is acceptable.
     """
     shape = shape or Shape()
-    subject = subject or dice.pick(lexicon.nouns())
-    predicate = draw_predicate(dice, subject, shape=shape)
+    subject = subject or rng.pick(lexicon.nouns())
+    predicate = draw_predicate(rng, subject, shape=shape)
     object_ = None
     if predicate.object:
         pool = [n for n in lexicon.nouns() if lexicon.fits(predicate, n, as_object=True)]
-        object_ = draw_noun_phrase(dice, dice.pick(pool), shape=shape)
+        object_ = draw_noun_phrase(rng, rng.pick(pool), shape=shape)
     place = None
-    if dice.chance(shape.place):
-        place = (dice.pick(lexicon.PREPOSITIONS), dice.pick(lexicon.PLACES))
+    if rng.chance(shape.place):
+        place = (rng.pick(lexicon.PREPOSITIONS), rng.pick(lexicon.PLACES))
     return Clause(
-        draw_noun_phrase(dice, subject, shape=shape),
+        draw_noun_phrase(rng, subject, shape=shape),
         predicate,
         object=object_,
         place=place,
-        adverb=dice.pick(lexicon.ADVERBS) if dice.chance(shape.adverb) else None,
+        adverb=rng.pick(lexicon.ADVERBS) if rng.chance(shape.adverb) else None,
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.quick import lexicon
-from sparsebench.quick.dice import Dice
 from sparsebench.quick.documents import draw_statement
 from sparsebench.quick.lexicon import Part, Word
 from sparsebench.quick.rewording import implied, reword
+from sparsebench.quick.rng import Random
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,14 +36,14 @@ _NUMBERS = ("a", "many")
 def draw_meanings(split: Split) -> list[dict[str, Any]]:
     """Draws a split, always the same: ``mr`` and ``references``; no meaning is in both splits."""
     taken = {e["mr"] for e in draw_meanings("dev")} if split == "train" else set()
-    dice = Dice(f"toy-e2e {split}")
+    rng = Random(f"toy-e2e {split}")
     meanings: list[dict[str, Any]] = []
     while len(meanings) < SIZES[split]:
-        clause = _plain(draw_statement(dice))
+        clause = _plain(draw_statement(rng))
         mr = _SEPARATOR.join(_slots(clause))
         if mr not in taken:
             taken.add(mr)
-            again = [reword(dice, clause, probability=0.5) for _ in range(REFERENCES - 1)]
+            again = [reword(rng, clause, probability=0.5) for _ in range(REFERENCES - 1)]
             texts = [form.text() for form in (clause, *again)]
             meanings.append({"mr": mr, "references": list(dict.fromkeys(texts))})
     return meanings

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.quick.dice import Dice
 from sparsebench.quick.documents import draw_statement
 from sparsebench.quick.rewording import reword
+from sparsebench.quick.rng import Random
 
 if TYPE_CHECKING:
     from sparsebench.quick.examples import Split
@@ -28,23 +28,23 @@ ASKED = "?"
 def draw_questions(split: Split) -> list[dict[str, Any]]:
     """Draws a split, always the same: ``question``, ``context``, ``texts`` and ``starts``."""
     taken = {e["context"] for e in draw_questions("dev")} if split == "train" else set()
-    dice = Dice(f"toy-squad {split}")
+    rng = Random(f"toy-squad {split}")
     questions: list[dict[str, Any]] = []
     while len(questions) < SIZES[split]:
-        question = _draw(dice)
+        question = _draw(rng)
         if question["context"] not in taken:
             taken.add(question["context"])
             questions.append(question)
     return questions
 
 
-def _draw(dice: Dice) -> dict[str, Any]:
-    clauses = _passage(dice)
-    place = dice.below(SENTENCES)
-    words, again = clauses[place].words(), reword(dice, clauses[place], probability=0.5).words()
+def _draw(rng: Random) -> dict[str, Any]:
+    clauses = _passage(rng)
+    place = rng.below(SENTENCES)
+    words, again = clauses[place].words(), reword(rng, clauses[place], probability=0.5).words()
     subject = len(clauses[place].subject.words())
     # Subject, verb, object, full stop: rewording changes words, never their number.
-    if dice.chance(0.5):
+    if rng.chance(0.5):
         answer, before, question = words[:subject], [], [ASKED, *again[subject:-1]]
     else:
         answer, before = words[subject + 1 : -1], words[: subject + 1]
@@ -59,11 +59,11 @@ def _draw(dice: Dice) -> dict[str, Any]:
     }
 
 
-def _passage(dice: Dice) -> list[Clause]:
+def _passage(rng: Random) -> list[Clause]:
     """Draws sentences whose verbs have nothing to do with each other; objects are plain."""
     clauses: list[Clause] = []
     while len(clauses) < SENTENCES:
-        clause = draw_statement(dice)
+        clause = draw_statement(rng)
         if clause.object is not None and clause.predicate.axis not in {
             other.predicate.axis for other in clauses
         }:

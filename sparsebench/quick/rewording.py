@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sparsebench.quick.lexicon import Part, Relation, Word, related
 
 if TYPE_CHECKING:
-    from sparsebench.quick.dice import Dice
     from sparsebench.quick.language import Clause
+    from sparsebench.quick.rng import Random
 
 SLOTS = ("adjective", "subject", "predicate", "object adjective", "object")
 """The places of a clause that hold a word with a meaning."""
@@ -42,11 +42,11 @@ def implied(word: Word) -> tuple[Word, ...]:
     return related(word, Relation.HYPERNYM if word.part is Part.NOUN else Relation.SYNONYM)
 
 
-def reword(dice: Dice, clause: Clause, *, probability: float) -> Clause:
+def reword(rng: Random, clause: Clause, *, probability: float) -> Clause:
     """Says a clause in other words.
 
     Args:
-        dice: Where the draws come from.
+        rng: Where the draws come from.
         clause: A clause whose determiners are all monotone.
         probability: How likely each word is to be replaced.
 
@@ -54,6 +54,6 @@ def reword(dice: Dice, clause: Clause, *, probability: float) -> Clause:
         A clause that the first one implies.
     """
     for slot, word in fillers(clause).items():
-        if dice.chance(probability) and implied(word):
-            clause = put(clause, slot, dice.pick(implied(word)))
+        if rng.chance(probability) and implied(word):
+            clause = put(clause, slot, rng.pick(implied(word)))
     return clause

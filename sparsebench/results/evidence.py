@@ -13,9 +13,9 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sparsebench.checksums import file_hash
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS
+from sparsebench.results.checksums import file_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

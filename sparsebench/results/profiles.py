@@ -17,7 +17,7 @@ from sparsebench.results.costs import Costs, Device
 from sparsebench.results.runtimes import BreakEven
 from sparsebench.results.schema import Provenance, Record, Status
 from sparsebench.results.store import CorruptResultError
-from sparsebench.spec import MethodChoice, Section
+from sparsebench.schema.spec import MethodChoice, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

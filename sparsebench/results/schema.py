@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from sparsebench.results.costs import Costs
-from sparsebench.spec import Protocol, RunSpec, Tuned
+from sparsebench.schema.spec import Protocol, RunSpec, Tuned
 
 SCHEMA_VERSION = 1
 """Changes when old results can no longer be read as they are."""

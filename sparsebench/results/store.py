@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sparsebench.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.errors import UserError
 from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
+from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.results.free_texts import clean_result
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sparsebench.spec import RunSpec
+    from sparsebench.schema.spec import RunSpec
 
 RESULT = "result.json"
 _RETIRED = ".retired"

@@ -11,16 +11,22 @@ from sparsebench.sparsity.masks import (
     pruned_count,
     two_of_four,
 )
+from sparsebench.sparsity.parametrized_linear import (
+    ParametrizedLinear,
+    attach,
+    attached,
+    fold,
+    no_autocast,
+)
 from sparsebench.sparsity.pruning import has_sparsity, prune, remask
-from sparsebench.sparsity.reweighted import Reweighted, attach, attached, fold, no_autocast
 from sparsebench.sparsity.schedules import Schedule
 from sparsebench.sparsity.selection import without_lowest
 
 __all__ = [
     "HALF",
     "Masked",
+    "ParametrizedLinear",
     "Pattern",
-    "Reweighted",
     "Schedule",
     "Scope",
     "attach",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from sparsebench.models.around import Around
+from sparsebench.models.module_wrapper import ModuleWrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class Branch(nn.Module):
         raise NotImplementedError
 
 
-class Branched(Around):
+class Branched(ModuleWrapper):
     """A linear module with branches.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sparsebench.sparsity.reweighted import attached, fold
+from sparsebench.sparsity.parametrized_linear import attached, fold
 
 if TYPE_CHECKING:
     from torch import Tensor

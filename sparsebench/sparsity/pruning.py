@@ -8,7 +8,7 @@ import torch
 
 from sparsebench.sparsity.masked import Masked, fold_masked
 from sparsebench.sparsity.masks import Pattern, Scope, keep_highest, pruned_count
-from sparsebench.sparsity.reweighted import attached, no_autocast
+from sparsebench.sparsity.parametrized_linear import attached, no_autocast
 from sparsebench.sparsity.units import fold_units, has_unit_sparsity, remask_units
 
 if TYPE_CHECKING:

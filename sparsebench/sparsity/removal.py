@@ -17,7 +17,7 @@ from torch import nn
 
 from sparsebench.models.anatomy import anatomy_of, family_of
 from sparsebench.models.families import Family
-from sparsebench.sparsity.stand_ins import AnyHeads, FewerHeads, NormOnly, Nothing
+from sparsebench.sparsity.replacements import AnyHeads, FewerHeads, NormOnly, Nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

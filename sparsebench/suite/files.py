@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sparsebench.errors import UnknownNameError, UserError, suggestion
-from sparsebench.methods import METHODS
-from sparsebench.problems import Problem, explain, located, place_of, raise_errors
-from sparsebench.spec import ProfileSettings
+from sparsebench.errors.problems import Problem, explain, located, place_of, raise_errors
+from sparsebench.method_registry import METHODS
+from sparsebench.schema.spec import ProfileSettings
 from sparsebench.suite import Suite, yamlfile
 from sparsebench.suite import overrides as command_line
 from sparsebench.suite.overrides import Draft, Overrides
@@ -20,7 +20,7 @@ from sparsebench.tasks import TASKS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sparsebench.problems import KeyPath
+    from sparsebench.errors.problems import KeyPath
 
 _PACKAGE = Path(__file__).parents[1]
 TABLES = ".tables.yaml"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UnknownNameError, UserError
-from sparsebench.problems import KeyPath, Problem, Severity, place_of
+from sparsebench.errors.problems import KeyPath, Problem, Severity, place_of
 from sparsebench.suite import RESERVED, yamlfile
 
 if TYPE_CHECKING:

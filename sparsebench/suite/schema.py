@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sparsebench.limits import Limits
-from sparsebench.spec import (
+from sparsebench.schema.limits import Limits
+from sparsebench.schema.spec import (
     CostSettings,
     Generation,
     HeldOut,

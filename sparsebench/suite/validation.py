@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.methods import METHODS, setting_faults
+from sparsebench.errors.problems import Problem, Severity, in_order, located
+from sparsebench.method_registry import METHODS, setting_faults
 from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError
-from sparsebench.problems import Problem, Severity, in_order, located
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
 from sparsebench.tasks.bundled import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from sparsebench.errors.problems import KeyPath
     from sparsebench.method import Method
     from sparsebench.models import Form, ModelSource
-    from sparsebench.problems import KeyPath
     from sparsebench.suite.files import SuiteFile
     from sparsebench.tasks import DataSource, Task
 

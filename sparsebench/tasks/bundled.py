@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.bundle import bundle_folder, read_bundle
 from sparsebench.errors import suggestion
+from sparsebench.models.bundle import bundle_folder, read_bundle
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.base import MissingDataError, TaskData
 

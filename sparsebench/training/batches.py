@@ -12,7 +12,7 @@ from sparsebench.models.families import IGNORED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sparsebench.world import World
+    from sparsebench.training.distributed import ProcessGroup
 
 POOL = 8
 """Batches that are sorted together: the more, the less is padded, and the more batches differ."""
@@ -66,7 +66,7 @@ def _cut(places: list[int], size: int) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def share_of(collate: Callable[..., Any], world: World) -> Callable[..., dict[str, Any]]:
+def share_of(collate: Callable[..., Any], group: ProcessGroup) -> Callable[..., dict[str, Any]]:
     """Returns what makes this process's share of a batch from the rows of the whole batch.
 
     The mean of the losses of the shares, each times its weight, is the mean loss of the batch: a
@@ -76,12 +76,12 @@ def share_of(collate: Callable[..., Any], world: World) -> Callable[..., dict[st
 
     Args:
         collate: Makes a batch of rows.
-        world: The processes that share it.
+        group: The processes that share it.
     """
 
     def make(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        mine = rows[world.rank :: world.size]
-        weight = world.size * _targets(mine) / max(1, _targets(rows))
+        mine = rows[group.rank :: group.size]
+        weight = group.size * _targets(mine) / max(1, _targets(rows))
         return {**collate(list(mine or rows[:1])), WEIGHT: torch.tensor(weight)}
 
     return make

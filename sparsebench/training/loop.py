@@ -19,6 +19,7 @@ from sparsebench.training.checkpoints import (
     save_state,
     step_of,
 )
+from sparsebench.training.distributed import ProcessGroup
 from sparsebench.training.trainer import (
     DivergedError,
     Span,
@@ -26,7 +27,6 @@ from sparsebench.training.trainer import (
     StageTrainer,
     stage_arguments,
 )
-from sparsebench.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sparsebench.method import Method, Stage
-    from sparsebench.spec import Training
+    from sparsebench.schema.spec import Training
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class _Run:
     selection: Selection | None
     on_step: Callable[[int, float | None], None]
     stop: Callable[[], bool]
-    world: World
+    group: ProcessGroup
     loss: list[LossPoint] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ def train(
     selection: Selection | None = None,
     on_step: Callable[[int, int, float | None], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> TrainingRecord:
     """Trains a prepared model in place, going on from what an interrupted run left.
 
@@ -102,7 +102,7 @@ def train(
         selection: How the checkpoint is selected; None for the last.
         on_step: Is told steps done, steps in all and the latest loss.
         stop: Whether to stop after the step, and leave a checkpoint.
-        world: The processes that train together, each of which calls this; None for this one alone.
+        group: The processes that train together, each of which calls this; None for this one alone.
             The model of the first is the one to go on with.
 
     Returns:
@@ -113,7 +113,7 @@ def train(
         StoppedError: It was stopped.
         ApartError: The processes have trained different weights.
     """
-    world = world or World()
+    group = group or ProcessGroup()
     total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
     report = on_step or (lambda *_: None)
     run = _Run(
@@ -129,18 +129,18 @@ def train(
         selection=selection,
         on_step=lambda step, loss: report(step, total, loss),
         stop=stop,
-        world=world,
+        group=group,
     )
     began = time.perf_counter()
-    with world.joined():
+    with group.joined():
         steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
     seconds = time.perf_counter() - began
-    selected = _finish(run) if world.leads else None
+    selected = _finish(run) if group.leads else None
     return TrainingRecord(
         steps=total,
         seconds=seconds,
         examples_per_second=steps * training.batch_size / seconds,
-        devices=world.size,
+        devices=group.size,
         loss=tuple(run.loss),
         evaluations=tuple(run.evaluations),
         selected_step=selected,
@@ -162,26 +162,26 @@ def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
 
 def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     """Trains one stage, or restores its end; returns the steps that were really done."""
-    world = run.world
-    with world.same_random(run.seed + index):
+    group = run.group
+    with group.same_random(run.seed + index):
         run.method.begin_stage(run.model, stage)
     end, notes = run.work / f"stage-{index}.safetensors", run.work / f"stage-{index}.json"
-    if world.told(notes.is_file() and end.is_file()):
+    if group.told(notes.is_file() and end.is_file()):
         load_state(run.model, end)
         run.loss += [LossPoint.model_validate(point) for point in load_notes(notes)]
         return 0
     callback = _callback(run, span=span)
     trainer = _trainer(run, callback, index=index, span=span)
-    if not world.leads:
-        set_seed(run.seed + index + world.rank)  # what is dropped out is not the same in each
+    if not group.leads:
+        set_seed(run.seed + index + group.rank)  # what is dropped out is not the same in each
     checkpoint = _checkpoint(run, run.work / f"stage-{index}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if callback.stopped:
         raise StoppedError
-    world.check_alike(run.model)
+    group.check_alike(run.model)
     points = _loss_points(trainer.state.log_history, span)
     run.loss += points
-    if run.training.checkpoint_every and world.leads:
+    if run.training.checkpoint_every and group.leads:
         save_state(run.model, end)
         save_notes([point.model_dump() for point in points], notes)
     return span.steps - (step_of(checkpoint) if checkpoint else 0)
@@ -189,8 +189,8 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
 
 def _checkpoint(run: _Run, folder: Path) -> Path | None:
     """Returns the checkpoint to go on from, which the first process chooses."""
-    found = last_checkpoint(folder) if run.world.leads else None
-    step = run.world.told(step_of(found) if found else 0)
+    found = last_checkpoint(folder) if run.group.leads else None
+    step = run.group.told(step_of(found) if found else 0)
     return folder / f"checkpoint-{step}" if step else None
 
 
@@ -203,14 +203,14 @@ def _callback(run: _Run, *, span: Span) -> StageCallback:
         on_evaluate=lambda step: _evaluate(run, step, last_stage=last_stage),
         evaluate_at=_evaluation_steps(run) - {run.total},
         stop=run.stop,
-        world=run.world,
+        group=run.group,
     )
 
 
 def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> StageTrainer:
     return StageTrainer(
         method=run.method,
-        world=run.world,
+        group=run.group,
         model=run.model,
         args=stage_arguments(
             run.training,
@@ -219,7 +219,7 @@ def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> S
             folder=run.work / f"stage-{index}",
             seed=run.seed + index,
             precision=run.precision,
-            devices=run.world.size,
+            devices=run.group.size,
         ),
         data_collator=run.collate,
         train_dataset=run.features,

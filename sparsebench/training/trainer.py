@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch.utils.data import Sampler
 
     from sparsebench.method import Method
-    from sparsebench.spec import Training
-    from sparsebench.world import World
+    from sparsebench.schema.spec import Training
+    from sparsebench.training.distributed import ProcessGroup
 
 WEIGHTS = "state.safetensors"
 GROUPED = "group_by_length"
@@ -58,15 +58,15 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     Args:
         method: The method.
-        world: The processes that train together.
+        group: The processes that train together.
         **arguments: Those of ``transformers.Trainer``.
     """
 
-    def __init__(self, *, method: Method, world: World, **arguments: Any) -> None:
+    def __init__(self, *, method: Method, group: ProcessGroup, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.remove_callback(PrinterCallback)
         self.method = method
-        self.world = world
+        self.group = group
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
 
     def compute_loss(
@@ -77,7 +77,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """Returns the task loss plus the method's penalty."""
-        if self.world.size > 1:
+        if self.group.size > 1:
             with self._loss_within_forward(inputs.pop(WEIGHT)):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = super().compute_loss(
@@ -120,14 +120,14 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Returns the batches of this process: its share of those that a single one would see."""
-        if self.world.size == 1:
+        if self.group.size == 1:
             loader: DataLoader[Any] = super().get_train_dataloader()
             return loader
         whole: DataLoader[Any] = DataLoader(
             self.train_dataset,
-            batch_size=self.args.train_batch_size * self.world.size,
+            batch_size=self.args.train_batch_size * self.group.size,
             sampler=self._get_train_sampler(self.train_dataset),
-            collate_fn=share_of(self.data_collator, self.world),
+            collate_fn=share_of(self.data_collator, self.group),
             pin_memory=self.args.dataloader_pin_memory,
         )
         return prepare_data_loader(  # type: ignore[no-any-return]
@@ -146,7 +146,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             self.train_dataset[self.args.length_column_name],
             batch_size=self.args.train_batch_size
             * self.args.gradient_accumulation_steps
-            * self.world.size,
+            * self.group.size,
             seed=self.args.data_seed,
         )
 
@@ -170,7 +170,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_evaluate: Is called with the step at each of ``evaluate_at``.
         evaluate_at: Steps of the run after which to evaluate.
         stop: Whether to stop after the step, and leave a checkpoint.
-        world: The processes that train together; the first evaluates, and decides when to stop.
+        group: The processes that train together; the first evaluates, and decides when to stop.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         on_evaluate: Callable[[int], None],
         evaluate_at: frozenset[int],
         stop: Callable[[], bool],
-        world: World,
+        group: ProcessGroup,
     ) -> None:
         self.method = method
         self.span = span
@@ -190,13 +190,13 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         self.on_evaluate = on_evaluate
         self.evaluate_at = evaluate_at
         self.stop = stop
-        self.world = world
+        self.group = group
         self.stopped = False
         self.loss: float | None = None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Lets the method move its schedules on."""
-        with self.world.same_random(args.seed + state.global_step):
+        with self.group.same_random(args.seed + state.global_step):
             self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -204,16 +204,16 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         step = self.span.start + state.global_step
         self.on_step(step, self.loss)
         if step in self.evaluate_at:
-            if self.world.leads:
+            if self.group.leads:
                 self.on_evaluate(step)
-            self.world.wait()
-        if state.global_step < self.span.steps and self.world.told(self.stop()):
+            self.group.wait()
+        if state.global_step < self.span.steps and self.group.told(self.stop()):
             control.should_save = control.should_training_stop = self.stopped = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Marks a checkpoint as whole, now that all of it is written, by every process."""
-        self.world.wait()
-        if self.world.leads:
+        self.group.wait()
+        if self.group.leads:
             mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002

@@ -10,7 +10,7 @@ import pytest
 
 from sparsebench.cli.check import _settings
 from sparsebench.conformance import CHECKS
-from sparsebench.methods import METHODS
+from sparsebench.method_registry import METHODS
 from sparsebench.registry import Entry
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import sparsebench
 
-from sparsebench.bundle import read_bundle, use_bundle
 from sparsebench.errors import UserError
+from sparsebench.models.bundle import read_bundle, use_bundle
 from sparsebench.results import Status, Store
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from sparsebench.cli.progress import progress
-from sparsebench.events import Finished, Progressed, Started
+from sparsebench.execution.events import Finished, Progressed, Started
 
 if TYPE_CHECKING:
-    from sparsebench.events import Event
+    from sparsebench.execution.events import Event
 
 TITLES = {key: f"mrpc · bert · lora · seed {key}" for key in "12345"}
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import make_answered
 
+from sparsebench.execution.verification.rerun import Again
 from sparsebench.results import Store
-from sparsebench.verification.rerun import Again
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.conformance import parametrize_with_checks
-from sparsebench.methods import METHODS, configure
+from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import Family
 
 if TYPE_CHECKING:

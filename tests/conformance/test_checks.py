@@ -9,7 +9,7 @@ import pytest
 from sound_method import Sound
 
 from sparsebench import Family, Form
-from sparsebench.conformance import CHECKS, Status, Subject, check_method, surroundings
+from sparsebench.conformance import CHECKS, MethodUnderTest, Status, check_method, process_state
 from sparsebench.errors import UnknownNameError
 from sparsebench.sparsity import Masked, attach, fold
 
@@ -71,8 +71,8 @@ def _id(part: object) -> str:
     return getattr(part, "__name__", "")
 
 
-def subject(method: Method, *families: Family) -> Subject:
-    return Subject(method, families=families or (Family.BERT,))
+def subject(method: Method, *families: Family) -> MethodUnderTest:
+    return MethodUnderTest(method, families=families or (Family.BERT,))
 
 
 def check(name: str) -> Check:
@@ -168,10 +168,10 @@ def test_a_family_is_checked_in_a_form_that_is_not_refused() -> None:
 
 
 def test_the_kit_leaves_the_process_as_it_was() -> None:
-    state = surroundings.observe(), surroundings.random_states()
+    state = process_state.observe(), process_state.random_states()
     for method in (broken.TurnsGradientsOff, broken.MovesElsewhere, broken.SetsTheEnvironment):
         check("leaves_the_process_alone").find(subject(method()))
-    assert (surroundings.observe(), surroundings.random_states()) == state
+    assert (process_state.observe(), process_state.random_states()) == state
 
 
 def test_masks_of_a_map_that_forgets_them_are_seen_to_leak() -> None:

@@ -18,7 +18,7 @@ from sparsebench.leaderboard import FORMATS, TerminalTable, build
 from sparsebench.leaderboard.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
 from sparsebench.results.schema import RunResult, Status, TrainingRecord
-from sparsebench.spec import HeldOut, Protocol
+from sparsebench.schema.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
     import random

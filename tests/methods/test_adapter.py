@@ -12,7 +12,7 @@ from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench import UserError
 from sparsebench.deployed import read_record
-from sparsebench.methods import configure
+from sparsebench.method_registry import configure
 from sparsebench.models import Adapted, insert_bottlenecks
 from sparsebench.profiling.closed_form import closed_form
 

@@ -14,7 +14,7 @@ from sparsebench_methods.lora import LoRA
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench import UserError
-from sparsebench.methods import configure
+from sparsebench.method_registry import configure
 from sparsebench.models import anatomy_of
 
 if TYPE_CHECKING:

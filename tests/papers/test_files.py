@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparsebench.errors import UnknownNameError
-from sparsebench.methods import METHODS
+from sparsebench.method_registry import METHODS
 from sparsebench.papers import load_paper, papers
 from sparsebench.suite.files import find_suite, load_suite, suites
 

@@ -8,10 +8,10 @@ import pytest
 from tiny_models import tiny_backbone
 
 from sparsebench.models import Form, anatomy_of
-from sparsebench.profiling import Effort, dummy_inputs
+from sparsebench.profiling import TimingBudget, dummy_inputs
 from sparsebench.profiling.closed_form import closed_form
 from sparsebench.profiling.generation import generation
-from sparsebench.profiling.writing import writing_times
+from sparsebench.profiling.generation_latency import writing_times
 from sparsebench.sparsity.removal import remove_heads, remove_neurons
 
 WRITERS = {"gpt2": Form.LANGUAGE_MODEL, "t5": Form.TEXT_TO_TEXT, "flan-t5": Form.TEXT_TO_TEXT}
@@ -69,7 +69,7 @@ def test_prefill_and_tokens_are_timed_beside_the_backbone(kind: str) -> None:
     model = writer(kind).eval()
     inputs = dummy_inputs(model.config, batch_size=2, length=6)
     inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    effort = Effort(warmup=1, rounds=6, seconds=0)
+    effort = TimingBudget(warmup=1, rounds=6, seconds=0)
     times = writing_times({"": model}, inputs, reference=model, effort=effort)
     reading, writing = times[""]
     assert len(reading.samples) == len(writing.reference_samples) == 6

@@ -10,13 +10,13 @@ from tiny_models import KINDS, tiny_backbone
 from torch import nn
 
 from sparsebench.errors import UserError
-from sparsebench.profiling import Effort, dummy_inputs, profile
+from sparsebench.profiling import TimingBudget, dummy_inputs, profile
 from sparsebench.results.costs import Costs, FlopStatus, MemoryKind, MemoryPeak
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHORT = Effort(warmup=1, rounds=3, seconds=0)
+SHORT = TimingBudget(warmup=1, rounds=3, seconds=0)
 
 
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "flan-t5"])

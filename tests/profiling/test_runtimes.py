@@ -10,7 +10,7 @@ from tiny_models import KINDS, tiny_backbone
 from torch import nn
 
 from sparsebench.models import Form, anatomy_of
-from sparsebench.profiling import Effort, dummy_inputs
+from sparsebench.profiling import TimingBudget, dummy_inputs
 from sparsebench.profiling.break_even import break_even, crossing
 from sparsebench.profiling.inference import inference
 from sparsebench.profiling.outputs import answers, largest_difference
@@ -23,7 +23,7 @@ from sparsebench.sparsity.masks import two_of_four
 from sparsebench.sparsity.removal import remove_heads
 
 CPU = torch.device("cpu")
-SHORT = Effort(warmup=0, rounds=3, seconds=0)
+SHORT = TimingBudget(warmup=0, rounds=3, seconds=0)
 
 
 def sparse(kind: str, *, share: float = 0.7, **config: object) -> nn.Module:

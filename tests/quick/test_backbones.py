@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from sparsebench.evaluation import collator_for, predict
-from sparsebench.methods import configure
+from sparsebench.method_registry import configure
 from sparsebench.models import Backbone, load_backbone, model_source
 from sparsebench.models.sources import QUICK
 from sparsebench.tasks import TASKS, DataSource
+from sparsebench.training.prediction import collator_for, predict
 
 FAMILIES = ("bert", "roberta", "gpt2", "t5")
 MEGABYTE = 1_000_000

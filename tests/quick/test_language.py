@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sparsebench.quick import lexicon
-from sparsebench.quick.dice import Dice
 from sparsebench.quick.documents import documents
 from sparsebench.quick.language import acceptable, draw_clause
 from sparsebench.quick.lexicon import Relation, relation
 from sparsebench.quick.rewording import fillers, implied, put, reword
+from sparsebench.quick.rng import Random
 from sparsebench.quick.vocabulary import vocabulary
 
 
@@ -54,16 +54,16 @@ def test_what_is_acceptable(sentence: str, *, good: bool) -> None:
 
 
 def test_what_is_drawn_is_acceptable() -> None:
-    dice = Dice("test")
-    assert all(acceptable(draw_clause(dice).words()) for _ in range(500))
+    rng = Random("test")
+    assert all(acceptable(draw_clause(rng).words()) for _ in range(500))
 
 
 def test_a_clause_is_implied_by_what_it_rewords() -> None:
-    dice = Dice("test")
+    rng = Random("test")
     changed = 0
     for _ in range(200):
-        first = draw_clause(dice)
-        second = reword(dice, first, probability=0.5)
+        first = draw_clause(rng)
+        second = reword(rng, first, probability=0.5)
         for slot, word in fillers(first).items():
             other = fillers(second)[slot]
             assert other == word or other in implied(word)
@@ -72,21 +72,21 @@ def test_a_clause_is_implied_by_what_it_rewords() -> None:
 
 
 def test_only_the_named_slot_is_changed() -> None:
-    clause = draw_clause(Dice("test"))
+    clause = draw_clause(Random("test"))
     (other, *_) = [noun for noun in lexicon.nouns() if noun != clause.subject.noun]
     assert fillers(put(clause, "subject", other)) == {**fillers(clause), "subject": other}
 
 
 def test_draws_are_the_same_everywhere() -> None:
     """A change of these values changes every example of the quick suite."""
-    dice = Dice("seed")
-    assert [dice.below(100) for _ in range(5)] == [65, 17, 13, 73, 15]
+    rng = Random("seed")
+    assert [rng.below(100) for _ in range(5)] == [65, 17, 13, 73, 15]
 
 
 def test_a_sample_has_no_item_twice() -> None:
-    dice = Dice("test")
-    assert sorted(dice.sample("abcde", count=9)) == list("abcde")
-    drawn = [dice.weighted({"a": 0.9, "b": 0.1}) for _ in range(1000)]
+    rng = Random("test")
+    assert sorted(rng.sample("abcde", count=9)) == list("abcde")
+    drawn = [rng.weighted({"a": 0.9, "b": 0.1}) for _ in range(1000)]
     assert 850 < drawn.count("a") < 950
 
 

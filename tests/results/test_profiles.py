@@ -16,7 +16,7 @@ from sparsebench.results.profiles import (
 )
 from sparsebench.results.schema import Status
 from sparsebench.results.store import CorruptResultError
-from sparsebench.spec import MethodChoice
+from sparsebench.schema.spec import MethodChoice
 
 if TYPE_CHECKING:
     from pathlib import Path

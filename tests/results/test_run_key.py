@@ -9,7 +9,7 @@ import pytest
 from factories import make_spec
 
 from sparsebench.results.store import run_key
-from sparsebench.spec import HeldOut, Protocol, RunSpec
+from sparsebench.schema.spec import HeldOut, Protocol, RunSpec
 
 SPEC = make_spec(
     settings={"r": 16, "targets": ["query", "value"]},

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from plugins import METHOD, install
 
-from sparsebench import methods
+from sparsebench import method_registry
+from sparsebench.errors.problems import Severity
 from sparsebench.models import sources
-from sparsebench.problems import Severity
 from sparsebench.registry import Registry
 from sparsebench.suite import validation
 from sparsebench.suite.files import read_suite, suites
@@ -234,11 +234,11 @@ class TestPlugins:
 
         def register(source: str) -> None:
             site = tmp_path / "site"
-            group, module = methods.METHODS.group, f"turn_{abs(hash(source))}"
+            group, module = method_registry.METHODS.group, f"turn_{abs(hash(source))}"
             points = {"turn": f"{module}:Turn"}
             install(site, "turn-plugin", group=group, points=points, **{module: source})
             monkeypatch.syspath_prepend(site)
-            fresh = Registry(group, kind="method", check=methods._check)
+            fresh = Registry(group, kind="method", check=method_registry._check)
             monkeypatch.setattr(validation, "METHODS", fresh)
 
         return register

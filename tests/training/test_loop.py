@@ -11,10 +11,10 @@ from datasets import Dataset
 from tiny_models import tiny_backbone
 
 from sparsebench import Method, MethodConfig, Stage
-from sparsebench.evaluation import EXTRA
 from sparsebench.models import Form
-from sparsebench.spec import Training
+from sparsebench.schema.spec import Training
 from sparsebench.training import DivergedError, Selection, train
+from sparsebench.training.prediction import EXTRA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sparsebench.models import Around
+from sparsebench.models import ModuleWrapper
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sparsebench.models import Matrix
 
 
-class Scaled(Around):
+class Scaled(ModuleWrapper):
     """A linear module whose inputs are multiplied by learned coefficients, 1 at first.
 
     To multiply the attention probabilities of a head by a coefficient is to multiply what the head

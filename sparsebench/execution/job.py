@@ -1,0 +1,111 @@
+"""One run to make, with all that a process on any machine needs to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.results.schema import Retried, RunResult, Status
+from sparsebench.results.store import run_key
+from sparsebench.schema.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sparsebench.schema.spec import CostSettings, RunSpec, Training, Tuned
+    from sparsebench.tasks.base import DataSource
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to make.
+
+    Attributes:
+        spec: What decides its scores.
+        suite: The suite it is made for.
+        model: Where the backbone comes from, as the user named it.
+        data: Where the data comes from.
+        costs: The shapes that costs are measured with.
+        store: The results folder.
+        keep_model: Whether the deployed model stays beside the result.
+        command: The command line, for the record.
+        tuned: How the settings of the method were searched for; None where they were not.
+        limits: What it may take before it is stopped.
+        replaces: The stamp of the result that it is to replace; None where there is none.
+        retried: How a second attempt differs from the first, which ran out of memory.
+    """
+
+    spec: RunSpec
+    suite: str
+    model: str
+    data: DataSource
+    costs: CostSettings
+    store: Path
+    keep_model: bool = False
+    command: str = ""
+    tuned: Tuned | None = None
+    limits: Limits = field(default_factory=Limits)
+    replaces: str | None = None
+    retried: Retried | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """The key of the run."""
+        return run_key(self.spec)
+
+    @property
+    def training(self) -> Training:
+        """The terms to train on: those of the spec, in smaller micro-batches after a retry."""
+        terms = self.spec.training
+        if self.retried is None:
+            return terms
+        return terms.model_copy(update={"micro_batch_size": self.retried.micro_batch_size})
+
+    def smaller(self, reason: str, *, devices: int = 1) -> Job | None:
+        """Returns the second attempt, in micro-batches of half the size; None if there is none.
+
+        Args:
+            reason: How the first one ended.
+            devices: Devices that share a batch.
+        """
+        size = self.spec.training.micro_batch(devices)
+        if self.retried or size % 2:
+            return None
+        return replace(self, retried=Retried(micro_batch_size=size // 2, reason=reason))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        result: The record.
+        predictions: One row an example, with ``split``, ``id``, ``prediction``, ``reference``.
+        keep: Name -> a file or folder that belongs beside the result.
+    """
+
+    result: RunResult
+    predictions: Sequence[dict[str, Any]] = ()
+    keep: dict[str, Path] = field(default_factory=dict)
+
+
+def failed(job: Job, status: Status, reason: str, trace: str | None = None) -> RunResult:
+    """Returns a row without a score.
+
+    Args:
+        job: The run.
+        status: How it ended.
+        reason: Why; it becomes one line.
+        trace: The last lines of its traceback or of its log.
+    """
+    return RunResult(
+        key=job.key,
+        suite=job.suite,
+        spec=job.spec,
+        status=status,
+        reason=(" ".join(reason.split()) or status.value)[:500],
+        traceback=trace,
+        retried=job.retried,
+    )

@@ -1,0 +1,87 @@
+"""Makes runs again, and compares their scores with the stored ones."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparsebench.errors import UserError
+from sparsebench.execution.job import Job
+from sparsebench.method_registry import METHODS
+from sparsebench.models import model_source
+from sparsebench.results.schema import Status
+from sparsebench.schema.spec import CostSettings
+from sparsebench.tasks import TASKS
+from sparsebench.tasks.bundled import load_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sparsebench.results.schema import RunResult
+    from sparsebench.tasks import DataSource
+
+TOLERANCE = 0.02
+"""How far the score of a run that is made again may lie from the first one, by default. On the same
+machine with the same versions it is the same; kernels of others round differently."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A run that was made again.
+
+    Attributes:
+        result: The stored result.
+        score: The new score; None where there is none.
+        reason: Why there is none.
+    """
+
+    result: RunResult
+    score: float | None
+    reason: str | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """The new score less the stored one."""
+        if self.score is None or self.result.score is None:
+            return None
+        return self.score - self.result.score
+
+    def agrees(self, tolerance: float) -> bool:
+        """Whether the scores are within a tolerance of each other."""
+        return self.difference is not None and abs(self.difference) <= tolerance
+
+
+def draw(results: Iterable[RunResult], *, count: int, seed: int) -> list[RunResult]:
+    """Draws runs that have a score, the same for the same seed.
+
+    Args:
+        results: The results.
+        count: How many to draw; all where there are fewer.
+        seed: Draws them.
+    """
+    scored = sorted((r for r in results if r.status is Status.OK), key=lambda r: r.key)
+    generator = random.Random(seed)  # noqa: S311 - a draw that can be repeated
+    return generator.sample(scored, min(count, len(scored)))
+
+
+def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
+    """Returns the job that makes a run again.
+
+    Raises:
+        UserError: What is installed or at hand is not what the run was made with.
+    """
+    spec = result.spec
+    model = result.provenance.model_origin if result.provenance else spec.model
+    found = {
+        "method version": (METHODS.get(spec.method.name).version, spec.method.version),
+        "task version": (TASKS.get(spec.task).version, spec.task_version),
+        "data": (load_data(spec.task, data).fingerprint, spec.data_fingerprint),
+        "backbone": (model_source(model).fingerprint, spec.model_fingerprint),
+    }
+    for what, (here, there) in found.items():
+        if here != there:
+            raise UserError(f"{spec.title}: the {what} here is {here}, it was made with {there}")
+    costs = CostSettings(batch_size=1, length=8, target_length=1, seconds=0.0)  # not compared
+    return Job(spec, suite=result.suite, model=model, data=data, costs=costs, store=store)

@@ -1,7 +1,0 @@
-"""Executors: where runs are made."""
-
-from __future__ import annotations
-
-from sparsebench.executors.base import EXECUTORS, Executor
-
-__all__ = ["EXECUTORS", "Executor"]

@@ -1,8 +1,0 @@
-"""Results in the formats of other programs: a flat Parquet file, a Hugging Face model card."""
-
-from __future__ import annotations
-
-from sparsebench.export.model_card import model_card
-from sparsebench.export.parquet import write_parquet
-
-__all__ = ["model_card", "write_parquet"]

@@ -1,0 +1,51 @@
+"""What a run may take of the machine before it is stopped; it changes no score, and no key."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, Field
+
+from sparsebench.schema.spec import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_BYTES = {"": 1, "MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+_QUANTITY = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
+
+
+def _reader(units: Mapping[str, int], examples: str, *, least: float = 0) -> BeforeValidator:
+    """Returns what reads a text such as ``90 s``; a number stays as it is, unless too small."""
+
+    def read(value: object) -> object:
+        if isinstance(value, int | float) and value < least:
+            raise ValueError(f"{value!r} alone is in bytes, and too little: write {examples}")
+        if not isinstance(value, str):
+            return value
+        match = _QUANTITY.fullmatch(value)
+        if not match or match[2] not in units:
+            raise ValueError(f"{value!r} is no such limit: write {examples}")
+        return round(float(match[1]) * units[match[2]], 3)
+
+    return BeforeValidator(read)
+
+
+Seconds = Annotated[float, _reader(_SECONDS, "'90 s', '45 min' or '2 h'"), Field(gt=0)]
+"""Seconds, as a number or as ``90 s``, ``45 min``, ``2 h``, ``1 d``."""
+
+Bytes = Annotated[int, _reader(_BYTES, "'800 MiB' or '4 GiB'", least=2**20), Field(ge=2**20)]
+"""Bytes, as a number or as ``800 MiB``, ``4 GiB``, ``4 GB``."""
+
+
+class Limits(Section):
+    """What each run may take before it is stopped."""
+
+    time: Seconds | None = None
+    """The longest a run may take, in seconds or as ``2 h``; null for no limit."""
+
+    memory: Bytes | None = None
+    """The most main memory a run may ask for besides its libraries, in bytes or as ``4 GiB``; null
+    for no limit. Linux only, and memory of a GPU does not count."""

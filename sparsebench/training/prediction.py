@@ -1,0 +1,195 @@
+"""What a model answers: plain prediction loops, the same for every method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.models.families import GENERATING, IGNORED, Form
+from sparsebench.schema.spec import Generation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from datasets import Dataset
+    from torch import Tensor, nn
+    from transformers import PreTrainedTokenizerBase
+
+EXTRA = ("length", "example", "starts", "ends", "nothing")
+"""Columns of features that a model does not take."""
+
+ANSWERS = ("labels", "start_positions", "end_positions")
+"""Columns of features that tell what is to be predicted."""
+
+BEAM_BATCH = 640
+"""Texts that generation keeps at a time at most, all beams of all examples together."""
+
+
+class NonFiniteOutputError(ArithmeticError):
+    """The model answered with NaN or infinity."""
+
+
+def collator_for(
+    tokenizer: PreTrainedTokenizerBase, form: Form
+) -> Callable[..., dict[str, Tensor]]:
+    """Returns what pads a list of features to the longest and makes tensors of it, to train on.
+
+    Labels that are sequences are padded with ``IGNORED``.
+    """
+    from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding
+
+    kind = DataCollatorForSeq2Seq if form in GENERATING else DataCollatorWithPadding
+    pad = kind(tokenizer)
+    return lambda features: dict(pad([_without(row, EXTRA) for row in features]))
+
+
+def input_collator_for(
+    tokenizer: PreTrainedTokenizerBase, form: Form
+) -> Callable[..., dict[str, Tensor]]:
+    """Returns what pads features to predict from; what a model continues is padded on the left."""
+    side = "left" if form is Form.LANGUAGE_MODEL else tokenizer.padding_side
+
+    def collate(features: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        rows = [_without(row, (*EXTRA, *ANSWERS)) for row in features]
+        return dict(tokenizer.pad(rows, padding_side=side, return_tensors="pt"))
+
+    return collate
+
+
+def _without(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def forward_batches(
+    model: Any,
+    features: Dataset,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    form: Form,
+    batch_size: int = 16,
+) -> list[dict[str, Tensor]]:
+    """Returns the inputs of forward passes over examples, as in training but without the answers.
+
+    A decoder reads the true answer, each token after those before it.
+
+    Args:
+        model: The model, on the device to compute on.
+        features: What ``Task.encode`` made.
+        tokenizer: The model's tokenizer.
+        form: How the model answers.
+        batch_size: Examples a forward pass.
+    """
+    collate = collator_for(tokenizer, form)
+    batches = []
+    for start in range(0, len(features), batch_size):
+        batch = collate(list(features.select(range(start, min(start + batch_size, len(features))))))
+        answers = {name: batch.pop(name) for name in ANSWERS if name in batch}
+        if form is Form.TEXT_TO_TEXT:
+            labels = answers["labels"]
+            batch["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels)
+            batch["decoder_attention_mask"] = (labels != IGNORED).long()
+        batches.append({name: value.to(_device(model)) for name, value in batch.items()})
+    return batches
+
+
+def predict(
+    model: nn.Module,
+    features: Dataset,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    form: Form,
+    batch_size: int = 64,
+    max_answer_tokens: int = 16,
+    generation: Generation | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Any]:
+    """Predicts every example with a model in evaluation mode, the longest first.
+
+    Args:
+        model: A model that answers in ``form``, on the device to compute on.
+        features: What ``Task.encode_inputs`` made.
+        tokenizer: The model's tokenizer.
+        form: How the model answers.
+        batch_size: Examples a forward pass; fewer where beam search would keep too many texts.
+        max_answer_tokens: The most tokens to generate, where text is generated.
+        generation: How to generate them; greedily where None.
+        on_progress: Is told examples done and examples in all.
+
+    Returns:
+        One output a feature, in their order: the logits ``[labels]``, or ``[2, tokens]`` of start
+        and end, in fp32 as NumPy arrays, or the generated text.
+
+    Raises:
+        NonFiniteOutputError: A logit is NaN or infinite.
+    """
+    import torch
+
+    collate = input_collator_for(tokenizer, form)
+    terms = generation or Generation()
+    answer = _answerer(model, tokenizer, form, max_answer_tokens, terms)
+    if form in GENERATING:
+        batch_size = max(1, min(batch_size, BEAM_BATCH // terms.beams))
+    outputs: list[Any] = [None] * len(features)
+    training = model.training
+    model.eval()
+    done = 0
+    with torch.inference_mode():
+        for indices in _by_length(features, batch_size):
+            batch = collate([features[i] for i in indices])
+            batch = {name: value.to(_device(model)) for name, value in batch.items()}
+            for index, output in zip(indices, answer(batch), strict=True):
+                outputs[index] = output
+            done += len(indices)
+            if on_progress:
+                on_progress(done, len(features))
+    model.train(training)
+    return outputs
+
+
+def _answerer(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    form: Form,
+    max_answer_tokens: int,
+    terms: Generation,
+) -> Callable[[dict[str, Tensor]], list[Any]]:
+    """Returns what answers a batch."""
+    import torch
+
+    def generated(batch: dict[str, Tensor]) -> list[str]:
+        batch.pop("token_type_ids", None)
+        ids = model.generate(
+            **batch,
+            max_new_tokens=max_answer_tokens,
+            do_sample=False,
+            num_beams=terms.beams,
+            length_penalty=terms.length_penalty,
+            no_repeat_ngram_size=terms.no_repeat_ngram,
+            use_cache=True,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        if form is Form.LANGUAGE_MODEL:
+            ids = ids[:, batch["input_ids"].shape[1] :]
+        return list(tokenizer.batch_decode(ids, skip_special_tokens=True))
+
+    def logits(batch: dict[str, Tensor]) -> list[Any]:
+        output = model(**batch)
+        if form is Form.SPAN:
+            values = torch.stack([output.start_logits, output.end_logits], dim=1).float()
+        else:
+            values = output.logits.float()
+        if not values.isfinite().all():
+            raise NonFiniteOutputError("the model's logits are not finite")
+        return list(values.cpu().numpy())
+
+    return generated if form in GENERATING else logits
+
+
+def _by_length(features: Dataset, batch_size: int) -> Iterator[list[int]]:
+    lengths = [len(ids) for ids in features["input_ids"]]
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _device(model: nn.Module) -> Any:
+    return next(model.parameters()).device
