@@ -88,11 +88,11 @@ def attach(model: nn.Module, anatomy: Anatomy, *, weigh: bool, generator: torch.
     """Gives every feed-forward network of a model a gate, in place."""
     for block in anatomy.blocks:
         if block.ffn is not None:
-            path = block.ffn.out.path
+            path = block.ffn.down.path
             ticket = torch.rand((), generator=generator)
             inner = model.get_submodule(path)
             gated = Gated(inner, block=block.path, ticket=ticket, weigh=weigh)
-            model.set_submodule(path, gated.to(block.ffn.out.weight(model).device))
+            model.set_submodule(path, gated.to(block.ffn.down.weight(model).device))
 
 
 def gates(model: nn.Module) -> dict[str, Gated]:
@@ -158,13 +158,13 @@ def fold(model: nn.Module, factors: dict[str, float | None]) -> None:
         if factor is None:
             remove_ffn(model, block)
             continue
-        module = block.ffn.out.module(model)
+        module = block.ffn.down.module(model)
         if hasattr(module, "base_layer"):
             raise UserError(
-                f"the adapter on {block.ffn.out.path} cannot be merged, and so no gate be folded"
+                f"the adapter on {block.ffn.down.path} cannot be merged, and so no gate be folded"
             )
-        block.ffn.out.weight(model).mul_(factor)
-        if (bias := block.ffn.out.bias(model)) is not None:
+        block.ffn.down.weight(model).mul_(factor)
+        if (bias := block.ffn.down.bias(model)) is not None:
             bias.mul_(factor)
         if isinstance(module, Adapted):
             module.multiply_outputs(factor)

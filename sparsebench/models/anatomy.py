@@ -114,22 +114,24 @@ class FeedForward:
 
     Attributes:
         path: The sub-layer that adds the network's output to the residual stream.
-        activation: The path of its activation function, a module; what that returns is what
-            activation density is measured on.
+        activation: The path of its activation function, a module, on whose outputs activation
+            density is measured.
+        up: From the residual stream to the inner units.
+        down: From the inner units back to the residual stream.
         gate: The activated factor of a gated network, else None.
     """
 
     path: str
     activation: str
     neurons: int
-    into: Matrix
-    out: Matrix
+    up: Matrix
+    down: Matrix
     gate: Matrix | None = None
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         """The matrices in the order they are applied."""
-        return (self.gate, self.into, self.out) if self.gate else (self.into, self.out)
+        return (self.gate, self.up, self.down) if self.gate else (self.up, self.down)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,6 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         path=f"{path}.output",
         activation=f"{path}.intermediate.intermediate_act_fn",
         neurons=layer.intermediate.dense.weight.shape[0],
-        into=Matrix(Role.FFN_IN, f"{path}.intermediate.dense"),
-        out=Matrix(Role.FFN_OUT, f"{path}.output.dense"),
+        up=Matrix(Role.FFN_IN, f"{path}.intermediate.dense"),
+        down=Matrix(Role.FFN_OUT, f"{path}.output.dense"),
     )

@@ -52,6 +52,6 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         path=path,
         activation=f"{path}.act",
         neurons=layer.mlp.c_fc.weight.shape[1],
-        into=Matrix(Role.FFN_IN, f"{path}.c_fc", transposed=True),
-        out=Matrix(Role.FFN_OUT, f"{path}.c_proj", transposed=True),
+        up=Matrix(Role.FFN_IN, f"{path}.c_fc", transposed=True),
+        down=Matrix(Role.FFN_OUT, f"{path}.c_proj", transposed=True),
     )

@@ -56,7 +56,7 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         path=path,
         activation=f"{inner}.act",
         neurons=dense.wo.weight.shape[1],
-        into=Matrix(Role.FFN_IN, f"{inner}.{'wi_1' if gated else 'wi'}"),
+        up=Matrix(Role.FFN_IN, f"{inner}.{'wi_1' if gated else 'wi'}"),
         gate=Matrix(Role.FFN_GATE, f"{inner}.wi_0") if gated else None,
-        out=Matrix(Role.FFN_OUT, f"{inner}.wo"),
+        down=Matrix(Role.FFN_OUT, f"{inner}.wo"),
     )

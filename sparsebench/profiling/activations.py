@@ -82,7 +82,7 @@ def skipped(model: nn.Module, shapes: Shapes, density: Activations) -> int:
     for block in anatomy_of(base).blocks:
         layer = density.layers.get(block.path)
         if block.ffn is not None and layer is not None:
-            weights = nonzero_entries(block.ffn.out.weight(base))
+            weights = nonzero_entries(block.ffn.down.weight(base))
             saved += (1 - layer.above[0.0]) * batch * tokens[block.stack] * weights
     return round(saved)
 

@@ -82,7 +82,7 @@ def remove_neurons(model: nn.Module, ffn: FeedForward, neurons: Iterable[int] | 
         return
     for matrix in ffn.matrices[:-1]:
         _keep_rows(model, matrix, kept)
-    _keep_columns(model, ffn.out, kept)
+    _keep_columns(model, ffn.down, kept)
 
 
 def remove_ffn(model: nn.Module, block: Block) -> None:

@@ -119,7 +119,7 @@ def test_baselines_drop_as_many(drop: Drop) -> None:
         with torch.no_grad():
             norms = [8, 3, 5, 1, 7, 2, 6, 4]
             for norm, block in zip(norms, backbone.anatomy.blocks, strict=True):
-                block.ffn.out.weight(view).mul_(norm)
+                block.ffn.down.weight(view).mul_(norm)
         train_steps(method, view, tiny_batch(backbone), steps=1, rate=0.0)
         set_gates(view, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
         method.before_step(view, 1.0)

@@ -215,7 +215,7 @@ class TestStructured:
             lowest = sum(s.view(4, -1).sum(1) for s in scores).argsort()[:2]
             with torch.no_grad():
                 coefficients(silent)[attention.output.path][lowest] = 0
-        ffn = {b.ffn.out.path: b for b in anatomy_of(view).blocks}
+        ffn = {b.ffn.down.path: b for b in anatomy_of(view).blocks}
         learned = torch.cat([coefficients(view)[path] for path in ffn])
         threshold = learned.sort().values[round(0.4 * learned.numel())]
         for path in ffn:

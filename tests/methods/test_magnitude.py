@@ -189,10 +189,10 @@ def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
             for matrix in attention.matrices[:3]:
                 matrix.weight(backbone.model)[rows] *= 0.5
             attention.output.weight(backbone.model)[:, rows] *= 0.5
-        ffn.into.weight(backbone.model)[::2] *= 0.5
-        ffn.out.weight(backbone.model)[:, ::2] *= 0.5
+        ffn.up.weight(backbone.model)[::2] *= 0.5
+        ffn.down.weight(backbone.model)[:, ::2] *= 0.5
         value = attention.value.weight(backbone.model).clone()
-        out = ffn.out.weight(backbone.model).clone()
+        out = ffn.down.weight(backbone.model).clone()
     method = magnitude(sparsity=0.5, pattern="structured", mode="one_shot", retrain=1)
     view = method.prepare(backbone)
     method.begin_stage(view, method.stages()[0])
@@ -201,7 +201,7 @@ def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
     block = anatomy_of(shipped).blocks[1]
     assert block.ffn is not None
     assert torch.equal(block.attentions[0].value.weight(shipped), kept)
-    assert torch.equal(block.ffn.out.weight(shipped), out[:, 1::2])
+    assert torch.equal(block.ffn.down.weight(shipped), out[:, 1::2])
 
 
 @pytest.mark.parametrize("mode", ["gradual", "one-shot, tuned again"])

@@ -47,7 +47,7 @@ def test_a_known_share_is_reported_exactly(neurons: int) -> None:
 def test_half_of_mirrored_neurons_fires_for_any_input() -> None:
     model = tiny_backbone("t5").model.eval()
     for block in anatomy_of(model).blocks:
-        weight = block.ffn.into.weight(model).data
+        weight = block.ffn.up.weight(model).data
         weight[24:] = -weight[:24]
     batch = dummy_inputs(model.config, batch_size=2, length=9, target_length=4)
     found = activations(model, [batch], data="random")

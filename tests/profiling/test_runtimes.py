@@ -41,7 +41,7 @@ def silenced(kind: str) -> nn.Module:
     for block in anatomy_of(model).blocks:
         for part in block.attentions:
             part.output.weight(model).data[:, : part.head_size] = 0
-        block.ffn.out.weight(model).data[:, 5:25] = 0
+        block.ffn.down.weight(model).data[:, 5:25] = 0
     return model
 
 
@@ -66,7 +66,7 @@ def test_zeros_may_be_left_out(name: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_csr_stores_what_is_sparse_enough(kind: str) -> None:
     model = sparse(kind)
-    anatomy_of(model).blocks[0].ffn.out.weight(model).data.fill_(1.0)
+    anatomy_of(model).blocks[0].ffn.down.weight(model).data.fill_(1.0)
     converted = RUNTIMES.get("csr")().convert(model)
     stored = [module for module in converted.modules() if isinstance(module, CSRLinear)]
     paths = {matrix.path for matrix in anatomy_of(model).matrices()}
@@ -86,7 +86,7 @@ def test_dead_parts_are_taken_out(kind: str) -> None:
 def test_one_unit_of_a_layer_stays_though_all_are_dead() -> None:
     model = tiny_backbone("bert").model.eval()
     for block in anatomy_of(model).blocks:
-        block.ffn.out.weight(model).data.zero_()
+        block.ffn.down.weight(model).data.zero_()
         block.attentions[0].output.weight(model).data.zero_()
     assert difference("compact", model) < 1e-5
 

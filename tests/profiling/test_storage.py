@@ -14,7 +14,7 @@ from sparsebench.profiling.storage import storage
 def test_what_did_not_change_need_not_be_stored() -> None:
     backbone = tiny_backbone("bert").model
     model = copy.deepcopy(backbone)
-    weight = anatomy_of(model).blocks[1].ffn.out.weight(model)
+    weight = anatomy_of(model).blocks[1].ffn.down.weight(model)
     weight.data += 1
     found = storage(model, backbone=backbone)
     assert found.dense == sum(t.nbytes for t in model.state_dict().values())

@@ -33,7 +33,7 @@ def silence_heads(model: Any, attention: Attention, heads: list[int]) -> None:
 
 
 def silence_neurons(model: Any, ffn: FeedForward, neurons: list[int]) -> None:
-    ffn.out.weight(model)[:, neurons] = 0
+    ffn.down.weight(model)[:, neurons] = 0
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def test_equals_the_silenced_model(kind: str, attention: str) -> None:
 def test_anatomy_and_gradients_know_the_new_shapes(kind: str) -> None:
     backbone = tiny_backbone(kind)
     neurons = backbone.anatomy.blocks[0].ffn.neurons
-    backbone.model.get_submodule(backbone.anatomy.blocks[1].ffn.into.path).weight.requires_grad_(
+    backbone.model.get_submodule(backbone.anatomy.blocks[1].ffn.up.path).weight.requires_grad_(
         requires_grad=False
     )
     _, removed = reduced_pair(backbone)
@@ -76,7 +76,7 @@ def test_anatomy_and_gradients_know_the_new_shapes(kind: str) -> None:
             assert attention.query.weight(removed).shape == (8 * heads, 32)
             assert attention.output.weight(removed).shape == (32, 8 * heads)
         assert block.ffn.neurons == neurons - len(GONE_NEURONS[block.index])
-        assert block.ffn.into.weight(removed).shape == (block.ffn.neurons, 32)
+        assert block.ffn.up.weight(removed).shape == (block.ffn.neurons, 32)
     loss = removed(**tiny_batch(backbone)).loss
     loss.backward()
     for name, parameter in removed.named_parameters():
@@ -121,8 +121,8 @@ def test_whole_feed_forward_networks(kind: str) -> None:
     gone = [block for block in anatomy_of(silenced).blocks if block.index in (0, 2)]
     for block in gone:
         with torch.no_grad():
-            block.ffn.out.weight(silenced).zero_()
-            if (bias := block.ffn.out.bias(silenced)) is not None:
+            block.ffn.down.weight(silenced).zero_()
+            if (bias := block.ffn.down.bias(silenced)) is not None:
                 bias.zero_()
         remove_ffn(backbone.model, block)
     left = [block.ffn is not None for block in backbone.anatomy.blocks]

@@ -51,7 +51,7 @@ def attach(model: nn.Module, anatomy: Anatomy) -> None:
     for block in anatomy.blocks:
         outputs = [(attention.output, attention.heads) for attention in block.attentions]
         if block.ffn is not None:
-            outputs.append((block.ffn.out, block.ffn.neurons))
+            outputs.append((block.ffn.down, block.ffn.neurons))
         for matrix, groups in outputs:
             scaled = Scaled(matrix.module(model), matrix, groups=groups)
             model.set_submodule(matrix.path, scaled)

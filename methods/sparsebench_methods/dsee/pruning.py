@@ -125,7 +125,7 @@ def _lowest_neurons(model: nn.Module, *, share: float) -> dict[str, list[int]]:
     ranked: list[tuple[float, int, str]] = []
     for block in blocks:
         assert block.ffn is not None  # noqa: S101 - narrows the type
-        values = learned[block.ffn.out.path].abs().tolist()
+        values = learned[block.ffn.down.path].abs().tolist()
         best = values.index(max(values))
         ranked += [(v, n, block.path) for n, v in enumerate(values) if n != best]
     total = len(ranked) + len(blocks)

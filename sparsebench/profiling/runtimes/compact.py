@@ -63,7 +63,7 @@ def _dead_parts(model: nn.Module) -> list[tuple[Attention | FeedForward, list[in
     for block in anatomy_of(model).blocks:
         parts += [(part, _dead(part.output.weight(model), part.heads)) for part in block.attentions]
         if block.ffn is not None:
-            parts.append((block.ffn, _dead(block.ffn.out.weight(model), block.ffn.neurons)))
+            parts.append((block.ffn, _dead(block.ffn.down.weight(model), block.ffn.neurons)))
     return parts
 
 

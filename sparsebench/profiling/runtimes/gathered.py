@@ -76,8 +76,8 @@ class Gathered(Runtime):
         model = copy.deepcopy(model)
         base = peft_base(model)
         for block in anatomy_of(base).blocks:
-            if block.ffn is not None and not hasattr(block.ffn.out.module(base), "base_layer"):
-                out = block.ffn.out
+            if block.ffn is not None and not hasattr(block.ffn.down.module(base), "base_layer"):
+                out = block.ffn.down
                 gathered = GatheredLinear(out.weight(base), out.bias(base))
                 base.set_submodule(out.path, gathered)
         return model
