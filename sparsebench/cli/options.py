@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from sparsebench.execution.plan import Cell
+    from sparsebench.execution.plan import PlannedRun
     from sparsebench.results.store import Store
     from sparsebench.suite import Suite
     from sparsebench.suite.overrides import Overrides
@@ -164,16 +164,16 @@ class Selected:
         fresh: bool = False,
         keep_models: bool = False,
         command: str = "",
-    ) -> list[Cell]:
+    ) -> list[PlannedRun]:
         """Returns every run of the suite, with what is to be done about it."""
-        from sparsebench.execution.plan import Rerun, plan
+        from sparsebench.execution.plan import RerunPolicy, plan
 
         with console.status("Reading backbones and data"):
             return plan(
                 self.suite,
                 store=self.store,
                 data=self.data,
-                rerun=Rerun(failed=retry_failed, fresh=fresh),
+                rerun=RerunPolicy(failed=retry_failed, fresh=fresh),
                 keep_model=keep_models,
                 command=command,
             )

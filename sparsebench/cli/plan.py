@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sparsebench.cli.options import Selected
-    from sparsebench.execution.plan import Cell
+    from sparsebench.execution.plan import PlannedRun
     from sparsebench.results.schema import RunResult
 
 
@@ -48,9 +48,9 @@ def plan(
     print_plan(chosen.plan(console), chosen, console)
 
 
-def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> None:
+def print_plan(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> None:
     """Prints every run with its state, its steps and what similar runs took."""
-    from sparsebench.execution.plan import State
+    from sparsebench.execution.plan import PlanState
 
     finished = [result for result in chosen.store if result.training]
     table = Table(box=None, pad_edge=False)
@@ -60,29 +60,29 @@ def print_plan(cells: Sequence[Cell], chosen: Selected, console: Console) -> Non
     table.add_column("about", justify="right")
     total, unknown = 0.0, 0
     for cell in cells:
-        seconds = _estimate(cell, finished) if cell.state is State.RUN else None
+        seconds = _estimate(cell, finished) if cell.state is PlanState.RUN else None
         total += seconds or 0.0
-        unknown += cell.state is State.RUN and seconds is None
+        unknown += cell.state is PlanState.RUN and seconds is None
         spec = cell.job.spec
         row = (spec.task, spec.model, spec.method.label, str(spec.seed), _state(cell))
-        steps = str(cell.steps) if cell.state is State.RUN else ""
+        steps = str(cell.steps) if cell.state is PlanState.RUN else ""
         table.add_row(*row, steps, "" if seconds is None else duration(seconds))
     console.print(table)
     counts = Counter(cell.state for cell in cells)
     console.print(", ".join(f"{counts[state]} {state}" for state in sorted(counts)))
-    if counts[State.RUN] > unknown:
+    if counts[PlanState.RUN] > unknown:
         console.print(f"About {duration(total)}, by the speed of finished runs like these.")
     if unknown:
         console.print(f"No finished run tells how long {unknown} of them take.")
 
 
-def _state(cell: Cell) -> str:
+def _state(cell: PlannedRun) -> str:
     if cell.cached and cell.cached.reason:
         return f"{cell.state} ({cell.cached.status}: {cell.cached.reason})"
     return f"{cell.state}: {cell.reason}" if cell.reason else str(cell.state)
 
 
-def _estimate(cell: Cell, finished: Sequence[RunResult]) -> float | None:
+def _estimate(cell: PlannedRun, finished: Sequence[RunResult]) -> float | None:
     """Returns the steps by the median time of a step in runs of this backbone on this task."""
     spec = cell.job.spec
     paces = [

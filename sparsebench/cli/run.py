@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.cli.options import Selected
-    from sparsebench.execution.plan import Cell
+    from sparsebench.execution.plan import PlannedRun
     from sparsebench.results.store import Store
 
 FAILED = 1
@@ -100,16 +100,16 @@ def _go_offline(folder: Path, *, executor: str) -> None:
     use_bundle(folder)
 
 
-def _record_skips(cells: Sequence[Cell], store: Store) -> None:
+def _record_skips(cells: Sequence[PlannedRun], store: Store) -> None:
     """Leaves a row of every combination that makes no sense, so that it is not merely absent."""
-    from sparsebench.execution.plan import State
+    from sparsebench.execution.plan import PlanState
 
     for cell in cells:
-        if cell.state is State.SKIP and cell.skipped != store.find(cell.job.spec):
+        if cell.state is PlanState.SKIP and cell.skipped != store.find(cell.job.spec):
             store.write(cell.skipped)
 
 
-def _conclude(cells: Sequence[Cell], chosen: Selected, console: Console) -> int:
+def _conclude(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
     from sparsebench.leaderboard import FORMATS, TerminalTable, build
     from sparsebench.results.schema import Status

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sparsebench.execution.executors import Executor
-    from sparsebench.execution.plan import Cell
+    from sparsebench.execution.plan import PlannedRun
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -50,7 +50,7 @@ def open_executor(
     return executor(workers=workers, device=device, options=options)
 
 
-def make_runs(cells: Sequence[Cell], *, executor: Executor, console: Console) -> None:
+def make_runs(cells: Sequence[PlannedRun], *, executor: Executor, console: Console) -> None:
     """Makes the runs that are to be made, and shows how they go.
 
     Args:
@@ -63,10 +63,10 @@ def make_runs(cells: Sequence[Cell], *, executor: Executor, console: Console) ->
         typer.Exit: It was stopped by Ctrl-C.
     """
     from sparsebench.cli.progress import progress
-    from sparsebench.execution.plan import State
+    from sparsebench.execution.plan import PlanState
 
-    jobs = [cell.job for cell in cells if cell.state is State.RUN]
-    cached = sum(cell.state is State.CACHED for cell in cells)
+    jobs = [cell.job for cell in cells if cell.state is PlanState.RUN]
+    cached = sum(cell.state is PlanState.CACHED for cell in cells)
     if not jobs:
         console.print(f"Nothing to run: the results of all {cached} runs are there.")
         return

@@ -28,7 +28,7 @@ ABSENT = "absent"
 """The data fingerprint of runs whose data is not there."""
 
 
-class State(StrEnum):
+class PlanState(StrEnum):
     """What is to be done about a cell."""
 
     CACHED = "cached"
@@ -42,7 +42,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedRun:
     """One run that a suite asks for.
 
     Attributes:
@@ -54,7 +54,7 @@ class Cell:
     """
 
     job: Job
-    state: State
+    state: PlanState
     reason: str | None = None
     examples: int = 0
     cached: RunResult | None = None
@@ -75,7 +75,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Rerun:
+class RerunPolicy:
     """Which results that are there already are made again.
 
     Attributes:
@@ -103,10 +103,10 @@ def plan(
     *,
     store: Store,
     data: DataSource,
-    rerun: Rerun | None = None,
+    rerun: RerunPolicy | None = None,
     keep_model: bool = False,
     command: str = "",
-) -> list[Cell]:
+) -> list[PlannedRun]:
     """Resolves every cell of a suite, and looks up which are done.
 
     Raises:
@@ -150,20 +150,20 @@ def _cell(
     source: ModelSource,
     found: _Data,
     find: Callable[[RunSpec], RunResult | None],
-    rerun: Rerun | None,
-) -> Cell:
+    rerun: RerunPolicy | None,
+) -> PlannedRun:
     reason = found.missing or _obstacle(job.spec, source)
     if reason:
-        return Cell(job, State.SKIP, reason=reason)
+        return PlannedRun(job, PlanState.SKIP, reason=reason)
     result = find(job.spec)
     done = (
         result
         and result.status is not Status.SKIPPED
-        and not (rerun or Rerun()).applies(result)
+        and not (rerun or RerunPolicy()).applies(result)
         and (_has_model(result) or not job.keep_model)
     )
-    state = State.CACHED if done else State.RUN
-    return Cell(job, state, examples=found.examples, cached=result if done else None)
+    state = PlanState.CACHED if done else PlanState.RUN
+    return PlannedRun(job, state, examples=found.examples, cached=result if done else None)
 
 
 def _has_model(result: RunResult) -> bool:
@@ -228,12 +228,12 @@ def _look_up(task: str, data: DataSource) -> _Data:
     return _Data(loaded.fingerprint, len(loaded.train))
 
 
-def check_plan(planned: list[Cell]) -> None:
+def check_plan(planned: list[PlannedRun]) -> None:
     """Refuses a plan in which nothing can run.
 
     Raises:
         UserError: Every cell is skipped.
     """
-    if planned and all(cell.state is State.SKIP for cell in planned):
+    if planned and all(cell.state is PlanState.SKIP for cell in planned):
         reasons = list(dict.fromkeys(str(cell.reason) for cell in planned))
         raise UserError("nothing can run:\n" + "\n".join(f"  {reason}" for reason in reasons))

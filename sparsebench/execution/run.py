@@ -109,13 +109,13 @@ def _run(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGroup
         method = configure(job.spec.method.name, job.spec.method.settings)
         method.refuses(source.family, form)  # where that raises, here is the row to tell of it
         model, trained = _train(context, method, backbone, work=work, memory=memory)
-        if group.leads:
+        if group.is_main:
             _deploy(method, model, folder, context=context)
             save_notes(trained.model_dump(mode="json"), notes)
         del model, method
     del backbone
     gc.collect()
-    if not group.leads:
+    if not group.is_main:
         return None
     return _measure(context, folder, _Trained.model_validate(load_notes(notes)))
 

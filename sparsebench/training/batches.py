@@ -66,7 +66,7 @@ def _cut(places: list[int], size: int) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def share_of(collate: Callable[..., Any], group: ProcessGroup) -> Callable[..., dict[str, Any]]:
+def sharded(collate: Callable[..., Any], group: ProcessGroup) -> Callable[..., dict[str, Any]]:
     """Returns what makes this process's share of a batch from the rows of the whole batch.
 
     The mean of the losses of the shares, each times its weight, is the mean loss of the batch: a

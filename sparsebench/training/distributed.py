@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-STEP_LIMIT = timedelta(minutes=30)
+STEP_TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others in a step before it fails."""
 
-PATIENCE = timedelta(days=30)
+CONTROL_TIMEOUT = timedelta(days=30)
 """How long it waits where the first does what takes its time, such as an evaluation."""
 
 
-class ApartError(UserError):
+class WeightsDifferError(UserError):
     """Processes that were to train one model have trained different ones."""
 
 
@@ -41,16 +41,16 @@ class ProcessGroup:
     Attributes:
         rank: The number of this process, from 0; 0 leads.
         size: How many there are.
-        meeting: A file that none of them has made yet, by which they find each other.
+        rendezvous: A file that none of them has made yet, by which they find each other.
     """
 
     rank: int = 0
     size: int = 1
-    meeting: Path | None = None
+    rendezvous: Path | None = None
     _control: Any = field(default=None, init=False, repr=False)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the first."""
         return self.rank == 0
 
@@ -68,24 +68,24 @@ class ProcessGroup:
         with _environment(self, threads=torch.get_num_threads()):
             distributed.init_process_group(
                 "nccl" if torch.cuda.is_available() else "gloo",
-                store=distributed.FileStore(str(self.meeting), self.size),  # type: ignore[attr-defined]
+                store=distributed.FileStore(str(self.rendezvous), self.size),  # type: ignore[attr-defined]
                 rank=self.rank,
                 world_size=self.size,
-                timeout=STEP_LIMIT,
+                timeout=STEP_TIMEOUT,
             )
-            self._control = distributed.new_group(backend="gloo", timeout=PATIENCE)
+            self._control = distributed.new_group(backend="gloo", timeout=CONTROL_TIMEOUT)
             yield
-            self.wait()
+            self.barrier()
             distributed.destroy_process_group()
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Waits until all processes are here."""
         if self.size > 1:
             from torch import distributed
 
             distributed.barrier(group=self._control)
 
-    def told(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Returns what the first process says: in each of them, the number that it gave."""
         if self.size == 1:
             return number
@@ -97,7 +97,7 @@ class ProcessGroup:
         return int(said)
 
     @contextmanager
-    def same_random(self, seed: int) -> Iterator[None]:
+    def shared_random_state(self, seed: int) -> Iterator[None]:
         """Lets all processes draw the same numbers for a while, and then each its own again.
 
         A single process draws as it would anyway.
@@ -116,11 +116,11 @@ class ProcessGroup:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
 
-    def check_alike(self, model: nn.Module) -> None:
+    def check_equal_weights(self, model: nn.Module) -> None:
         """Compares the weights of the processes, bit for bit.
 
         Raises:
-            ApartError: They differ.
+            WeightsDifferError: They differ.
         """
         if self.size == 1:
             return
@@ -131,7 +131,7 @@ class ProcessGroup:
         extremes = torch.tensor([number, -number])
         distributed.all_reduce(extremes, op=distributed.ReduceOp.MAX, group=self._control)
         if extremes[0] != -extremes[1]:
-            raise ApartError(
+            raise WeightsDifferError(
                 f"the {self.size} processes have trained different weights: the method decides "
                 "something in each of them by itself, and can train on one device only"
             )

@@ -111,7 +111,7 @@ def train(
     Raises:
         DivergedError: The loss is no longer finite.
         StoppedError: It was stopped.
-        ApartError: The processes have trained different weights.
+        WeightsDifferError: The processes have trained different weights.
     """
     group = group or ProcessGroup()
     total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
@@ -135,7 +135,7 @@ def train(
     with group.joined():
         steps = sum(_train_stage(run, index, stage, span) for index, (stage, span) in _spans(run))
     seconds = time.perf_counter() - began
-    selected = _finish(run) if group.leads else None
+    selected = _finish(run) if group.is_main else None
     return TrainingRecord(
         steps=total,
         seconds=seconds,
@@ -163,25 +163,25 @@ def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
 def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     """Trains one stage, or restores its end; returns the steps that were really done."""
     group = run.group
-    with group.same_random(run.seed + index):
+    with group.shared_random_state(run.seed + index):
         run.method.begin_stage(run.model, stage)
     end, notes = run.work / f"stage-{index}.safetensors", run.work / f"stage-{index}.json"
-    if group.told(notes.is_file() and end.is_file()):
+    if group.broadcast(notes.is_file() and end.is_file()):
         load_state(run.model, end)
         run.loss += [LossPoint.model_validate(point) for point in load_notes(notes)]
         return 0
     callback = _callback(run, span=span)
     trainer = _trainer(run, callback, index=index, span=span)
-    if not group.leads:
+    if not group.is_main:
         set_seed(run.seed + index + group.rank)  # what is dropped out is not the same in each
     checkpoint = _checkpoint(run, run.work / f"stage-{index}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if callback.stopped:
         raise StoppedError
-    group.check_alike(run.model)
+    group.check_equal_weights(run.model)
     points = _loss_points(trainer.state.log_history, span)
     run.loss += points
-    if run.training.checkpoint_every and group.leads:
+    if run.training.checkpoint_every and group.is_main:
         save_state(run.model, end)
         save_notes([point.model_dump() for point in points], notes)
     return span.steps - (step_of(checkpoint) if checkpoint else 0)
@@ -189,8 +189,8 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
 
 def _checkpoint(run: _Run, folder: Path) -> Path | None:
     """Returns the checkpoint to go on from, which the first process chooses."""
-    found = last_checkpoint(folder) if run.group.leads else None
-    step = run.group.told(step_of(found) if found else 0)
+    found = last_checkpoint(folder) if run.group.is_main else None
+    step = run.group.broadcast(step_of(found) if found else 0)
     return folder / f"checkpoint-{step}" if step else None
 
 

@@ -13,7 +13,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from sparsebench.training.batches import WEIGHT, LengthGrouped, share_of
+from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded
 from sparsebench.training.checkpoints import load_state, mark_whole, save_state
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             self.train_dataset,
             batch_size=self.args.train_batch_size * self.group.size,
             sampler=self._get_train_sampler(self.train_dataset),
-            collate_fn=share_of(self.data_collator, self.group),
+            collate_fn=sharded(self.data_collator, self.group),
             pin_memory=self.args.dataloader_pin_memory,
         )
         return prepare_data_loader(  # type: ignore[no-any-return]
@@ -196,7 +196,7 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Lets the method move its schedules on."""
-        with self.group.same_random(args.seed + state.global_step):
+        with self.group.shared_random_state(args.seed + state.global_step):
             self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -204,16 +204,16 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         step = self.span.start + state.global_step
         self.on_step(step, self.loss)
         if step in self.evaluate_at:
-            if self.group.leads:
+            if self.group.is_main:
                 self.on_evaluate(step)
-            self.group.wait()
-        if state.global_step < self.span.steps and self.group.told(self.stop()):
+            self.group.barrier()
+        if state.global_step < self.span.steps and self.group.broadcast(self.stop()):
             control.should_save = control.should_training_stop = self.stopped = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Marks a checkpoint as whole, now that all of it is written, by every process."""
-        self.group.wait()
-        if self.group.leads:
+        self.group.barrier()
+        if self.group.is_main:
             mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002

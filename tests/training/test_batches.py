@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsebench.training.batches import WEIGHT, LengthGrouped, share_of
+from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded
 from sparsebench.training.distributed import ProcessGroup
 
 LENGTHS = random.Random(0).choices(range(10, 100), k=3668)
@@ -56,7 +56,7 @@ def test_the_order_is_that_of_seed_and_epoch() -> None:
 def test_the_shares_of_a_batch_weigh_as_many_tokens_as_they_have(labels: list[list[int]]) -> None:
     rows = [{"place": place, "labels": row} for place, row in enumerate(labels)]
     shares = [
-        share_of(lambda mine: {"rows": mine}, ProcessGroup(rank, 3))(rows) for rank in range(3)
+        sharded(lambda mine: {"rows": mine}, ProcessGroup(rank, 3))(rows) for rank in range(3)
     ]
     taken = [row["place"] for share in shares if share[WEIGHT] for row in share["rows"]]
     real = [row["place"] for row in rows if 5 in row["labels"]]
@@ -73,6 +73,6 @@ def test_the_shares_of_a_batch_weigh_as_many_tokens_as_they_have(labels: list[li
 def test_an_example_with_one_answer_counts_once() -> None:
     rows = [{"labels": 1.5}, {"start_positions": 3, "end_positions": 4}, {"labels": 0}]
     weights = [
-        float(share_of(lambda _: {}, ProcessGroup(rank, 2))(rows)[WEIGHT]) for rank in range(2)
+        float(sharded(lambda _: {}, ProcessGroup(rank, 2))(rows)[WEIGHT]) for rank in range(2)
     ]
     assert weights == pytest.approx([4 / 3, 2 / 3])

@@ -62,11 +62,11 @@ def test_a_single_process_is_a_world_of_its_own(tmp_path: Path) -> None:
     group = ProcessGroup()
     with group.joined():
         assert not distributed.is_initialized()
-        group.wait()
-        group.check_alike(torch.nn.Linear(2, 2))
-        assert (group.told(3), group.leads) == (3, True)
+        group.barrier()
+        group.check_equal_weights(torch.nn.Linear(2, 2))
+        assert (group.broadcast(3), group.is_main) == (3, True)
         torch.manual_seed(1)
-        with group.same_random(7):
+        with group.shared_random_state(7):
             drawn = torch.rand(1)
     assert drawn == torch.rand(1, generator=torch.Generator().manual_seed(1))
     assert dict(os.environ) == before

@@ -92,7 +92,7 @@ def work(
     """
     began = time.perf_counter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    switch = Switch(listens=group.leads)
+    switch = Switch(listens=group.is_main)
     _follow_parent()
     _redirect(log)
     if bundle_folder():
@@ -144,7 +144,7 @@ def _make(job: Job, switch: Switch, events: Connection, group: ProcessGroup) -> 
     report = _throttled(events)
 
     def tell(event: Event) -> None:
-        if not group.leads:
+        if not group.is_main:
             return
         if isinstance(event, Progressed):
             switch.enter(event.phase)

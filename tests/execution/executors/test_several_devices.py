@@ -68,7 +68,7 @@ class Sleeps(InSecond):
 
 class Hangs(Sleeps):
     def prepare(self, backbone):
-        distributed.STEP_LIMIT = timedelta(seconds=3)
+        distributed.STEP_TIMEOUT = timedelta(seconds=3)
         return backbone.model
 
 class Wanders(InSecond):
