@@ -6,9 +6,8 @@ import errno
 import traceback
 from typing import TYPE_CHECKING
 
-import torch
-
 from sparsebench.errors import UserError
+from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.job import Outcome, failed
 from sparsebench.results.schema import Status
 from sparsebench.training import DivergedError
@@ -23,8 +22,7 @@ TRACEBACK_LINES = 30
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _UNWRITABLE_WORDS = ("No space left on device", "Disk quota exceeded", "Read-only file system")
-_MEMORY_WORDS = ("can't allocate memory", "std::bad_alloc", "CUDA error: out of memory")
-"""What libraries say that raise other kinds of errors where the disk or the memory is full."""
+"""Words of libraries that raise other kinds of errors where the disk is full."""
 
 _NO_THREAD = "can't start new thread"
 """What Python says where a limit leaves no room for the stack of a thread."""
@@ -53,13 +51,6 @@ def failure(job: Job, error: BaseException) -> Outcome:
         return Outcome(failed(job, Status.ERROR, str(error)))
     lines = "".join(traceback.format_exception(error)).splitlines()[-TRACEBACK_LINES:]
     return Outcome(failed(job, Status.ERROR, f"{type(error).__name__}: {error}", "\n".join(lines)))
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there is no more memory, in the words of any library."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in _MEMORY_WORDS)
 
 
 def _unwritable(error: BaseException) -> str | None:

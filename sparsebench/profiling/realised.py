@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.errors import one_line
+from sparsebench.errors.memory import out_of_memory
 from sparsebench.profiling.inference import inference, shapes_of
 from sparsebench.profiling.latency import latencies
 from sparsebench.profiling.outputs import answers, largest_difference
@@ -91,9 +92,9 @@ def _convert(
                 converted[name] = runtime.convert(model)
             else:
                 reasons[name] = reason
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
+        except Exception as error:  # a plugin may fail in any way
+            if out_of_memory(error):
+                raise
             reasons[name] = one_line(error)
     return converted, reasons
 

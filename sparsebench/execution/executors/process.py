@@ -9,6 +9,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
+from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.events import Finished, Started
 from sparsebench.execution.executors.memory import kills_for_memory
 from sparsebench.execution.executors.ranks import Ranks
@@ -39,8 +40,6 @@ SECONDS_TO_SHOW = 2.0
 
 ENDS = (Finished, Exhausted, Failed, Refused)
 """What a process says last."""
-
-_NO_MEMORY = ("MemoryError", "std::bad_alloc", "can't allocate memory", "Cannot allocate memory")
 
 
 @dataclass
@@ -174,7 +173,7 @@ class RunProcess:
             reason = f"{subject} was killed by {signal.Signals(-code).name}"
         if code == -signal.SIGKILL and kills_for_memory() > self._kills_before:
             return self._again(f"{reason}, for the machine was out of memory")
-        if code and any(words in self._log_tail() for words in _NO_MEMORY):
+        if code and out_of_memory(self._log_tail()):
             return self._again(f"{reason}, out of memory")
         return self._record(Status.ERROR, reason)
 

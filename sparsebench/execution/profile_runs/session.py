@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.errors import UserError, one_line
+from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.profile_runs.conditions import conditions
 from sparsebench.execution.profile_runs.devices import free_bytes
 from sparsebench.execution.profile_runs.memory_peaks import with_peaks
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from sparsebench.schema.spec import ProfileSettings
 
 _GIB = 2**30
-_OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "DefaultCPUAllocator", "not enough memory")
 _DENSITY_SEQUENCES = 2
 
 
@@ -85,7 +85,7 @@ class Session:
             with made(subject, attention=self.settings.attention, meta=meta) as ready:
                 yield from self._under(subject, ready, left, device)
         except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
-            status = Status.OOM if _is_memory(error) else Status.ERROR
+            status = Status.OOM if out_of_memory(error) else Status.ERROR
             reason = one_line(error)
             yield from (_row(condition, status, reason) for condition in left)
 
@@ -150,10 +150,10 @@ class Session:
         except UserError as error:
             return _row(condition, Status.SKIPPED, str(error))
         except Exception as error:  # noqa: BLE001 - as above
-            status = Status.OOM if _is_memory(error) else Status.ERROR
+            status = Status.OOM if out_of_memory(error) else Status.ERROR
             return _row(condition, status, one_line(error))
         lacking = costs.missing.get("latency", "")
-        if any(word in lacking for word in _OUT_OF_MEMORY):
+        if out_of_memory(lacking):
             return _row(condition, Status.OOM, lacking)
         return self._finished(ready, condition, costs, subject)
 
@@ -222,10 +222,6 @@ def _too_large(model: nn.Module, inputs: dict[str, Tensor], device: torch.device
         f"a batch of {batch_size} would take about {needed / _GIB:.1f} GiB, by what one sequence "
         f"takes, and {free / _GIB:.1f} GiB are free"
     )
-
-
-def _is_memory(error: Exception) -> bool:
-    return any(word in one_line(error) for word in _OUT_OF_MEMORY)
 
 
 def _package(method: str) -> str:
