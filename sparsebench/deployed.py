@@ -22,7 +22,7 @@ from sparsebench.models.backbone import auto_class
 from sparsebench.models.bottlenecks import bottleneck_widths, insert_bottlenecks
 from sparsebench.models.families import Form
 from sparsebench.models.surgery import keep_untied
-from sparsebench.sparsity.record import apply_record, removal_record
+from sparsebench.sparsity.removal import apply_record, removal_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,7 +58,7 @@ class Record(BaseModel):
     """Names that stand for one and the same tensor; it is stored under the first of each group."""
 
     removed: dict[str, Any]
-    """What is left of blocks that lost parts, as ``sparsity.record`` writes it."""
+    """What is left of blocks that lost parts, as ``sparsity.removal`` writes it."""
 
     bottlenecks: dict[str, int] = {}
     """Units of each bottleneck adapter, by the path of the module that it stands behind."""

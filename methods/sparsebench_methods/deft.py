@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, UserError
 from sparsebench.method_registry import configure
-from sparsebench.sparsity.density import Surrogate, mean_surrogate
+from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
 from sparsebench_methods.densities import attach, densities, detach
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from sparsebench import Backbone, Family, Form, Method, MethodConfig, UserError
-from sparsebench.sparsity.branches import attach_branches, fold_branches
-from sparsebench.sparsity.lowrank import LowRank
+from sparsebench.sparsity.branches import LowRank, attach_branches, fold_branches
 
 if TYPE_CHECKING:
     from sparsebench.models import Matrix

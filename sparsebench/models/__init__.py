@@ -22,7 +22,7 @@ from sparsebench.models.surgery import untie
 
 if TYPE_CHECKING:
     from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
-    from sparsebench.models.module_wrapper import ModuleWrapper
+    from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
 
 __all__ = [
     "ARCHITECTURES",
@@ -48,13 +48,18 @@ __all__ = [
     "load_backbone",
     "model_source",
     "untie",
+    "unwrap",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Imports what needs torch only when it is asked for."""
-    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks"):
-        from sparsebench.models import bottlenecks, module_wrapper
+    if name in ("Adapted", "bottleneck_widths", "insert_bottlenecks"):
+        from sparsebench.models import bottlenecks
 
-        return getattr(module_wrapper if name == "ModuleWrapper" else bottlenecks, name)
+        return getattr(bottlenecks, name)
+    if name in ("ModuleWrapper", "unwrap"):
+        from sparsebench.models import module_wrapper
+
+        return getattr(module_wrapper, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,19 @@
-"""A module around another, transparent to those who ask."""
+"""A module around another one, and taking such modules off a model."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
+W = TypeVar("W", bound="ModuleWrapper")
+
 
 class ModuleWrapper(nn.Module):
-    """Stands in the place of a module and changes what it computes.
+    """Replaces a module of a model and changes what it computes.
 
-    What is asked of it and is not its own (``weight``, ``bias``, ``in_features`` ...) is answered
-    by the module inside. So an anatomy can still be read, and its matrices be had.
+    An attribute that the wrapper lacks (``weight``, ``bias``, ``in_features`` ...) is that of the
+    module inside, so that the anatomy of the model can still be read.
 
     Args:
         inner: The module inside.
@@ -26,3 +28,15 @@ class ModuleWrapper(nn.Module):
             return super().__getattr__(name)
         except AttributeError:
             return getattr(super().__getattr__("inner"), name)
+
+
+def unwrap(model: nn.Module, kind: type[W]) -> list[W]:
+    """Put the modules inside all wrappers of a kind back into a model, in place.
+
+    Returns:
+        The wrappers, in the order of the model's modules; each still has its ``inner`` module.
+    """
+    wrappers = [(path, m) for path, m in model.named_modules() if isinstance(m, kind)]
+    for path, wrapper in wrappers:
+        model.set_submodule(path, wrapper.inner)
+    return [wrapper for _, wrapper in wrappers]

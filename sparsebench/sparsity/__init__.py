@@ -1,4 +1,4 @@
-"""The parts that sparse methods are made of."""
+"""Building blocks of sparse methods: masks, maps of weights, branches, removal, schedules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sparsebench.sparsity.masks import (
     keep_highest,
     pruned_count,
     two_of_four,
+    without_lowest,
 )
 from sparsebench.sparsity.parametrized_linear import (
     ParametrizedLinear,
@@ -20,7 +21,6 @@ from sparsebench.sparsity.parametrized_linear import (
 )
 from sparsebench.sparsity.pruning import has_sparsity, prune, remask
 from sparsebench.sparsity.schedules import Schedule
-from sparsebench.sparsity.selection import without_lowest
 
 __all__ = [
     "HALF",

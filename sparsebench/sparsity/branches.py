@@ -1,18 +1,19 @@
-"""Branches beside frozen weights: what a matrix computes, plus what an update of it computes.
+"""Updates beside frozen weights: branches, of low rank or with few entries.
 
 A branch is a module that takes the inputs of a matrix ``[..., in]`` and returns what to add to its
-outputs ``[..., out]``; ``delta()`` returns the matrix ``[out, in]`` that does the same. In training
-only the branch is differentiated, so that no gradient of the size of the weight is ever made.
+outputs ``[..., out]``; ``delta()`` returns the same update as a matrix ``[out, in]``. Training
+differentiates the branch alone, so that no gradient of the size of the weight is computed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from sparsebench.models.module_wrapper import ModuleWrapper
+from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ class Branch(nn.Module):
     """An update of one matrix, computed beside it."""
 
     def delta(self) -> Tensor:
-        """Returns the update as a matrix ``[out, in]``."""
+        """Return the update as a matrix ``[out, in]``."""
         raise NotImplementedError
 
 
@@ -37,7 +38,7 @@ class Branched(ModuleWrapper):
 
     Args:
         inner: The ``Linear`` or ``Conv1D``.
-        branches: Matrices that it holds, each with its branch.
+        branches: Matrices of the module, each with its branch.
     """
 
     def __init__(self, inner: nn.Module, branches: Mapping[Matrix, Branch]) -> None:
@@ -46,27 +47,182 @@ class Branched(ModuleWrapper):
         self.matrices = tuple(branches)
 
     def parts(self) -> Iterator[tuple[Matrix, Branch]]:
-        """Yields each matrix that has a branch, with it."""
+        """Yield each matrix that has a branch, with the branch."""
         for matrix in self.matrices:
             branch = self.branches[matrix.role.value]
             assert isinstance(branch, Branch)  # noqa: S101 - narrows the type
             yield matrix, branch
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the outputs of the module inside plus those of the branches."""
+        """Return the outputs of the module inside plus those of the branches."""
         outputs: Tensor = self.inner(inputs)
         for matrix, branch in self.parts():
             rows = outputs if matrix.rows is None else outputs[..., matrix.rows]
-            rows += branch(inputs)  # a linear module needs its output for no gradient
+            rows += branch(inputs)  # in place: no gradient of a linear module needs its outputs
         return outputs
 
 
+class LowRank(Branch):
+    """The update ``scale * B A``, zero at first.
+
+    Args:
+        shape: Rows and columns ``(out, in)`` of the matrix.
+        rank: The rank.
+        scale: The factor of the product.
+        std: Standard deviation of the entries of A at first; those of B are zero.
+        generator: Draws A; on the CPU.
+        dropout: The share of inputs that the update does not see in training.
+
+    Attributes:
+        A: ``[rank, in]``.
+        B: ``[out, rank]``.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        *,
+        rank: int,
+        scale: float,
+        std: float,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.dropout = dropout
+        self.A = nn.Parameter(torch.empty(rank, shape[1]).normal_(std=std, generator=generator))
+        self.B = nn.Parameter(torch.zeros(shape[0], rank))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the addition ``[..., out]`` for inputs ``[..., in]``."""
+        if self.dropout:
+            inputs = functional.dropout(inputs, self.dropout, training=self.training)
+        narrow = functional.linear(inputs, self.A)
+        return functional.linear(narrow, self.scale * self.B)
+
+    def delta(self) -> Tensor:
+        """Return the update as a matrix ``[out, in]``."""
+        return self.scale * self.B @ self.A
+
+    @torch.no_grad()
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep only some rows of the matrix, after a removal of heads.
+
+        Args:
+            rows: The numbers of the rows that stay.
+        """
+        kept = self.B.index_select(0, rows.to(self.B.device))
+        self.B = nn.Parameter(kept, requires_grad=self.B.requires_grad)
+
+
+class _AddProduct(torch.autograd.Function):
+    """Adds to outputs, in place, the product of inputs with a matrix of few entries."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, inputs: Tensor, values: Tensor, places: Tensor
+    ) -> Tensor:
+        rows, columns = places
+        ctx.mark_dirty(outputs)
+        gathered = inputs.index_select(-1, columns)
+        ctx.save_for_backward(gathered, values, places)
+        ctx.width = inputs.shape[-1]
+        return outputs.index_add_(-1, rows, (gathered * values).to(outputs.dtype))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        gathered, values, (rows, columns) = ctx.saved_tensors
+        picked = grad.index_select(-1, rows).to(values.dtype)
+        for_values = (picked * gathered).flatten(0, -2).sum(0) if ctx.needs_input_grad[2] else None
+        for_inputs = None
+        if ctx.needs_input_grad[1]:
+            for_inputs = gathered.new_zeros(*gathered.shape[:-1], ctx.width)
+            for_inputs.index_add_(-1, columns, (picked * values).to(gathered.dtype))
+        return grad, for_inputs, for_values, None
+
+
+class SparseUpdate(Branch):
+    """The update ``scale * S``: S is zero except at a few fixed positions, and zero there at first.
+
+    There may be more positions than values. The positions without a value are spare: if rows are
+    removed, the first spare positions replace those that were lost, so that the number of values
+    stays.
+
+    Args:
+        positions: Positions ``[at least entries]`` in the matrix read row by row, best first.
+        shape: Rows and columns ``(out, in)`` of the matrix.
+        entries: How many of the positions have a value.
+        scale: The factor of the values.
+
+    Attributes:
+        values: The values ``[entries]`` at the first positions.
+        places: Row and column ``[2, positions]`` of every position, a buffer.
+    """
+
+    places: Tensor
+
+    def __init__(
+        self, positions: Tensor, *, shape: tuple[int, int], entries: int, scale: float
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.scale = scale
+        self.values = nn.Parameter(torch.zeros(min(entries, positions.numel())))
+        self.register_buffer("places", torch.stack([positions // shape[1], positions % shape[1]]))
+
+    @property
+    def support(self) -> Tensor:
+        """Row and column ``[2, entries]`` of every value."""
+        return self.places[:, : self.values.numel()]
+
+    def add_to(self, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Add ``scale * S`` times ``inputs [..., in]`` to ``outputs [..., out]``, in place."""
+        added: Tensor = _AddProduct.apply(  # type: ignore[no-untyped-call]
+            outputs, inputs, self.scale * self.values, self.support
+        )
+        return added
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the addition ``[..., out]`` for inputs ``[..., in]``."""
+        return self.add_to(inputs.new_zeros(*inputs.shape[:-1], self.shape[0]), inputs)
+
+    def delta(self) -> Tensor:
+        """Return the update as a matrix ``[out, in]``."""
+        rows, columns = self.support
+        return self.values.new_zeros(self.shape).index_put(
+            (rows, columns), self.scale * self.values
+        )
+
+    @torch.no_grad()
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep only some rows of the matrix, after a removal of heads.
+
+        Values in other rows are dropped; spare positions replace them, with value zero.
+
+        Args:
+            rows: The numbers of the rows that stay.
+        """
+        entries, device = self.values.numel(), self.places.device
+        moved = torch.full((self.shape[0],), -1, device=device)
+        moved[rows.to(device)] = torch.arange(rows.numel(), device=device)
+        new_rows = moved[self.places[0]]
+        left = new_rows >= 0
+        values = self.values.new_zeros(left.shape)
+        values[:entries] = self.values
+        kept = values[left][:entries].clone()  # no view, which a checkpoint could not hold
+        self.values = nn.Parameter(kept, requires_grad=self.values.requires_grad)
+        self.places = torch.stack([new_rows, self.places[1]])[:, left]
+        self.shape = (rows.numel(), self.shape[1])
+
+
 def attach_branches(model: nn.Module, branches: Mapping[Matrix, Branch]) -> None:
-    """Puts branches beside matrices of a model, in place.
+    """Attach branches beside matrices of a model, in place.
 
     Args:
         model: The model.
-        branches: The matrices that get one, by the model's anatomy.
+        branches: A branch for each matrix, by the model's anatomy.
     """
     modules: dict[str, dict[Matrix, Branch]] = {}
     for matrix, branch in branches.items():
@@ -77,22 +233,20 @@ def attach_branches(model: nn.Module, branches: Mapping[Matrix, Branch]) -> None
 
 
 def branches(model: nn.Module, kind: type[B]) -> dict[Matrix, B]:
-    """Returns the branches of a kind that a model has, by their matrix."""
+    """Return the branches of a kind that a model has, by their matrix."""
     found = [m for m in model.modules() if isinstance(m, Branched)]
     parts = [part for module in found for part in module.parts()]
     return {matrix: branch for matrix, branch in parts if isinstance(branch, kind)}
 
 
 def detach_branches(model: nn.Module) -> None:
-    """Takes all branches off a model, in place; its weights stay as they are."""
-    found = [(path, m) for path, m in model.named_modules() if isinstance(m, Branched)]
-    for path, module in found:
-        model.set_submodule(path, module.inner)
+    """Take all branches off a model, in place; its weights stay as they are."""
+    unwrap(model, Branched)
 
 
 @torch.no_grad()
 def fold_branches(model: nn.Module) -> None:
-    """Adds every branch to its matrix and takes it off, in place."""
+    """Add every branch to its matrix and take it off, in place."""
     for matrix, branch in branches(model, Branch).items():
         matrix.weight(model).add_(branch.delta())
     detach_branches(model)

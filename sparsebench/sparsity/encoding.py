@@ -1,7 +1,7 @@
 """Tensors on disk without their zeros: a bit for every entry, and the values that are not zero.
 
-Each tensor is stored in whichever is smaller, so or dense. The file is of safetensors' format; its
-metadata says which tensors are encoded, and their shapes.
+Each tensor is stored in the smaller of two encodings, this one or dense. The file is in the format
+of safetensors; its metadata names the encoded tensors, with their shapes.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _KEY = "encoded"
 
 
 def encoded_bytes(tensors: Iterable[Tensor]) -> int:
-    """Returns the bytes of tensors in the smaller of the two encodings each, the header apart."""
+    """Return the bytes of tensors, each in the smaller of the two encodings, without the header."""
     return sum(min(tensor.nbytes, _sparse_bytes(tensor)) for tensor in tensors)
 
 
 def bit_bytes(entries: int) -> int:
-    """Returns the bytes that so many bits take."""
+    """Return the bytes that one bit for each entry needs."""
     return -(-entries // 8)
 
 
 def save_encoded(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Writes tensors, each in the smaller of the two encodings.
+    """Write tensors, each in the smaller of the two encodings.
 
     Args:
         tensors: Dense tensors by name.
@@ -56,17 +56,17 @@ def save_encoded(tensors: Mapping[str, Tensor], file: Path) -> None:
 
 
 def load_encoded(file: Path) -> dict[str, Tensor]:
-    """Reads what ``save_encoded`` wrote, every tensor dense again and equal to what it was.
+    """Read the tensors that ``save_encoded`` wrote; each is dense and equal to the original.
 
     Raises:
-        ValueError: The file is none of its kind, or its parts do not fit together.
+        ValueError: The file was not written by ``save_encoded``, or its parts do not fit together.
     """
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as content:
         shapes = json.loads((content.metadata() or {}).get(_KEY, "null"))
         if not isinstance(shapes, dict):
-            raise ValueError("it does not say which of its tensors are encoded")  # noqa: TRY004 - of the file
+            raise ValueError("its metadata does not name the encoded tensors")  # noqa: TRY004 - of the file
         stored = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - no mapping
     for name, shape in shapes.items():
         bits, values = stored.pop(name + _BITS), stored.pop(name + _VALUES)
@@ -77,7 +77,7 @@ def load_encoded(file: Path) -> dict[str, Tensor]:
 def _decoded(bits: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     kept = np.unpackbits(bits.numpy(), count=shape.numel()).astype(bool)
     if int(kept.sum()) != values.numel():
-        raise ValueError(f"{values.numel()} values for {int(kept.sum())} places")
+        raise ValueError(f"{values.numel()} values for {int(kept.sum())} positions")
     flat = torch.zeros(shape.numel(), dtype=values.dtype)
     flat[torch.from_numpy(kept)] = values
     return flat.view(shape)

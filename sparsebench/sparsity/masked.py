@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Masked(nn.Module):
-    """The map ``weight * mask``; the base of every map with a mask.
+    """The map ``weight * mask``, and the base class of every map with a mask.
 
-    The raw weight keeps its value where it is pruned, gets no gradient there, and may come back
-    when the mask is chosen again. A subclass trains something and says how it scores.
+    The raw weight keeps its value where it is pruned, gets no gradient there, and comes back if a
+    later mask keeps it. A subclass adds what it trains and its scores.
 
     Args:
-        weight: The matrix ``[out, in]``; nothing of it is pruned at first.
+        weight: The matrix ``[out, in]``. The first mask prunes nothing.
 
     Attributes:
         mask: Boolean ``[out, in]``, True where the weight stays.
@@ -34,11 +34,11 @@ class Masked(nn.Module):
         self.register_buffer("mask", kept)
 
     def score(self, weight: Tensor) -> Tensor:
-        """Returns the scores ``[out, in]`` of which the lowest are pruned: the magnitude."""
+        """Return the scores ``[out, in]``, here magnitudes: the lowest are pruned."""
         return weight.abs()
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Returns the masked weight ``[out, in]``."""
+        """Return the masked weight ``[out, in]``."""
         return weight * self.mask
 
 
@@ -59,13 +59,13 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(weight: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
-    """Returns ``weight * mask``, its gradient passed to the scores as if they were the mask.
+    """Return ``weight * mask``, with a gradient for the scores as if they were the mask.
 
     With G the gradient of the result, the weight gets ``G * mask`` and the scores ``G * weight``.
 
     Args:
         weight: The weight ``[out, in]``.
-        scores: What the mask was chosen by ``[out, in]``.
+        scores: The scores ``[out, in]`` that the mask was chosen by.
         mask: Boolean ``[out, in]``.
     """
     result: Tensor = _StraightThrough.apply(weight, scores, mask)  # type: ignore[no-untyped-call]
@@ -74,10 +74,10 @@ def straight_through(weight: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fold_masked(model: nn.Module) -> None:
-    """Folds a model whose maps have masks, and sees to it that what they prune is zero.
+    """Fold a model whose maps have masks; every pruned weight becomes zero.
 
     Raises:
-        RuntimeError: A map left something where its mask prunes.
+        RuntimeError: A map returned another value than zero for a pruned weight.
     """
     masks = [(weight, change.mask) for weight, change in attached(model, Masked)]
     fold(model)

@@ -1,6 +1,6 @@
-"""Training a function of a weight in its place, and folding the result into it at the end.
+"""Training a function of a weight, and writing its result into the weight at the end.
 
-A map is a module that takes a matrix ``[out, in]`` and returns the one to compute with. It is
+A map is a module that takes a matrix ``[out, in]`` and returns the matrix to compute with. Maps are
 attached to matrices of the anatomy, whatever their layout: GPT-2's fused and transposed projection
 is three matrices with a map each.
 """
@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=nn.Module)
 
 
-class ParametrizedLinear(nn.Module):
-    """A linear module whose weight goes through maps on its way into the product.
+class ParametrizedLinear(ModuleWrapper):
+    """A linear module that multiplies its inputs by a mapped weight.
 
-    Its ``weight`` is the raw one, so that an anatomy can still be read. Maps compute in the type of
-    the weight, outside autocast: a small update must not be rounded away.
+    Its ``weight`` is the raw one. Maps compute in the type of the weight, outside autocast:
+    otherwise a small update would be rounded away.
+
+    ``torch.nn.utils.parametrize`` would do this for one whole parameter. It has no maps for the
+    parts of a fused or transposed weight, its ``weight`` is the mapped one, which hides the raw
+    weight from the anatomy and is computed at every access, and it changes the class of the module.
 
     Args:
         inner: The ``Linear`` or ``Conv1D`` that holds the weight.
@@ -37,42 +43,29 @@ class ParametrizedLinear(nn.Module):
     """
 
     def __init__(self, inner: nn.Module, maps: Mapping[Matrix, nn.Module]) -> None:
-        super().__init__()
-        self.inner: Any = inner
+        super().__init__(inner)
         self.maps = nn.ModuleDict({matrix.role.value: maps[matrix] for matrix in maps})
         self.matrices = tuple(maps)
 
-    @property
-    def weight(self) -> Tensor:
-        """The raw weight, in the layout of the module inside."""
-        weight: Tensor = self.inner.weight
-        return weight
-
-    @property
-    def bias(self) -> Tensor | None:
-        """The bias of the module inside."""
-        bias: Tensor | None = self.inner.bias
-        return bias
-
     def parts(self) -> Iterator[tuple[Tensor, nn.Module]]:
-        """Yields each raw matrix ``[out, in]``, a view of the weight, with its map."""
+        """Yield each raw matrix ``[out, in]``, a view of the weight, with its map."""
         for matrix in self.matrices:
             yield matrix.view(self.weight), self.maps[matrix.role.value]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the product with the mapped weight."""
+        """Return the product ``[..., out]`` of inputs ``[..., in]`` with the mapped weight."""
         mapped = self.mapped()
         weight = mapped[0] if len(mapped) == 1 else torch.cat(mapped)
         return functional.linear(inputs, weight, self.bias)
 
     def mapped(self) -> list[Tensor]:
-        """Returns what the maps make of the matrices, each ``[out, in]``."""
+        """Return the mapped matrices, each ``[out, in]``."""
         with no_autocast(self.weight):
             return [change(weight) for weight, change in self.parts()]
 
 
 def no_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Returns a context in which what is computed of a tensor keeps its type."""
+    """Return a context in which operations on the device of a tensor keep their types."""
     kind = tensor.device.type
     if not torch.amp.is_autocast_available(kind):
         return nullcontext()
@@ -80,15 +73,15 @@ def no_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
 
 
 def attach(model: nn.Module, maps: Mapping[Matrix, nn.Module]) -> None:
-    """Puts maps on matrices of a model, in place.
+    """Attach maps to matrices of a model, in place.
 
     Args:
         model: The model.
-        maps: A map for each matrix. Of a fused module all matrices must be given;
-            ``nn.Identity()`` leaves one as it is.
+        maps: A map for each matrix. All matrices of a fused module need one; ``nn.Identity()``
+            leaves a matrix as it is.
 
     Raises:
-        ValueError: A fused module is given in part.
+        ValueError: Some matrices of a fused module have no map.
     """
     modules: dict[str, list[Matrix]] = {}
     for matrix in maps:
@@ -97,13 +90,13 @@ def attach(model: nn.Module, maps: Mapping[Matrix, nn.Module]) -> None:
         inner: Any = model.get_submodule(path)
         rows = sum(matrix.weight(model).shape[0] for matrix in matrices)
         if rows != inner.weight.shape[1 if matrices[0].transposed else 0]:
-            raise ValueError(f"{path}: not all of its fused matrices are given a map")
+            raise ValueError(f"{path}: not all of its fused matrices have a map")
         matrices.sort(key=lambda matrix: matrix.rows.start if matrix.rows else 0)
         model.set_submodule(path, ParametrizedLinear(inner, {m: maps[m] for m in matrices}))
 
 
 def attached(model: nn.Module, kind: type[M]) -> Iterator[tuple[Tensor, M]]:
-    """Yields each raw matrix ``[out, in]`` of a model that has a map of a kind, with that map."""
+    """Yield each raw matrix ``[out, in]`` of a model that has a map of a kind, with that map."""
     for module in model.modules():
         if isinstance(module, ParametrizedLinear):
             for weight, change in module.parts():
@@ -113,9 +106,7 @@ def attached(model: nn.Module, kind: type[M]) -> Iterator[tuple[Tensor, M]]:
 
 @torch.no_grad()
 def fold(model: nn.Module) -> None:
-    """Writes every mapped weight into its module and takes the maps away, in place."""
-    wrapped = [(p, m) for p, m in model.named_modules() if isinstance(m, ParametrizedLinear)]
-    for path, module in wrapped:
+    """Write every mapped matrix into its weight and take the maps off, in place."""
+    for module in unwrap(model, ParametrizedLinear):
         for (weight, _), mapped in zip(module.parts(), module.mapped(), strict=True):
             weight.copy_(mapped)
-        model.set_submodule(path, module.inner)

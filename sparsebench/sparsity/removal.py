@@ -1,11 +1,21 @@
-"""Physical removal of attention heads, feed-forward neurons and whole feed-forward networks.
+"""Physical removal of attention heads, FFN neurons and whole FFNs, and the record of it.
 
-Everything happens in place, on a live transformers model of any of the four families. Afterwards
-the parts are gone: their weights, their arithmetic and their time. Counts may differ from layer to
-layer. What is left is what the whole model computes with those parts silenced, to rounding.
+A removal changes a transformers model of any of the four families in place, and its weights, its
+arithmetic and its time are saved. Layers may keep different numbers of parts. To rounding, the
+reduced model computes what the whole one computes with the outputs of those parts set to zero.
 
-The matrices must be plain: fold what was added to them first. An optimizer made before holds
-parameters that are no longer in the model.
+The matrices must be plain: fold maps and branches first. An optimizer created before a removal
+holds parameters that are no longer in the model.
+
+The record of a removal lets a saved model be built again. It names every block that differs from
+the model's configuration, with the remaining heads of each of its attentions and the remaining
+neurons of its FFN, None where the FFN was removed::
+
+    {"bert.encoder.layer.0": {"heads": [9], "neurons": 1843},
+     "bert.encoder.layer.1": {"heads": [12], "neurons": None}}
+
+A record holds shapes only. Where T5's shared position bias needs to know which heads remain, that
+is a buffer beside the weights.
 """
 
 from __future__ import annotations
@@ -13,11 +23,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from torch import nn
 
+from sparsebench.errors import UserError
 from sparsebench.models.anatomy import anatomy_of, family_of
 from sparsebench.models.families import Family
-from sparsebench.sparsity.replacements import AnyHeads, FewerHeads, NormOnly, Nothing
+from sparsebench.sparsity.replacements import AnyHeads, FewerHeads, NormOnly, ZeroOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,19 +44,34 @@ _COUNTS = {
     Family.GPT2: ("num_heads", "split_size"),
     Family.T5: ("n_heads", "inner_dim"),
 }
-"""Where an attention module keeps its number of heads, and the rows that these have together."""
+"""The attributes of an attention module that hold its number of heads, and its number of rows."""
+
+
+class RemainingParts(BaseModel):
+    """The remaining heads and neurons of one block."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    heads: list[NonNegativeInt]
+    """The number of heads of each attention."""
+
+    neurons: NonNegativeInt | None
+    """The number of neurons of the FFN; None where the FFN was removed."""
+
+
+_RECORD = TypeAdapter(dict[str, RemainingParts])
 
 
 def remove_heads(model: nn.Module, attention: Attention, heads: Iterable[int] | Tensor) -> None:
-    """Removes attention heads: their rows of query, key and value, their columns of the output.
+    """Remove attention heads: their rows of query, key and value, their columns of the output.
 
     Args:
         model: The model.
-        attention: The attention as ``anatomy_of(model)`` now describes it.
-        heads: The heads that go, by their number from 0 among those that are left.
+        attention: The attention as ``anatomy_of(model)`` currently describes it.
+        heads: The numbers of the heads to remove, from 0, among the current heads.
 
     Raises:
-        ValueError: There is no such head, or none would be left.
+        ValueError: There is no such head, or none would remain.
     """
     kept = _kept(heads, total=attention.heads, kind="head")
     if kept.numel() == attention.heads:
@@ -63,19 +90,19 @@ def remove_heads(model: nn.Module, attention: Attention, heads: Iterable[int] | 
     setattr(module, count, kept.numel())
     setattr(module, width, channels.numel())
     if family is Family.T5:
-        _sort_out_bias(model, attention, kept)
+        _match_position_bias(model, attention, kept)
 
 
 def remove_neurons(model: nn.Module, ffn: FeedForward, neurons: Iterable[int] | Tensor) -> None:
-    """Removes inner neurons of a feed-forward network.
+    """Remove inner neurons of an FFN.
 
     Args:
         model: The model.
-        ffn: The network as ``anatomy_of(model)`` now describes it.
-        neurons: The neurons that go, by their number from 0 among those that are left.
+        ffn: The FFN as ``anatomy_of(model)`` currently describes it.
+        neurons: The numbers of the neurons to remove, from 0, among the current neurons.
 
     Raises:
-        ValueError: There is no such neuron, or none would be left: see ``remove_ffn``.
+        ValueError: There is no such neuron, or none would remain: see ``remove_ffn``.
     """
     kept = _kept(neurons, total=ffn.neurons, kind="neuron")
     if kept.numel() == ffn.neurons:
@@ -86,14 +113,14 @@ def remove_neurons(model: nn.Module, ffn: FeedForward, neurons: Iterable[int] | 
 
 
 def remove_ffn(model: nn.Module, block: Block) -> None:
-    """Removes the whole feed-forward network of a block; the residual stream passes it by.
+    """Remove the whole FFN of a block; the residual stream bypasses it.
 
-    In GPT-2 and T5 the norm before the network goes with it. In BERT and RoBERTa the norm stands
-    after the sum with the residual stream and stays.
+    In GPT-2 and T5 the norm before the FFN is removed too. In BERT and RoBERTa the norm follows the
+    sum with the residual stream, and stays.
 
     Args:
         model: The model.
-        block: The block; one that has no network any more is left alone.
+        block: The block; without an FFN it stays as it is.
     """
     if block.ffn is None:
         return
@@ -102,13 +129,59 @@ def remove_ffn(model: nn.Module, block: Block) -> None:
     if family is Family.T5:
         module.layer[-1] = nn.Identity()
     elif family is Family.GPT2:
-        module.ln_2, module.mlp = nn.Identity(), Nothing()
+        module.ln_2, module.mlp = nn.Identity(), ZeroOutput()
     else:
         module.intermediate, module.output = nn.Identity(), NormOnly(module.output.LayerNorm)
 
 
-def _sort_out_bias(model: nn.Module, attention: Attention, kept: Tensor) -> None:
-    """Makes T5's attentions cope with a position bias of another number of heads than theirs."""
+def removal_record(model: nn.Module) -> dict[str, Any]:
+    """Return the record of a plain transformers model; empty if nothing was removed.
+
+    Args:
+        model: The model; its configuration describes the whole one.
+
+    Returns:
+        The remaining parts of every block that lost a part, by the block's path, ready for JSON.
+    """
+    build: Any = type(model)
+    with torch.device("meta"):
+        whole = anatomy_of(build(model.config))
+    pairs = zip(anatomy_of(model).blocks, whole.blocks, strict=True)
+    return {
+        block.path: _remaining(block).model_dump()
+        for block, full in pairs
+        if _remaining(block) != _remaining(full)
+    }
+
+
+def apply_record(model: nn.Module, record: object) -> None:
+    """Reduce a freshly built model to the shapes of a record, in place.
+
+    The values of the remaining weights have no meaning: load the saved ones afterwards.
+
+    Args:
+        model: A model as its configuration describes it.
+        record: The value of ``removal_record``, or the same read from JSON.
+
+    Raises:
+        UserError: This is no record, or it does not fit the model.
+    """
+    try:
+        left = _RECORD.validate_python(record)
+    except ValidationError as error:
+        raise UserError(f"not a record of removed parts: {error}") from None
+    blocks = {block.path: block for block in anatomy_of(model).blocks}
+    for path, part in left.items():
+        if path not in blocks:
+            raise UserError(f"removed parts: the model has no block {path!r}")
+        try:
+            _reduce(model, blocks[path], part)
+        except ValueError as error:
+            raise UserError(f"removed parts of block {path!r} do not fit: {error}") from None
+
+
+def _match_position_bias(model: nn.Module, attention: Attention, kept: Tensor) -> None:
+    """Let T5's attentions accept a position bias for more heads than they still have."""
     if not attention.cross:
         module: Any = model.get_submodule(attention.path)
         kept = kept.to(module.q.weight.device)
@@ -124,7 +197,7 @@ def _sort_out_bias(model: nn.Module, attention: Attention, kept: Tensor) -> None
 
 
 def _kept(removed: Iterable[int] | Tensor, *, total: int, kind: str) -> Tensor:
-    """Returns the numbers from 0 to ``total`` that are not removed, in order."""
+    """Return the numbers from 0 to ``total`` that are not removed, in order."""
     gone = set(removed.tolist() if isinstance(removed, torch.Tensor) else removed)
     if strange := gone.difference(range(total)):
         raise ValueError(f"no such {kind}: {sorted(strange)} of {total}")
@@ -134,7 +207,7 @@ def _kept(removed: Iterable[int] | Tensor, *, total: int, kind: str) -> Tensor:
 
 
 def _keep_rows(model: nn.Module, matrix: Matrix, rows: Tensor) -> None:
-    """Keeps only some output rows of the module that holds a matrix, and of its bias."""
+    """Keep only some output rows of the module that holds a matrix, and of its bias."""
     module: Any = matrix.module(model)
     module.weight = _part(module.weight, rows, dim=1 if matrix.transposed else 0)
     if module.bias is not None:
@@ -143,7 +216,7 @@ def _keep_rows(model: nn.Module, matrix: Matrix, rows: Tensor) -> None:
 
 
 def _keep_columns(model: nn.Module, matrix: Matrix, columns: Tensor) -> None:
-    """Keeps only some input columns of the module that holds a matrix."""
+    """Keep only some input columns of the module that holds a matrix."""
     module: Any = matrix.module(model)
     module.weight = _part(module.weight, columns, dim=0 if matrix.transposed else 1)
     setattr(module, "nx" if matrix.transposed else "in_features", columns.numel())
@@ -152,3 +225,24 @@ def _keep_columns(model: nn.Module, matrix: Matrix, columns: Tensor) -> None:
 def _part(parameter: nn.Parameter, index: Tensor, *, dim: int) -> nn.Parameter:
     part = parameter.detach().index_select(dim, index.to(parameter.device))
     return nn.Parameter(part, requires_grad=parameter.requires_grad)
+
+
+def _reduce(model: nn.Module, block: Block, left: RemainingParts) -> None:
+    for attention, heads in zip(block.attentions, left.heads, strict=True):
+        remove_heads(model, attention, _last(attention.heads, left=heads))
+    if left.neurons is None:
+        remove_ffn(model, block)
+    elif block.ffn is not None:
+        remove_neurons(model, block.ffn, _last(block.ffn.neurons, left=left.neurons))
+
+
+def _last(total: int, *, left: int) -> range:
+    """Return the numbers of the parts to remove so that ``left`` remain."""
+    if left > total:
+        raise ValueError(f"{left} parts of {total}")
+    return range(left, total)
+
+
+def _remaining(block: Block) -> RemainingParts:
+    heads = [attention.heads for attention in block.attentions]
+    return RemainingParts(heads=heads, neurons=block.ffn.neurons if block.ffn else None)

@@ -1,4 +1,4 @@
-"""What stands in a model where a part of it was removed."""
+"""Modules that replace a part that was removed from a model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class NormOnly(nn.Module):
-    """Stands for the output layer of a removed feed-forward network in BERT and RoBERTa.
+    """Replaces the output layer of a removed FFN in BERT and RoBERTa.
 
-    There the norm follows the sum of the residual stream and the network's output. Without the
-    network the sum is the residual stream alone, and its norm stays: this is what the block tends
-    to as the network's output goes to zero.
+    There the norm follows the sum of the residual stream and the output of the FFN. Without the
+    FFN the sum is the residual stream alone, and the norm stays: the block approaches this as the
+    output of the FFN approaches zero.
 
     Args:
         norm: The norm after the sum.
@@ -27,36 +27,37 @@ class NormOnly(nn.Module):
         self.LayerNorm = norm
 
     def forward(self, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:  # noqa: ARG002
-        """Returns the norm of the residual stream ``input_tensor``, whatever the first input."""
+        """Return the norm of the residual stream ``input_tensor``, whatever the first input."""
         normed: Tensor = self.LayerNorm(input_tensor)
         return normed
 
 
-class Nothing(nn.Module):
-    """Stands for a removed feed-forward network whose output is added to its input's stream."""
+class ZeroOutput(nn.Module):
+    """Replaces a removed FFN in GPT-2, which adds its output to the residual stream."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        """Returns a single zero, which adds nothing and costs no memory."""
+        """Return a single zero, which adds nothing and needs no memory."""
         return hidden_states.new_zeros(())
 
 
 class FewerHeads(T5Attention):  # type: ignore[misc]
     """T5's self-attention without some of its heads.
 
-    All blocks of a stack share one position bias, which the first computes for every head that the
-    model had. A block without some heads takes the rows of those it kept, and hands the whole on.
+    All blocks of a stack share one position bias, which the first block computes for every head of
+    the whole model. A reduced block uses the rows of its remaining heads, and passes the whole bias
+    on.
 
-    A live module becomes one of these by a change of its class: its paths, parameters and hooks
-    stay as they are.
+    A module of a model gets this behaviour by a change of its class, so that its paths, parameters
+    and hooks stay as they are.
     """
 
     kept_heads: Tensor
-    """The heads that are left ``[heads]``, by their number in the whole model; a buffer."""
+    """The remaining heads ``[heads]``, by their number in the whole model; a buffer."""
 
     _whole_bias: Tensor | None
 
     def compute_bias(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Computes the bias of every head, and returns the rows of those that are left."""
+        """Compute the bias of every head, and return the rows of the remaining heads."""
         whole: Tensor = super().compute_bias(*args, **kwargs)
         self._whole_bias = whole
         return whole.index_select(1, self.kept_heads)
@@ -69,7 +70,7 @@ class FewerHeads(T5Attention):  # type: ignore[misc]
         position_bias: Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """Attends with the kept heads' bias; returns the bias of all heads for the next block."""
+        """Attend with the remaining heads; return the bias of all heads for the next block."""
         whole = position_bias
         if whole is not None:
             position_bias = whole.index_select(1, self.kept_heads)
@@ -88,8 +89,8 @@ class FewerHeads(T5Attention):  # type: ignore[misc]
 class AnyHeads(T5Attention):  # type: ignore[misc]
     """T5's cross-attention in a stack whose blocks differ in their number of heads.
 
-    Cross-attention has no position bias, but its blocks hand on zeros of the first one's shape. A
-    single row of zeros does for any number of heads.
+    Cross-attention has no position bias, but its blocks pass on zeros of the first block's shape. A
+    single row of zeros fits any number of heads.
     """
 
     def forward(
@@ -100,7 +101,7 @@ class AnyHeads(T5Attention):  # type: ignore[misc]
         position_bias: Tensor | None = None,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """Attends without a bias; returns a single row of zeros for the next block."""
+        """Attend without a bias; return a single row of zeros for the next block."""
         output, zeros, *rest = super().forward(
             hidden_states,
             mask=mask,

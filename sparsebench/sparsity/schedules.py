@@ -1,4 +1,4 @@
-"""Schedules in shares of the run, so that they mean the same on a small task and on a large one."""
+"""Schedules in shares of the run, so that they are the same for a short run and a long one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 class Schedule:
     """A value that moves from ``initial`` to ``final`` between two points of the run.
 
-    In between, with x the share of that way that is done, it is
+    Between them, with x growing from 0 at ``start`` to 1 at ``end``, the value is
     ``final + (initial - final) * (1 - x) ** power``: the cubic schedule of Zhu and Gupta
-    (arXiv:1710.01878) at a power of 3, a straight line at 1.
+    (arXiv:1710.01878) for a power of 3, a straight line for 1.
 
     Attributes:
         initial: The value before ``start``.
         final: The value from ``end`` on, exactly.
-        start: The share of the run at which it begins to move.
-        end: The share of the run at which it has arrived; equal to ``start`` for a single step.
-        power: How much earlier than late it moves.
-        every: Moves only when so much of the run has passed again; 0 for at every step.
+        start: The share of the run at which the value begins to change.
+        end: The share of the run at which it is final; equal to ``start`` for a single step.
+        power: The exponent; the higher, the earlier the value changes.
+        every: The share of the run between two changes; 0 to change at every step.
     """
 
     initial: float
@@ -35,7 +35,7 @@ class Schedule:
             raise ValueError(f"a schedule from {self.start} to {self.end} of the run")
 
     def at(self, progress: float) -> float:
-        """Returns the value when ``progress`` of the run, in [0, 1], is done."""
+        """Return the value at ``progress``, the finished share of the run in [0, 1]."""
         if self.is_final(progress):
             return self.final
         if self.every:
@@ -46,5 +46,5 @@ class Schedule:
         return self.final + (self.initial - self.final) * float(left**self.power)
 
     def is_final(self, progress: float) -> bool:
-        """Whether the schedule has arrived when ``progress`` of the run is done."""
+        """Whether the value is final at ``progress``, the finished share of the run."""
         return progress >= self.end

@@ -15,13 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sparsebench.models import Role
 from sparsebench.sparsity.branches import (
     Branched,
+    LowRank,
+    SparseUpdate,
     attach_branches,
     branches,
     detach_branches,
     fold_branches,
 )
-from sparsebench.sparsity.lowrank import LowRank
-from sparsebench.sparsity.sparse_update import SparseUpdate
 
 OUT, IN = 7, 5
 

@@ -48,5 +48,5 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.ones(2)}, str(tmp_path / "file"))
-    with pytest.raises(ValueError, match="does not say"):
+    with pytest.raises(ValueError, match="does not name"):
         load_encoded(tmp_path / "file")

@@ -80,7 +80,7 @@ def test_scores_stored_by_column_count_by_row() -> None:
 
 
 def test_refuses_rows_that_do_not_divide_by_four() -> None:
-    with pytest.raises(UserError, match=r"divide by 4; these have 6"):
+    with pytest.raises(UserError, match=r"multiple of 4, not 6"):
         two_of_four(torch.randn(4, 6))
 
 

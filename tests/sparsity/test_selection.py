@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsebench.sparsity import selection, without_lowest
+from sparsebench.sparsity import masks, without_lowest
 
 SHAPES = {
     "normal": lambda x: x,
@@ -53,13 +53,13 @@ def test_finds_what_sorting_finds_over_several_tensors(
 ) -> None:
     tensors = [torch.tensor(part, dtype=torch.float32) for part in parts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "_SAMPLE", sample)
+        patch.setattr(masks, "_SAMPLE", sample)
         assert_as_by_sorting(tensors, round(share * sum(len(part) for part in parts)))
 
 
 def test_finds_it_where_the_sample_misleads(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = torch.arange(100_000.0)
-    monkeypatch.setattr(selection, "_bracket", lambda scores, *, share: (10.0, 20.0))
+    monkeypatch.setattr(masks, "_bracket", lambda scores, *, share: (10.0, 20.0))
     assert_as_by_sorting([scores], 50_000)
     assert_as_by_sorting([scores], 15)
 
@@ -72,9 +72,9 @@ def test_refuses_to_prune_what_is_not_there(pruned: int) -> None:
 
 def test_searches_few_of_many_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
-    search = selection._kth_lowest
+    search = masks._kth_lowest
     monkeypatch.setattr(
-        selection,
+        masks,
         "_kth_lowest",
         lambda scores, k: searched.append(len(scores)) or search(scores, k),
     )

@@ -9,9 +9,7 @@ import torch
 from pydantic import Field
 
 from sparsebench import Backbone, Method, MethodConfig, Stage
-from sparsebench.sparsity.branches import attach_branches, fold_branches
-from sparsebench.sparsity.lowrank import LowRank
-from sparsebench.sparsity.sparse_update import SparseUpdate
+from sparsebench.sparsity.branches import LowRank, SparseUpdate, attach_branches, fold_branches
 from sparsebench_methods.dsee.coefficients import attach, coefficients, fold
 from sparsebench_methods.dsee.pruning import Score, prune_parts, prune_weights
 from sparsebench_methods.dsee.support import Support, positions

@@ -9,8 +9,7 @@ from sparsebench.sparsity.branches import Branch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sparsebench.sparsity.lowrank import LowRank
-    from sparsebench.sparsity.sparse_update import SparseUpdate
+    from sparsebench.sparsity.branches import LowRank, SparseUpdate
 
 
 class Update(Branch):

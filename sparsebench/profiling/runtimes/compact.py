@@ -11,8 +11,7 @@ from torch.nn import functional
 from sparsebench.models.anatomy import Attention, anatomy_of
 from sparsebench.profiling.parameters import peft_base
 from sparsebench.profiling.runtimes.base import Runtime, Trial
-from sparsebench.sparsity.record import removal_record
-from sparsebench.sparsity.removal import remove_heads, remove_neurons
+from sparsebench.sparsity.removal import removal_record, remove_heads, remove_neurons
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,11 +1,10 @@
-"""How many activations are not zero, as something with a gradient.
+"""A differentiable substitute for the activation density, the share of activations not zero.
 
-The count itself has none. A surrogate maps an activation to a number between 0 and about 1 (or, for
-``l1``, to its size), and its mean over all activations is a penalty.
+The density itself has no gradient. A surrogate maps an activation to a number between 0 and about 1
+(``l1``: to its absolute value), and its mean over all activations is a penalty.
 
-Here the mean of a whole tensor is one operator. It keeps the activations and nothing else for its
-backward pass, computes in fp32 whatever their type, and works through them piece by piece, so that
-it needs the memory of one piece.
+The mean of a whole tensor is one operator. For its backward pass it keeps only the activations. It
+computes in fp32 whatever their type, and piece by piece, so that it needs the memory of one piece.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PIECE = {"cpu": 2**17}
-"""Entries worked on at once: on a CPU, what its cache holds."""
+"""Entries of a piece: on a CPU, as many as its cache holds."""
 
 _PIECE_ELSEWHERE = 2**25
 
 
 class Surrogate(StrEnum):
-    """A function that stands for "is not zero"."""
+    """A differentiable function that approximates "is not zero"."""
 
     RATIO = "ratio"
     """``x^2 / (x^2 + eps)``."""
@@ -57,13 +56,13 @@ class _Mean(torch.autograd.Function):
 
 
 def mean_surrogate(values: Tensor, surrogate: Surrogate, *, eps: float, beta: float) -> Tensor:
-    """Returns the mean of a surrogate over all entries, a scalar in fp32.
+    """Return the mean of a surrogate over all entries, a scalar in fp32.
 
     Args:
         values: Activations of any shape and type.
-        surrogate: Which one.
-        eps: Of ``ratio``.
-        beta: Of ``tanh``.
+        surrogate: The surrogate.
+        eps: The constant of ``ratio``.
+        beta: The constant of ``tanh``.
     """
     sharpness = eps if surrogate is Surrogate.RATIO else beta
     mean: Tensor = _Mean.apply(values, surrogate, sharpness)  # type: ignore[no-untyped-call]

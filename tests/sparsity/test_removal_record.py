@@ -11,8 +11,13 @@ from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench import UserError
 from sparsebench.models import anatomy_of
-from sparsebench.sparsity.record import apply_record, removal_record
-from sparsebench.sparsity.removal import remove_ffn, remove_heads, remove_neurons
+from sparsebench.sparsity.removal import (
+    apply_record,
+    removal_record,
+    remove_ffn,
+    remove_heads,
+    remove_neurons,
+)
 
 
 def reduce(model: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from sparsebench.sparsity import density
-from sparsebench.sparsity.density import Surrogate, mean_surrogate
+from sparsebench.sparsity import activation_density
+from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
 
 EPS, BETA = 1e-3, 2.5
 FORMULAS = {
@@ -28,7 +28,7 @@ def activations(*shape: int) -> torch.Tensor:
 def test_equals_its_formula(
     surrogate: Surrogate, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(density._PIECE, "cpu", piece)
+    monkeypatch.setitem(activation_density._PIECE, "cpu", piece)
     values = activations(2, 3, 11)
     reference = values.detach().double().requires_grad_()
     mean = mean_surrogate(values, surrogate, eps=EPS, beta=BETA)
