@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sparsebench.leaderboard import Table
-    from sparsebench.results.answers import Answers
-    from sparsebench.results.evidence import Evidence
+    from sparsebench.results.predictions import Predictions
     from sparsebench.results.schema import RunResult
     from sparsebench.results.store import Store
+    from sparsebench.results.verified import Verified
     from sparsebench.suite.overrides import Overrides
 
 Results = Annotated[
@@ -46,8 +46,8 @@ class Folder:
 
     results: tuple[RunResult, ...]
     unreadable: tuple[str, ...]
-    read: Callable[[RunResult], dict[str, Answers] | None]
-    evidence: Mapping[str, Evidence]
+    read: Callable[[RunResult], dict[str, Predictions] | None]
+    evidence: Mapping[str, Verified]
 
     def table(self) -> Table:
         """Makes the leaderboard."""
@@ -116,16 +116,16 @@ def _read_results(files: Sequence[Path], *, root: Path) -> tuple[dict[Path, RunR
     return found, unreadable
 
 
-def evidence_of(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evidence]:
+def evidence_of(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Verified]:
     """Returns what was verified, of results that are still what they were then.
 
     Args:
         found: Results, by their file.
         root: The folder of them all.
     """
-    from sparsebench.results.evidence import is_unchanged, read_evidence
+    from sparsebench.results.verified import is_unchanged, read_verified
 
-    verified = read_evidence(root)
+    verified = read_verified(root)
     return {
         result.key: verified[result.key][0]
         for file, result in found.items()
@@ -133,14 +133,14 @@ def evidence_of(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Evi
     }
 
 
-def reader(store: Store) -> Callable[[RunResult], dict[str, Answers] | None]:
+def reader(store: Store) -> Callable[[RunResult], dict[str, Predictions] | None]:
     """Returns what reads the predictions of a run; of one whose file is torn, it warns."""
-    from sparsebench.results.answers import CorruptAnswersError
+    from sparsebench.results.predictions import CorruptPredictionsError
 
-    def read(result: RunResult) -> dict[str, Answers] | None:
+    def read(result: RunResult) -> dict[str, Predictions] | None:
         try:
-            return store.answers(result)
-        except CorruptAnswersError as error:
+            return store.predictions(result)
+        except CorruptPredictionsError as error:
             warn(str(error))
             return None
 

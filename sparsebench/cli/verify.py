@@ -15,8 +15,8 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.execution.verification import Verdict
-    from sparsebench.execution.verification.rerun import Again
+    from sparsebench.execution.verification import VerifyReport
+    from sparsebench.execution.verification.rerun import RerunOutcome
     from sparsebench.results.schema import RunResult
 
 FAILED = 1
@@ -50,22 +50,22 @@ def verify(
     files = Store(results).files()
     if not files:
         raise UserError(f"{results}: there are no results in it")
-    verdict = check(files)
-    _print_findings(verdict, console)
-    made = _again(_draw(verdict, count=rerun, seed=draw), data=data, device=device) if rerun else []
+    report = check(files)
+    _print_faults(report, console)
+    made = _again(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
     agreed = _compare(made, tolerance=tolerance, console=console)
-    _keep(results, verdict, made)
-    console.print(_summary(verdict))
-    if verdict.findings or not agreed:
+    _keep(results, report, made)
+    console.print(_summary(report))
+    if report.faults or not agreed:
         raise typer.Exit(FAILED)
 
 
-def _print_findings(verdict: Verdict, console: Console) -> None:
-    for finding in verdict.findings:
-        console.print(f"{finding.folder.name}: {finding.message}")
-    for doubt in verdict.doubts:
+def _print_faults(report: VerifyReport, console: Console) -> None:
+    for fault in report.faults:
+        console.print(f"{fault.folder.name}: {fault.message}")
+    for doubt in report.doubts:
         console.print(f"{doubt.folder.name}: in doubt: {doubt.message}")
-    for metric, reason in verdict.unchecked.items():
+    for metric, reason in report.unchecked.items():
         console.print(f"{metric}: not computed again: {reason}")
 
 
@@ -75,21 +75,21 @@ def _tolerance(asked: float | None) -> float:
     return TOLERANCE if asked is None else asked
 
 
-def _draw(verdict: Verdict, *, count: int, seed: int) -> list[RunResult]:
+def _draw(report: VerifyReport, *, count: int, seed: int) -> list[RunResult]:
     from sparsebench.execution.verification.rerun import draw
 
-    wrong = {finding.folder for finding in verdict.findings}
+    wrong = {fault.folder for fault in report.faults}
     sound = {
-        result.key: result for file, result in verdict.results.items() if file.parent not in wrong
+        result.key: result for file, result in report.results.items() if file.parent not in wrong
     }
     return draw(sound.values(), count=count, seed=seed)
 
 
-def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[Again]:
+def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[RerunOutcome]:
     """Makes runs again, in a folder that is then gone."""
     from sparsebench.cli.progress import progress
     from sparsebench.execution.executors import EXECUTORS
-    from sparsebench.execution.verification.rerun import Again, job_for
+    from sparsebench.execution.verification.rerun import RerunOutcome, job_for
     from sparsebench.results.store import Store
     from sparsebench.tasks import DataSource
 
@@ -99,7 +99,7 @@ def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> l
             try:
                 jobs.append(job_for(result, data=DataSource(folder=data), store=Path(root)))
             except UserError as error:
-                made.append(Again(result, None, str(error)))
+                made.append(RerunOutcome(result, None, str(error)))
         titles = {job.key: job.spec.title for job in jobs}
         with progress(titles, cached=0, console=Console(stderr=True)) as report:
             EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
@@ -107,11 +107,11 @@ def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> l
         for job in jobs:
             new = Store(Path(root)).find(job.spec)
             reason = "it left no result" if new is None else new.reason
-            made.append(Again(by_key[job.key], new.score if new else None, reason))
+            made.append(RerunOutcome(by_key[job.key], new.score if new else None, reason))
     return made
 
 
-def _compare(made: Sequence[Again], *, tolerance: float | None, console: Console) -> bool:
+def _compare(made: Sequence[RerunOutcome], *, tolerance: float | None, console: Console) -> bool:
     """Prints the scores of runs that were made again; returns whether all agree."""
     limit = _tolerance(tolerance)
     for again in made:
@@ -127,41 +127,41 @@ def _compare(made: Sequence[Again], *, tolerance: float | None, console: Console
     return all(again.agrees(limit) for again in made)
 
 
-def _keep(root: Path, verdict: Verdict, made: Sequence[Again]) -> None:
+def _keep(root: Path, report: VerifyReport, made: Sequence[RerunOutcome]) -> None:
     """Keeps what was found.
 
     A run that was made again within our own tolerance, whatever was asked for, is ``rerun``; it
     stays so while its file is the same, and no later one disagrees.
     """
     from sparsebench.execution.verification.rerun import TOLERANCE
-    from sparsebench.results.evidence import Evidence, read_evidence, write_evidence
+    from sparsebench.results.verified import Verified, read_verified, write_verified
 
     try:
-        before = read_evidence(root)
+        before = read_verified(root)
     except UserError as error:
         folder.warn(f"{error}; it is written anew")
         before = {}
     agrees = {each.result.key: each.agrees(TOLERANCE) for each in made if each.score is not None}
-    for key, (_, digest) in verdict.evidence.items():
-        if agrees.get(key, before.get(key) == (Evidence.RERUN, digest)):
-            verdict.evidence[key] = (Evidence.RERUN, digest)
+    for key, (_, digest) in report.verified.items():
+        if agrees.get(key, before.get(key) == (Verified.RERUN, digest)):
+            report.verified[key] = (Verified.RERUN, digest)
     try:
-        write_evidence(root, verdict.evidence)
+        write_verified(root, report.verified)
     except OSError as error:
         folder.warn(f"{root}: what was verified could not be kept ({error.strerror})")
 
 
-def _summary(verdict: Verdict) -> str:
+def _summary(report: VerifyReport) -> str:
     from collections import Counter
 
-    from sparsebench.results.evidence import Evidence
+    from sparsebench.results.verified import Verified
 
-    counts = Counter(evidence for evidence, _ in verdict.evidence.values())
-    told = [f"{counts[kind]} {kind}" for kind in reversed(Evidence) if counts[kind]]
-    wrong = len({finding.folder for finding in verdict.findings})
+    counts = Counter(evidence for evidence, _ in report.verified.values())
+    told = [f"{counts[kind]} {kind}" for kind in reversed(Verified) if counts[kind]]
+    wrong = len({fault.folder for fault in report.faults})
     told += [f"{wrong} WRONG"] if wrong else []
-    doubtful = len({doubt.folder for doubt in verdict.doubts})
+    doubtful = len({doubt.folder for doubt in report.doubts})
     told += [f"{doubtful} in doubt"] if doubtful else []
-    runs = "1 result" if len(verdict.files) == 1 else f"{len(verdict.files)} results"
-    unsealed = f"; {verdict.unsealed} without checksums" if verdict.unsealed else ""
+    runs = "1 result" if len(report.files) == 1 else f"{len(report.files)} results"
+    unsealed = f"; {report.unsealed} without checksums" if report.unsealed else ""
     return f"{runs}: {', '.join(told)}{unsealed}"

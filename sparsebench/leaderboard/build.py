@@ -13,14 +13,14 @@ from sparsebench.leaderboard.notes import notes_of, sureness_notes
 from sparsebench.leaderboard.rows import belongs, columns_of, rows_of
 from sparsebench.leaderboard.scores import Measured, measured, overall, standings_of
 from sparsebench.leaderboard.table import ConfidenceInterval, Group, Row, Table
-from sparsebench.results.evidence import Evidence, least
+from sparsebench.results.verified import Verified, least_verified
 from sparsebench.statistics import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sparsebench.leaderboard.rows import RowRuns
-    from sparsebench.leaderboard.sampling import ReadAnswers
+    from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Column
     from sparsebench.results.schema import RunResult
     from sparsebench.statistics import Estimate
@@ -35,8 +35,8 @@ class _Known:
         evidence: Key of a run -> what its score rests on.
     """
 
-    read: ReadAnswers
-    evidence: Mapping[str, Evidence]
+    read: ReadPredictions
+    evidence: Mapping[str, Verified]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class _Draft:
 def build(
     results: Iterable[RunResult],
     *,
-    read: ReadAnswers | None = None,
-    evidence: Mapping[str, Evidence] | None = None,
+    read: ReadPredictions | None = None,
+    evidence: Mapping[str, Verified] | None = None,
     unreadable: Iterable[str] = (),
 ) -> Table:
     """Makes the leaderboard of any results; their order does not matter.
@@ -136,7 +136,7 @@ def _draft(
         figures=figures_of(source.runs),
         status=status_of(cells),
         trials=_trials(scored),
-        evidence=least(known.evidence.get(run.key, Evidence.REPORTED) for run in scored),
+        evidence=least_verified(known.evidence.get(run.key, Verified.REPORTED) for run in scored),
     )
     return _Draft(source, row, tuple(found))
 

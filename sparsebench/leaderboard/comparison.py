@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sparsebench.leaderboard.rows import RowRuns
-    from sparsebench.leaderboard.sampling import ReadAnswers
+    from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Column
-    from sparsebench.results.answers import Answers
+    from sparsebench.results.predictions import Predictions
     from sparsebench.results.schema import RunResult
     from sparsebench.statistics import Estimate, PairedTest, Panel
 
@@ -90,7 +90,7 @@ class Comparison:
 
 
 def compare(
-    results: Iterable[RunResult], first: str, second: str, *, read: ReadAnswers
+    results: Iterable[RunResult], first: str, second: str, *, read: ReadPredictions
 ) -> list[Comparison]:
     """Compares two methods in every group that has both.
 
@@ -125,7 +125,7 @@ def compare(
 
 
 def _compare(
-    group: str, rows: Sequence[RowRuns], *, columns: Sequence[Column], read: ReadAnswers
+    group: str, rows: Sequence[RowRuns], *, columns: Sequence[Column], read: ReadPredictions
 ) -> Comparison:
     tasks, panels, left_out = [], list[list["Panel"]](), []
     for column in columns:
@@ -164,20 +164,20 @@ def _shared(rows: Sequence[RowRuns], column: Column) -> list[tuple[RunResult, Ru
     ]
 
 
-def _measured(runs: Sequence[RunResult], read: ReadAnswers) -> Measured:
+def _measured(runs: Sequence[RunResult], read: ReadPredictions) -> Measured:
     chosen = {run.spec.seed: run for run in runs}
     return measured(chosen, cell_of(chosen), read)
 
 
 def _seed_tests(
-    runs: Sequence[tuple[RunResult, RunResult]], read: ReadAnswers
+    runs: Sequence[tuple[RunResult, RunResult]], read: ReadPredictions
 ) -> Iterator[SeedTest]:
     for one, other in runs:
         apart = (one.score or 0.0) - (other.score or 0.0)
         yield SeedTest(one.spec.seed, apart, _paired_test(one, other, read))
 
 
-def _paired_test(one: RunResult, other: RunResult, read: ReadAnswers) -> PairedTest | None:
+def _paired_test(one: RunResult, other: RunResult, read: ReadPredictions) -> PairedTest | None:
     metrics, answers = headline_metrics(one), (read(one), read(other))
     if not metrics or answers[0] is None or answers[1] is None:
         return None
@@ -193,7 +193,9 @@ def _paired_test(one: RunResult, other: RunResult, read: ReadAnswers) -> PairedT
     return bootstrap_test(lambda at: (scores[0](at), scores[1](at)), examples)
 
 
-def _asked(answers: dict[str, Answers]) -> list[tuple[str, tuple[str, ...], tuple[object, ...]]]:
+def _asked(
+    answers: dict[str, Predictions],
+) -> list[tuple[str, tuple[str, ...], tuple[object, ...]]]:
     return [(split, told.ids, told.references) for split, told in sorted(answers.items())]
 
 
@@ -201,7 +203,7 @@ Split = dict[str, "tuple[Numbers, Numbers]"]
 """Metric -> answers and references, as the metric takes them."""
 
 
-def _numbers(metrics: Sequence[str], answers: dict[str, Answers]) -> list[Split] | None:
+def _numbers(metrics: Sequence[str], answers: dict[str, Predictions]) -> list[Split] | None:
     splits = []
     for _, told in sorted(answers.items()):
         pairs = {name: arrays(name, told.predictions, told.references) for name in metrics}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsebench.results.answers import examples_digest
+from sparsebench.results.predictions import examples_digest
 from sparsebench.statistics import influence
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sparsebench.results.answers import Answers
+    from sparsebench.results.predictions import Predictions
     from sparsebench.results.schema import RunResult
 
-    ReadAnswers = Callable[[RunResult], dict[str, Answers] | None]
+    ReadPredictions = Callable[[RunResult], dict[str, Predictions] | None]
     """Returns what a run answered, split by split; None where that is not stored."""
 
 
@@ -37,7 +37,7 @@ class Sampling:
     terms: NDArray[np.float64]
 
 
-def sampling_of(result: RunResult, answers: dict[str, Answers] | None) -> Sampling | None:
+def sampling_of(result: RunResult, answers: dict[str, Predictions] | None) -> Sampling | None:
     """Returns how a score hangs on its examples.
 
     Args:

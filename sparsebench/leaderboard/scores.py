@@ -13,7 +13,7 @@ from sparsebench.statistics import Panel, estimate, pairwise, standings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sparsebench.leaderboard.sampling import ReadAnswers
+    from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Cell
     from sparsebench.results.schema import RunResult
     from sparsebench.statistics import Estimate, Standing
@@ -35,7 +35,7 @@ class Measured:
     examples: str | None
 
 
-def measured(chosen: Mapping[int, RunResult | None], cell: Cell, read: ReadAnswers) -> Measured:
+def measured(chosen: Mapping[int, RunResult | None], cell: Cell, read: ReadPredictions) -> Measured:
     """Reads what a row scored on one task.
 
     Args:

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sparsebench.results.evidence import Evidence
+from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -180,7 +180,7 @@ class Row:
     status: str
     standing: Standing | None = None
     worse_than: tuple[str, ...] = ()
-    evidence: Evidence = Evidence.REPORTED
+    evidence: Verified = Verified.REPORTED
     trials: int | None = None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.costs import NOTHING, costs_shown
 from sparsebench.leaderboard.notes import seeds_in_words
-from sparsebench.results.evidence import Evidence
+from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -110,7 +110,7 @@ def text_columns(group: Group) -> list[TextColumn]:
     ]
     if any(row.trials for row in rows):
         columns.append(_numbers(rows, "trials", Kind.COST, _tried, key=lambda row: row.trials))
-    if any(row.evidence is not Evidence.REPORTED for row in rows):
+    if any(row.evidence is not Verified.REPORTED for row in rows):
         columns.append(_words(rows, "evidence", lambda row: row.evidence.value, kind=Kind.SCORE))
     columns.append(_words(rows, "status", lambda row: row.status, kind=Kind.SCORE))
     return columns

@@ -16,7 +16,7 @@ from sparsebench.suite import training_for
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sparsebench.leaderboard.sampling import ReadAnswers
+    from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.papers.schema import PublishedTable
     from sparsebench.results.schema import RunResult
     from sparsebench.statistics import Estimate
@@ -107,7 +107,11 @@ def comparable(run: RunResult, suite: Suite) -> bool:
 
 
 def hold(
-    table: PublishedTable, results: Iterable[RunResult], *, suite: Suite | None, read: ReadAnswers
+    table: PublishedTable,
+    results: Iterable[RunResult],
+    *,
+    suite: Suite | None,
+    read: ReadPredictions,
 ) -> Iterator[Held]:
     """Yields every score of a table beside ours.
 
@@ -132,7 +136,11 @@ def hold(
 
 
 def _difference(
-    runs: Sequence[RunResult], published: float, metric: str, split: str | None, read: ReadAnswers
+    runs: Sequence[RunResult],
+    published: float,
+    metric: str,
+    split: str | None,
+    read: ReadPredictions,
 ) -> Estimate | None:
     values, terms = [], []
     for run in runs:

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sparsebench.errors import UserError
-from sparsebench.results.answers import PREDICTIONS, Answers, read_answers
 from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.results.free_texts import clean_result
+from sparsebench.results.predictions import PREDICTIONS, Predictions, read_predictions
 from sparsebench.results.schema import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
@@ -103,14 +103,14 @@ class Store:
             raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
         return result
 
-    def answers(self, result: RunResult) -> dict[str, Answers] | None:
+    def predictions(self, result: RunResult) -> dict[str, Predictions] | None:
         """Returns what a run answered, split by split, or None where no predictions are stored.
 
         Raises:
-            CorruptAnswersError: They cannot be read.
+            CorruptPredictionsError: They cannot be read.
         """
         file = self.folder(result.spec) / PREDICTIONS
-        return read_answers(file) if PREDICTIONS in result.files and file.is_file() else None
+        return read_predictions(file) if PREDICTIONS in result.files and file.is_file() else None
 
     def folder(self, spec: RunSpec) -> Path:
         """Returns the folder that holds, or will hold, the result of a run."""

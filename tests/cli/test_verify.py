@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import make_answered
 
-from sparsebench.execution.verification.rerun import Again
+from sparsebench.execution.verification.rerun import RerunOutcome
 from sparsebench.results import Store
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def test_a_run_is_rerun_only_while_what_was_made_again_agrees(
     cli: Callable[..., Said], results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def made_again(now: float) -> None:
-        monkeypatch.setattr(VERIFY, "_again", lambda runs, **_: [Again(run, now) for run in runs])
+        monkeypatch.setattr(
+            VERIFY, "_again", lambda runs, **_: [RerunOutcome(run, now) for run in runs]
+        )
 
     stored = next(iter(Store(results))).score
     assert stored is not None
@@ -115,7 +117,7 @@ def test_a_copy_that_is_wrong_is_not_made_again(
 ) -> None:
     drawn: list[float | None] = []
 
-    def again(runs: list[RunResult], **_: object) -> list[Again]:
+    def again(runs: list[RunResult], **_: object) -> list[RerunOutcome]:
         drawn.extend(run.score for run in runs)
         return []
 

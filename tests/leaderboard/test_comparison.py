@@ -10,7 +10,7 @@ from factories import make_answered, make_result
 
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.leaderboard import compare
-from sparsebench.results.answers import Answers
+from sparsebench.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.comparison import Comparison
@@ -22,13 +22,13 @@ class Runs:
 
     def __init__(self) -> None:
         self.results: list[RunResult] = []
-        self._answers: dict[str, dict[str, Answers]] = {}
+        self._answers: dict[str, dict[str, Predictions]] = {}
 
     def add(self, answers: np.ndarray, right: np.ndarray, **spec: Any) -> None:
         result, rows = make_answered(answers.tolist(), right.tolist(), **spec)
         self.results.append(result)
         columns = [tuple(row[name] for row in rows) for name in ("id", "prediction", "reference")]
-        self._answers[result.key] = {"validation": Answers(*columns)}
+        self._answers[result.key] = {"validation": Predictions(*columns)}
 
     def compare(self, first: str, second: str) -> list[Comparison]:
         return compare(

@@ -54,7 +54,7 @@ def test_text_that_is_no_valid_unicode_is_kept(tmp_path: Path) -> None:
     assert found is not None
     assert found.provenance is not None
     assert found.provenance.data_origin == "a\\ud83d é"
-    answers = store.answers(found)
+    answers = store.predictions(found)
     assert answers is not None
     assert answers["test"].predictions == (half,)
 

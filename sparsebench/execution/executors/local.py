@@ -17,16 +17,16 @@ from pydantic import Field
 
 from sparsebench.errors import UserError
 from sparsebench.execution.executors.base import Executor
-from sparsebench.execution.executors.claims import Backlog
 from sparsebench.execution.executors.memory import check_memory_limit
 from sparsebench.execution.executors.process import RunProcess
 from sparsebench.execution.executors.resources import (
     check_batches,
     check_device,
     check_gpus,
-    shares,
+    divide_machine,
     visible_gpus,
 )
+from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.schema.spec import Section
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class LocalExecutor(Executor):
         for job in jobs:
             check_memory_limit(job.limits.memory)
         context, backlog = warm_processes(), Backlog(jobs, report)
-        free = shares(self.workers or 1, self.device, processes=devices)
+        free = divide_machine(self.workers or 1, self.device, processes=devices)
         running: list[RunProcess] = []
         try:
             while backlog or running:
@@ -84,14 +84,14 @@ class LocalExecutor(Executor):
                 for run in list(running):
                     if not run.goes_on():
                         running.remove(run)
-                        free.append(run.shares)
+                        free.append(run.resources)
         except KeyboardInterrupt:
             _stop(running)
             raise
         finally:
             for run in running:
                 run.kill()
-                run.claim.release()
+                run.lock.release()
 
     def _devices(self) -> int:
         """Returns how many devices train a run.

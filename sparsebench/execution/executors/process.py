@@ -13,7 +13,7 @@ from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.events import Finished, Started
 from sparsebench.execution.executors.memory import kills_for_memory
 from sparsebench.execution.executors.ranks import Ranks
-from sparsebench.execution.executors.worker import Exhausted, Failed, Refused
+from sparsebench.execution.executors.worker import OutOfMemory, RankFailed, StoreFailed
 from sparsebench.execution.job import failed
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.execution.events import Report
-    from sparsebench.execution.executors.claims import Claim
     from sparsebench.execution.executors.ranks import Rank
-    from sparsebench.execution.executors.worker import Share
+    from sparsebench.execution.executors.run_lock import RunLock
+    from sparsebench.execution.executors.worker import Resources
     from sparsebench.execution.job import Job
     from sparsebench.results.schema import RunResult
 
@@ -38,7 +38,7 @@ LAST_SECONDS = 10.0
 SECONDS_TO_SHOW = 2.0
 """How soon it shows that a process has died, once another has failed for want of it."""
 
-ENDS = (Finished, Exhausted, Failed, Refused)
+ENDS = (Finished, OutOfMemory, RankFailed, StoreFailed)
 """What a process says last."""
 
 
@@ -49,15 +49,15 @@ class RunProcess:
     Attributes:
         context: Makes processes.
         job: The run.
-        claim: Its lock.
-        shares: What of the machine each of its processes gets.
+        lock: Its lock.
+        resources: What of the machine each of its processes gets.
         report: Is told how it goes.
     """
 
     context: BaseContext
     job: Job
-    claim: Claim
-    shares: tuple[Share, ...]
+    lock: RunLock
+    resources: tuple[Resources, ...]
     report: Report
     began: float = field(default_factory=time.monotonic)
     ranks: Ranks = field(init=False)
@@ -110,7 +110,7 @@ class RunProcess:
         """Waits for the run to end, not for ever, and gives up the lock."""
         self.process.join(LAST_SECONDS)
         self.kill()
-        self.claim.release()
+        self.lock.release()
 
     def kill(self) -> None:
         """Ends the run at once."""
@@ -118,15 +118,15 @@ class RunProcess:
 
     def _start(self) -> None:
         self._kills_before = kills_for_memory()
-        self.ranks = Ranks.start(self.context, self.job, self.claim, self._log, self.shares)
+        self.ranks = Ranks.start(self.context, self.job, self.lock, self._log, self.resources)
 
-    def _ended(self, event: Finished | Refused | Exhausted | Failed) -> bool:
+    def _ended(self, event: Finished | StoreFailed | OutOfMemory | RankFailed) -> bool:
         """Does what the last event of a process asks for; returns whether the run goes on."""
-        if isinstance(event, Refused):
+        if isinstance(event, StoreFailed):
             raise UserError(event.reason)
-        if isinstance(event, Exhausted):
+        if isinstance(event, OutOfMemory):
             return self._again(event.reason)
-        if isinstance(event, Failed):
+        if isinstance(event, RankFailed):
             return self._failed(event.result)
         self.report(event)
         self.end()
@@ -184,7 +184,7 @@ class RunProcess:
     def _write(self, result: RunResult) -> bool:
         self.kill()
         Store(self.job.store).write(result)
-        self.claim.release()
+        self.lock.release()
         seconds = time.monotonic() - self.began
         self.report(Finished(self.job.key, result.status.value, None, result.reason, seconds))
         return False

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-    from sparsebench.execution.executors.claims import Claim
-    from sparsebench.execution.executors.worker import Share
+    from sparsebench.execution.executors.run_lock import RunLock
+    from sparsebench.execution.executors.worker import Resources
     from sparsebench.execution.job import Job
 
 
@@ -60,24 +60,32 @@ class Ranks:
 
     @classmethod
     def start(
-        cls, context: BaseContext, job: Job, claim: Claim, log: Path, shares: Sequence[Share]
+        cls,
+        context: BaseContext,
+        job: Job,
+        lock: RunLock,
+        log: Path,
+        resources: Sequence[Resources],
     ) -> Ranks:
         """Starts the processes of a run.
 
         Args:
             context: Makes processes.
             job: The run.
-            claim: Its lock, which each of them holds.
+            lock: Its lock, which each of them holds.
             log: Takes all that they print; in its folder they find each other.
-            shares: What of the machine each gets.
+            resources: What of the machine each gets.
         """
-        ranks = cls(len(shares), log.with_name(f"meeting-{secrets.token_hex(4)}"))
-        for number, share in enumerate(shares):
+        ranks = cls(len(resources), log.with_name(f"meeting-{secrets.token_hex(4)}"))
+        for number, part in enumerate(resources):
             events, sender = context.Pipe(duplex=False)
             process = context.Process(  # type: ignore[attr-defined]
                 target=work,
-                args=(job, claim, sender, log),
-                kwargs={"share": share, "group": ProcessGroup(number, len(shares), ranks.meeting)},
+                args=(job, lock, sender, log),
+                kwargs={
+                    "resources": part,
+                    "group": ProcessGroup(number, len(resources), ranks.meeting),
+                },
                 name=job.spec.title,
             )
             process.start()

@@ -14,11 +14,11 @@ from pydantic import Field
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Finished, Started
 from sparsebench.execution.executors.base import Executor
-from sparsebench.execution.executors.claims import Backlog
 from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS
 from sparsebench.execution.executors.process import LAST_SECONDS
 from sparsebench.execution.executors.remote import Files, keep, make
 from sparsebench.execution.executors.resources import check_batches
+from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.execution.job import failed
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sparsebench.execution.events import Report
-    from sparsebench.execution.executors.claims import Claim
+    from sparsebench.execution.executors.run_lock import RunLock
     from sparsebench.execution.job import Job
 
 _OBJECTS = 256 * 2**20
@@ -58,7 +58,7 @@ class RayOptions(Section):
 @dataclass
 class _Task:
     job: Job
-    claim: Claim
+    lock: RunLock
     began: float
 
 
@@ -88,7 +88,7 @@ class RayExecutor(Executor):
                 done, _ = ray.wait(list(tasks), timeout=SECONDS_BETWEEN_LOOKS)
                 for reference in done:
                     report(_ended(ray, reference, tasks[reference]))
-                    tasks.pop(reference).claim.release()
+                    tasks.pop(reference).lock.release()
         except KeyboardInterrupt:
             for reference in tasks:
                 ray.cancel(reference)
@@ -97,7 +97,7 @@ class RayExecutor(Executor):
             raise
         finally:
             for task in tasks.values():
-                task.claim.release()
+                task.lock.release()
             ray.shutdown()
 
     def _connect(self, ray: Any) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.execution.executors.worker import Share
+from sparsebench.execution.executors.worker import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.job import Job
 
 
-def shares(workers: int, device: str, *, processes: int = 1) -> list[tuple[Share, ...]]:
+def divide_machine(workers: int, device: str, *, processes: int = 1) -> list[tuple[Resources, ...]]:
     """Returns what each of so many runs at a time gets, for each of its processes.
 
     Each process has a GPU of its own where there are enough, and its part of the cores. Where there
@@ -32,7 +32,7 @@ def shares(workers: int, device: str, *, processes: int = 1) -> list[tuple[Share
     cores = _cores()
     pinned = workers > 1 and each * count <= len(cores)
     parts = [
-        Share(
+        Resources(
             threads=each,
             device=f"cuda:{gpus[place % len(gpus)]}" if gpus else device,
             cores=tuple(cores[place * each : (place + 1) * each]) if pinned else (),

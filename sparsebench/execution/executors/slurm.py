@@ -15,11 +15,11 @@ from pydantic import Field
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Finished, Started
 from sparsebench.execution.executors.base import Executor
-from sparsebench.execution.executors.claims import claim, made_since
 from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS, one_at_a_time
 from sparsebench.execution.executors.process import LAST_SECONDS
 from sparsebench.execution.executors.remote import check_version
 from sparsebench.execution.executors.resources import check_batches, check_gpus
+from sparsebench.execution.executors.run_lock import finished_since, lock_run
 from sparsebench.execution.job import failed
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -191,7 +191,7 @@ def _goes_on(submitted: _Submitted, report: Report) -> bool:
         if job.key not in submitted.started and (work / "log.txt").exists():
             submitted.started.add(job.key)
             report(Started(job.key))
-        if done := made_since(job):
+        if done := finished_since(job):
             submitted.open.remove(job)
             report(done)
     submitted.looks += over
@@ -205,11 +205,11 @@ def _goes_on(submitted: _Submitted, report: Report) -> bool:
 
 def _record_loss(job: Job, handle: Any) -> Finished | None:
     """Writes the row of a run whose job has ended; None where another process makes the run."""
-    held = claim(Store(job.store).work_folder(job.spec))
+    held = lock_run(Store(job.store).work_folder(job.spec))
     if held is None:
         return None
     try:
-        if done := made_since(job):
+        if done := finished_since(job):
             return done
         state = str(handle.state).partition(" ")[0]
         reason = f"the job {handle.job_id} ended as {state} and left no result"

@@ -20,7 +20,7 @@ _UNTIL_DONE = (TRAIN, "select", "deploy", WRITE)
 """The phases that are not broken off, for what they have made would be lost."""
 
 
-class Switch:
+class StopSignal:
     """Remembers that the run is to stop, and stops it at once where nothing is lost by it.
 
     Args:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.execution.events import Finished, Progressed
 from sparsebench.execution.executors.memory import limited_memory
-from sparsebench.execution.executors.stop_signal import WRITE, Switch
+from sparsebench.execution.executors.stop_signal import WRITE, StopSignal
 from sparsebench.models.bundle import bundle_folder, forbid_network
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.execution.events import Event, Report
-    from sparsebench.execution.executors.claims import Claim
+    from sparsebench.execution.executors.run_lock import RunLock
     from sparsebench.execution.job import Job, Outcome
     from sparsebench.results.schema import RunResult
     from sparsebench.training.distributed import ProcessGroup
@@ -35,7 +35,7 @@ SECONDS_BETWEEN_EVENTS = 0.2
 
 
 @dataclass(frozen=True)
-class Share:
+class Resources:
     """What of the machine one process of a run gets.
 
     Attributes:
@@ -50,21 +50,21 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Exhausted:
+class OutOfMemory:
     """The run has no memory left, and left no result: it is to be tried in smaller parts."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Failed:
+class RankFailed:
     """One of several processes of a run has failed, and left its row to who started them."""
 
     result: RunResult
 
 
 @dataclass(frozen=True)
-class Refused:
+class StoreFailed:
     """The results folder takes no more."""
 
     reason: str
@@ -72,50 +72,50 @@ class Refused:
 
 def work(
     job: Job,
-    claim: Claim,  # noqa: ARG001 - that it is here is what it does
+    lock: RunLock,  # noqa: ARG001 - that it is here is what it does
     events: Connection,
     log: Path,
     *,
-    share: Share,
+    resources: Resources,
     group: ProcessGroup,
 ) -> None:
     """Makes one run, writes its result, and says how it goes; or trains along with who does.
 
     Args:
         job: The run to make.
-        claim: The lock on the run, held for as long as this process lives.
-        events: Takes events; the last is ``Finished``, ``Exhausted``, ``Failed`` or ``Refused``,
-            or none from a process that has trained along.
+        lock: The lock on the run, held for as long as this process lives.
+        events: Takes events; the last is ``Finished``, ``OutOfMemory``, ``RankFailed`` or
+            ``StoreFailed``; none comes from a rank that has trained to the end.
         log: Takes all that is printed.
-        share: What of the machine to use.
+        resources: What of the machine to use.
         group: The processes of the run.
     """
     began = time.perf_counter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    switch = Switch(listens=group.is_main)
+    stop_signal = StopSignal(listens=group.is_main)
     _follow_parent()
     _redirect(log)
     if bundle_folder():
         forbid_network()
     try:
-        _take(share)
-        outcome = _make(job, switch, events, group)
+        _use(resources)
+        outcome = _make(job, stop_signal, events, group)
         if outcome is None:
             _leave()
         result = outcome.result
         if result.status is Status.OOM and job.smaller(result.reason or "", devices=group.size):
-            events.send(Exhausted(result.reason or ""))
+            events.send(OutOfMemory(result.reason or ""))
             _hold(group)
             return
         if result.status is not Status.OK and group.size > 1:
-            events.send(Failed(result))
+            events.send(RankFailed(result))
             _hold(group)
-        switch.enter(WRITE)
+        stop_signal.enter(WRITE)
         Store(job.store).write(result, predictions=outcome.predictions, keep=outcome.keep)
     except StoppedError:
         return
     except UserError as error:
-        events.send(Refused(str(error)))
+        events.send(StoreFailed(str(error)))
         _hold(group)
         return
     seconds = time.perf_counter() - began
@@ -135,7 +135,9 @@ def _hold(group: ProcessGroup) -> None:
         threading.Event().wait()
 
 
-def _make(job: Job, switch: Switch, events: Connection, group: ProcessGroup) -> Outcome | None:
+def _make(
+    job: Job, stop_signal: StopSignal, events: Connection, group: ProcessGroup
+) -> Outcome | None:
     from sparsebench.execution.failures import failure
     from sparsebench.execution.run import run
 
@@ -147,12 +149,12 @@ def _make(job: Job, switch: Switch, events: Connection, group: ProcessGroup) -> 
         if not group.is_main:
             return
         if isinstance(event, Progressed):
-            switch.enter(event.phase)
+            stop_signal.enter(event.phase)
         report(event)
 
     try:
         with limited_memory(job.limits.memory):
-            return run(job, tell, lambda: switch.asked, group)
+            return run(job, tell, lambda: stop_signal.asked, group)
     except MemoryError as error:  # there was not even enough to tell of it
         return failure(job, error)
 
@@ -177,13 +179,13 @@ def _redirect(log: Path) -> None:
             os.dup2(stream.fileno(), output.fileno())
 
 
-def _take(share: Share) -> None:
-    _choose_device(share.device)
-    if share.cores:
-        os.sched_setaffinity(0, share.cores)
+def _use(resources: Resources) -> None:
+    _choose_device(resources.device)
+    if resources.cores:
+        os.sched_setaffinity(0, resources.cores)
     import torch
 
-    torch.set_num_threads(share.threads)
+    torch.set_num_threads(resources.threads)
 
 
 def _choose_device(device: str) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sparsebench.execution.verification.checks import Finding, Verdict, verify
+from sparsebench.execution.verification.checks import Fault, VerifyReport, verify
 
-__all__ = ["Finding", "Verdict", "verify"]
+__all__ = ["Fault", "VerifyReport", "verify"]

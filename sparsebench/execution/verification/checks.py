@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparsebench.execution.verification.scores import score_faults, unchecked
-from sparsebench.results.answers import (
-    PREDICTIONS,
-    CorruptAnswersError,
-    examples_digest,
-    read_answers,
-)
 from sparsebench.results.checksums import changed_files, file_hash, read_checksums
-from sparsebench.results.evidence import Evidence
+from sparsebench.results.predictions import (
+    PREDICTIONS,
+    CorruptPredictionsError,
+    examples_digest,
+    read_predictions,
+)
 from sparsebench.results.schema import Status
 from sparsebench.results.store import (
     RESULT,
@@ -22,17 +21,18 @@ from sparsebench.results.store import (
     read_result,
     run_key,
 )
+from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sparsebench.results.answers import Answers
+    from sparsebench.results.predictions import Predictions
     from sparsebench.results.schema import RunResult
 
 
 @dataclass(frozen=True)
-class Finding:
+class Fault:
     """Something that is wrong.
 
     Attributes:
@@ -45,58 +45,58 @@ class Finding:
 
 
 @dataclass
-class Verdict:
+class VerifyReport:
     """What a verification found.
 
     Attributes:
         files: The ``result.json`` of every run that was looked at.
-        findings: All that is wrong.
+        faults: All that is wrong.
         doubts: What may be right and cannot be believed without being asked about.
-        evidence: Key of a sound run -> what its score rests on, digest of its ``result.json``.
+        verified: Key of a sound run -> what its score rests on, digest of its ``result.json``.
         results: The results that could be read, by their ``result.json``.
         unsealed: How many runs have no checksums, since an older version wrote them.
         unchecked: Metrics that cannot be computed again here -> the reason.
     """
 
     files: list[Path]
-    findings: list[Finding] = field(default_factory=list)
-    doubts: list[Finding] = field(default_factory=list)
-    evidence: dict[str, tuple[Evidence, str]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    doubts: list[Fault] = field(default_factory=list)
+    verified: dict[str, tuple[Verified, str]] = field(default_factory=dict)
     results: dict[Path, RunResult] = field(default_factory=dict)
     unsealed: int = 0
     unchecked: dict[str, str] = field(default_factory=dict)
 
 
-def verify(files: Sequence[Path]) -> Verdict:
+def verify(files: Sequence[Path]) -> VerifyReport:
     """Checks results one by one and against each other, and computes their scores again.
 
     Args:
         files: The ``result.json`` of every run.
     """
-    verdict = Verdict(list(files))
+    report = VerifyReport(list(files))
     examples: dict[Path, str] = {}
     for file in files:
         try:
             result = read_result(file)
         except CorruptResultError as error:
-            verdict.findings.append(Finding(file.parent, _alone(error, file)))
+            report.faults.append(Fault(file.parent, _alone(error, file)))
             continue
-        verdict.results[file] = result
-        faults = [*_integrity(file, result, verdict)]
+        report.results[file] = result
+        faults = [*_integrity(file, result, report)]
         answers = _answers(file, result, faults)
         if answers is not None:
             examples[file] = examples_digest(answers)
             faults += score_faults(result, answers)
-        verdict.findings += [Finding(file.parent, fault) for fault in faults]
+        report.faults += [Fault(file.parent, fault) for fault in faults]
         if not faults:
-            verdict.unchecked |= {} if answers is None else unchecked(result)
-            known = Evidence.REPORTED if answers is None else Evidence.RECOMPUTED
-            verdict.evidence[result.key] = (known, file_hash(file))
-    _hold_together(verdict, examples)
-    return verdict
+            report.unchecked |= {} if answers is None else unchecked(result)
+            known = Verified.REPORTED if answers is None else Verified.RECOMPUTED
+            report.verified[result.key] = (known, file_hash(file))
+    _hold_together(report, examples)
+    return report
 
 
-def _integrity(file: Path, result: RunResult, verdict: Verdict) -> Iterator[str]:
+def _integrity(file: Path, result: RunResult, report: VerifyReport) -> Iterator[str]:
     """Yields what shows that files were changed, moved or lost."""
     folder = file.parent
     if result.key != run_key(result.spec):
@@ -113,7 +113,7 @@ def _integrity(file: Path, result: RunResult, verdict: Verdict) -> Iterator[str]
     except (OSError, ValueError) as error:
         yield f"its checksums cannot be read ({error})"
         return
-    verdict.unsealed += listed is None
+    report.unsealed += listed is None
     for name in changed:
         yield f"{name} is not what was written: its checksum differs"
     if listed is not None:
@@ -123,7 +123,7 @@ def _integrity(file: Path, result: RunResult, verdict: Verdict) -> Iterator[str]
         yield f"its status is {result.status}, but its score is {result.score}"
 
 
-def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Answers] | None:
+def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Predictions] | None:
     """Reads the predictions of a run that has a score; what is wrong goes to ``faults``."""
     stored = file.with_name(PREDICTIONS)
     if result.status is not Status.OK:
@@ -133,8 +133,8 @@ def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Answ
             faults.append(f"{PREDICTIONS} is not listed in its result")
         return None
     try:
-        answers = read_answers(stored)
-    except CorruptAnswersError as error:
+        answers = read_predictions(stored)
+    except CorruptPredictionsError as error:
         faults.append(_alone(error, stored))
         return None
     expected = result.files[PREDICTIONS]
@@ -143,22 +143,22 @@ def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Answ
     return answers
 
 
-def _hold_together(verdict: Verdict, examples: dict[Path, str]) -> None:
+def _hold_together(report: VerifyReport, examples: dict[Path, str]) -> None:
     """Tells of runs whose data fingerprint and whose examples do not go together.
 
     Runs with one fingerprint were asked the same examples: others are wrong. Runs with another
     fingerprint may have been asked the same ones after other training data, which no file here can
     tell from a false fingerprint: they count as ``reported``. Of two camps, the smaller is told of.
     """
-    for file, fault, is_wrong in _strangers(verdict.results, examples):
-        key = verdict.results[file].key
+    for file, fault, is_wrong in _strangers(report.results, examples):
+        key = report.results[file].key
         if is_wrong:
-            verdict.findings.append(Finding(file.parent, fault))
-            verdict.evidence.pop(key, None)
+            report.faults.append(Fault(file.parent, fault))
+            report.verified.pop(key, None)
             continue
-        verdict.doubts.append(Finding(file.parent, fault))
-        if key in verdict.evidence:
-            verdict.evidence[key] = (Evidence.REPORTED, verdict.evidence[key][1])
+        report.doubts.append(Fault(file.parent, fault))
+        if key in report.verified:
+            report.verified[key] = (Verified.REPORTED, report.verified[key][1])
 
 
 def _strangers(

@@ -28,7 +28,7 @@ machine with the same versions it is the same; kernels of others round different
 
 
 @dataclass(frozen=True)
-class Again:
+class RerunOutcome:
     """A run that was made again.
 
     Attributes:

@@ -11,7 +11,7 @@ from sparsebench.tasks import TASKS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from sparsebench.results.answers import Answers
+    from sparsebench.results.predictions import Predictions
     from sparsebench.results.schema import RunResult
     from sparsebench.tasks import Scores
 
@@ -19,7 +19,7 @@ TOLERANCE = 1e-9
 """How far a score computed again may lie from the stored one: rounding of the last digits."""
 
 
-def score_faults(result: RunResult, answers: Mapping[str, Answers]) -> Iterator[str]:
+def score_faults(result: RunResult, answers: Mapping[str, Predictions]) -> Iterator[str]:
     """Yields where the scores of a run are not those of its predictions.
 
     Args:

@@ -104,7 +104,7 @@ def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
     assert {label: (r.key, r.status, r.scores) for label, r in found.items()} == {
         label: (r.key, Status.OK, r.scores) for label, r in expected.items()
     }
-    verdict = verify(Store(root).files())
-    assert not verdict.findings
-    assert len(verdict.results) == len(jobs) == len(SEEDS) * len(METHODS)
+    report = verify(Store(root).files())
+    assert not report.faults
+    assert len(report.results) == len(jobs) == len(SEEDS) * len(METHODS)
     assert not [work for work in (root / ".work").iterdir() if (work / "stage-0").exists()]

@@ -15,10 +15,10 @@ from executor_jobs import make, make_jobs, results
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.execution.events import Progressed
 from sparsebench.execution.executors import local
-from sparsebench.execution.executors.claims import claim
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.execution.executors.ranks import Rank
-from sparsebench.execution.executors.stop_signal import Switch
+from sparsebench.execution.executors.run_lock import lock_run
+from sparsebench.execution.executors.stop_signal import StopSignal
 from sparsebench.results import Status
 from sparsebench.results.store import Store
 from sparsebench.training.checkpoints import last_checkpoint
@@ -56,7 +56,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(root: Pa
     assert results(root) == {}
     checkpoint = last_checkpoint(work / "stage-0")
     assert checkpoint is not None
-    held = claim(work)
+    held = lock_run(work)
     assert held is not None  # nobody is at work
     held.release()
 
@@ -164,10 +164,10 @@ def test_a_full_disk_stops_the_command_and_costs_no_run(root: Path) -> None:
 
 
 def test_a_stop_waits_for_the_step_and_for_what_is_being_written() -> None:
-    switch = Switch()
+    stop_signal = StopSignal()
     for phase in ("train", "write"):
-        switch.enter(phase)
+        stop_signal.enter(phase)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert switch.asked
+        assert stop_signal.asked
     with pytest.raises(StoppedError):
-        switch.enter("evaluate")
+        stop_signal.enter("evaluate")

@@ -18,7 +18,7 @@ from plugins import install
 
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Progressed
-from sparsebench.execution.executors import shares
+from sparsebench.execution.executors import resources
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.execution.executors.slurm import SlurmExecutor
 from sparsebench.results import Status, Store
@@ -273,11 +273,11 @@ def test_a_slurm_job_trains_on_all_its_gpus(root: Path, monkeypatch: pytest.Monk
 
 def test_each_run_gets_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
-    given = shares.shares(2, "auto", processes=2)
+    given = resources.divide_machine(2, "auto", processes=2)
     assert [[share.device for share in run] for run in given] == [
         ["cuda:4", "cuda:5"],
         ["cuda:6", "cuda:7"],
     ]
-    (alone,) = shares.shares(1, "cuda", processes=3)
+    (alone,) = resources.divide_machine(1, "cuda", processes=3)
     assert [share.device for share in alone] == ["cuda:4", "cuda:5", "cuda:6"]
-    assert [run[0].device for run in shares.shares(2, "cpu")] == ["cpu", "cpu"]
+    assert [run[0].device for run in resources.divide_machine(2, "cpu")] == ["cpu", "cpu"]

@@ -13,8 +13,8 @@ from executor_jobs import make, make_jobs, results, use_culprits
 
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Awaited, Finished, Started
-from sparsebench.execution.executors.claims import Backlog, claim, made_since
 from sparsebench.execution.executors.local import LocalExecutor
+from sparsebench.execution.executors.run_lock import Backlog, finished_since, lock_run
 from sparsebench.execution.job import failed
 from sparsebench.results import Status
 from sparsebench.results.store import Store
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sparsebench.execution.executors.claims import claim
-held = claim(Path(sys.argv[1]))
+from sparsebench.execution.executors.run_lock import lock_run
+held = lock_run(Path(sys.argv[1]))
 print("held" if held else "taken", flush=True)
 time.sleep(600)
 """
@@ -40,13 +40,13 @@ def test_a_lock_is_one_process_s_until_it_is_gone(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        assert claim(work) is None
+        assert lock_run(work) is None
         holder.kill()
-    held = claim(work)
+    held = lock_run(work)
     assert held is not None
-    assert claim(work) is None
+    assert lock_run(work) is None
     held.release()
-    again = claim(work)
+    again = lock_run(work)
     assert again is not None
     again.discard()
     assert not work.exists()
@@ -58,7 +58,7 @@ def test_no_two_ever_hold_a_lock_whose_file_comes_and_goes(tmp_path: Path) -> No
     def hammer(_: int) -> None:
         nonlocal inside, most, got
         for _ in range(300):
-            if held := claim(tmp_path / "run"):
+            if held := lock_run(tmp_path / "run"):
                 inside, got = inside + 1, got + 1
                 most = max(most, inside)
                 inside -= 1
@@ -74,7 +74,7 @@ def test_no_two_ever_hold_a_lock_whose_file_comes_and_goes(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_locked_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("no folder")
     with pytest.raises(UserError, match=r"runs.*cannot be written \(Not a directory\)"):
-        claim(tmp_path / "runs" / "run")
+        lock_run(tmp_path / "runs" / "run")
 
 
 def test_what_another_has_made_since_the_plan_is_not_made_again(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_what_another_has_made_since_the_plan_is_not_made_again(tmp_path: Path) 
     assert told == [Finished(job.key, "error", None, "made elsewhere", 0.0)]
 
     (planned,) = make_jobs(tmp_path, "full")  # which knows of that result, and is to replace it
-    assert made_since(planned) is None
+    assert finished_since(planned) is None
     Store(tmp_path).write(failed(job, Status.ERROR, "made elsewhere"))
-    assert made_since(planned) is not None
+    assert finished_since(planned) is not None
 
 
 def test_two_commands_share_the_runs_of_one_folder(

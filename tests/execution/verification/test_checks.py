@@ -11,9 +11,9 @@ import pytest
 from factories import make_answered, make_result
 
 from sparsebench.execution.verification import verify
-from sparsebench.results.evidence import Evidence
 from sparsebench.results.schema import Status
 from sparsebench.results.store import Store, folder_name, read_result, run_key
+from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def found(folder: Path) -> dict[str, list[str]]:
     """What is wrong, by the folder of the run."""
     told: dict[str, list[str]] = {}
-    for finding in verify(Store(folder).files()).findings:
-        told.setdefault(finding.folder.name, []).append(finding.message)
+    for fault in verify(Store(folder).files()).faults:
+        told.setdefault(fault.folder.name, []).append(fault.message)
     return told
 
 
@@ -51,11 +51,11 @@ def reseal(run: Path) -> None:
 def test_a_sound_folder_is_recomputed(folder: Path) -> None:
     Store(folder).write(make_result(status=Status.OOM, task="rte"))
 
-    verdict = verify(Store(folder).files())
+    report = verify(Store(folder).files())
 
-    assert verdict.findings == []
-    kinds = [evidence for evidence, _ in verdict.evidence.values()]
-    assert sorted(kinds) == [Evidence.RECOMPUTED] * 8 + [Evidence.REPORTED]
+    assert report.faults == []
+    kinds = [evidence for evidence, _ in report.verified.values()]
+    assert sorted(kinds) == [Verified.RECOMPUTED] * 8 + [Verified.REPORTED]
 
 
 @pytest.mark.parametrize("seal", [False, True])
@@ -149,11 +149,11 @@ def test_a_file_that_is_gone(folder: Path, name: str) -> None:
     run = victim(folder)
     (run / name).unlink()
 
-    verdict = verify(Store(folder).files())
+    report = verify(Store(folder).files())
     if name == "SHA256SUMS":  # of an older version: told, not wrong
-        assert (verdict.findings, verdict.unsealed) == ([], 1)
+        assert (report.faults, report.unsealed) == ([], 1)
     else:
-        assert {finding.folder.name for finding in verdict.findings} == {run.name}
+        assert {fault.folder.name for fault in report.faults} == {run.name}
 
 
 @pytest.fixture
@@ -206,10 +206,10 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_metric_that_cannot_be_computed_here_is_told_and_not_wrong(generated: Path) -> None:
     change(generated, lambda c: c["scores"]["validation"].update(meteor=0.4), seal=True)
 
-    verdict = verify([generated / "result.json"])
+    report = verify([generated / "result.json"])
 
-    assert verdict.findings == []
-    assert verdict.unchecked == {"meteor": "needs Java"}
+    assert report.faults == []
+    assert report.unchecked == {"meteor": "needs Java"}
 
 
 def test_a_metric_that_could_not_be_computed_then_is_not_wrong(
@@ -244,12 +244,12 @@ def test_another_data_fingerprint_with_the_key_and_the_folder_that_go_with_it(
     edit = {"spec": spec.model_dump(mode="json"), "key": run_key(spec)}
     change(moved, lambda content: content.update(edit), seal=True)
 
-    verdict = verify(Store(folder).files())
-    (doubt,) = verdict.doubts
+    report = verify(Store(folder).files())
+    (doubt,) = report.doubts
     assert doubt.folder == moved
     assert doubt.message.startswith("its data is said to be d1, and its examples are those of runs")
-    assert verdict.evidence[run_key(spec)][0] is Evidence.REPORTED
-    assert verdict.findings == []
+    assert report.verified[run_key(spec)][0] is Verified.REPORTED
+    assert report.faults == []
 
 
 @pytest.mark.parametrize("left", [(), ("predictions.jsonl",)])

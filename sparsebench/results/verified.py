@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.results.answers import PREDICTIONS
 from sparsebench.results.checksums import file_hash
+from sparsebench.results.predictions import PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERIFIED = "verified.json"
 
 
-class Evidence(StrEnum):
+class Verified(StrEnum):
     """What a score rests on, the least first."""
 
     REPORTED = "reported"
@@ -39,10 +39,10 @@ class Evidence(StrEnum):
     """Besides, the run was made again, and its score agreed."""
 
 
-def least(evidence: Iterable[Evidence]) -> Evidence:
+def least_verified(evidence: Iterable[Verified]) -> Verified:
     """Returns the weakest; ``reported`` for none."""
-    order = list(Evidence)
-    return min(evidence, key=order.index, default=Evidence.REPORTED)
+    order = list(Verified)
+    return min(evidence, key=order.index, default=Verified.REPORTED)
 
 
 def is_unchanged(file: Path, result: RunResult, *, digest: str) -> bool:
@@ -59,7 +59,7 @@ def is_unchanged(file: Path, result: RunResult, *, digest: str) -> bool:
     return file_hash(file) == digest
 
 
-def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
+def read_verified(root: Path) -> dict[str, tuple[Verified, str]]:
     """Reads what was verified in a folder of results: key of a run -> evidence, digest.
 
     Raises:
@@ -71,7 +71,7 @@ def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         return {
-            str(key): (Evidence(entry["evidence"]), str(entry["digest"]))
+            str(key): (Verified(entry["evidence"]), str(entry["digest"]))
             for key, entry in content.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -80,7 +80,7 @@ def read_evidence(root: Path) -> dict[str, tuple[Evidence, str]]:
         ) from None
 
 
-def write_evidence(root: Path, found: Mapping[str, tuple[Evidence, str]]) -> Path:
+def write_verified(root: Path, found: Mapping[str, tuple[Verified, str]]) -> Path:
     """Writes what was verified, and returns the file."""
     content = {
         key: {"evidence": evidence.value, "digest": digest}

@@ -19,12 +19,12 @@ PREDICTIONS = "predictions.jsonl"
 _COLUMNS = ("split", "id", "prediction", "reference")
 
 
-class CorruptAnswersError(UserError):
+class CorruptPredictionsError(UserError):
     """A file of predictions that is not what the store wrote."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What a model answered on one split, example by example.
 
     Attributes:
@@ -38,19 +38,19 @@ class Answers:
     references: tuple[Any, ...]
 
 
-def read_answers(file: Path) -> dict[str, Answers]:
+def read_predictions(file: Path) -> dict[str, Predictions]:
     """Reads the predictions of a run: split -> answers, in the order they are stored.
 
     Raises:
-        CorruptAnswersError: The file is absent or no table of predictions.
+        CorruptPredictionsError: The file is absent or no table of predictions.
     """
     try:
-        return parse_answers(file.read_bytes())
+        return parse_predictions(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise CorruptAnswersError(f"{file}: no readable predictions ({error})") from None
+        raise CorruptPredictionsError(f"{file}: no readable predictions ({error})") from None
 
 
-def parse_answers(content: bytes) -> dict[str, Answers]:
+def parse_predictions(content: bytes) -> dict[str, Predictions]:
     """Reads the content of a file of predictions.
 
     Raises:
@@ -77,15 +77,15 @@ def parse_answers(content: bytes) -> dict[str, Answers]:
     return answers
 
 
-def _answers(rows: list[dict[str, Any]]) -> Answers:
-    return Answers(
+def _answers(rows: list[dict[str, Any]]) -> Predictions:
+    return Predictions(
         ids=tuple([row["id"] for row in rows]),
         predictions=tuple([row["prediction"] for row in rows]),
         references=tuple([row["reference"] for row in rows]),
     )
 
 
-def examples_digest(answers: dict[str, Answers]) -> str:
+def examples_digest(answers: dict[str, Predictions]) -> str:
     """Hashes which examples were asked and what their references are; equal ones can be paired."""
     digest = hashlib.sha256()
     for split in sorted(answers):

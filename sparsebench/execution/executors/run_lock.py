@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOCK = ".lock"
 
 
-class Claim:
+class RunLock:
     """A lock that is held; it can be handed to a child process, which then holds it too.
 
     Args:
@@ -56,13 +56,13 @@ class Claim:
         return _received, (DupFd(self._descriptor), self.path)
 
 
-def _received(duplicate: Any, path: Path) -> Claim:
+def _received(duplicate: Any, path: Path) -> RunLock:
     descriptor = duplicate.detach()
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keyword is taken
-    return Claim(descriptor, path)
+    return RunLock(descriptor, path)
 
 
-def claim(work: Path) -> Claim | None:
+def lock_run(work: Path) -> RunLock | None:
     """Locks a run, or returns None where another process has it.
 
     Args:
@@ -83,7 +83,7 @@ def claim(work: Path) -> Claim | None:
         if not _lock(descriptor, path):
             return None
         if _is_at(descriptor, path):
-            return Claim(descriptor, path)
+            return RunLock(descriptor, path)
         os.close(descriptor)  # it was removed while we opened it: others lock another file
 
 
@@ -136,7 +136,7 @@ class Backlog:
         """Returns how many are not handed out."""
         return len(self._waiting)
 
-    def take(self) -> tuple[Job, Claim] | None:
+    def take(self) -> tuple[Job, RunLock] | None:
         """Returns the next run with its lock, or None where others have all that are left.
 
         Raises:
@@ -144,11 +144,11 @@ class Backlog:
         """
         for _ in range(len(self._waiting)):
             job = self._waiting.popleft()
-            held = claim(Store(job.store).work_folder(job.spec))
+            held = lock_run(Store(job.store).work_folder(job.spec))
             if held is None:
                 self._waiting.append(job)
                 self._tell_once(job)
-            elif (done := made_since(job)) is not None:
+            elif (done := finished_since(job)) is not None:
                 held.discard()
                 self._report(done)
             else:
@@ -161,7 +161,7 @@ class Backlog:
             self._report(Awaited(job.key))
 
 
-def made_since(job: Job) -> Finished | None:
+def finished_since(job: Job) -> Finished | None:
     """Returns how a run ended that another process has made since it was planned."""
     store = Store(job.store)
     if store.stamp(job.spec) in (None, job.replaces):
