@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.results.activations import THRESHOLD, Activations, LayerDensity
 from sparsebench.results.costs import (
+    THRESHOLD,
+    Activations,
     Costs,
     Device,
     Flops,
     Latency,
+    LayerDensity,
     Memory,
     MemoryKind,
     MemoryPeak,

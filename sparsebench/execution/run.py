@@ -17,9 +17,10 @@ from sparsebench.execution.job import Job, Outcome
 from sparsebench.method_registry import METHODS, configure, prepared
 from sparsebench.models import Backbone, load_backbone, model_source
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
+from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
 from sparsebench.results.provenance import provenance
-from sparsebench.results.schema import Record, RunResult, Status, TrainingRecord
+from sparsebench.results.schema import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.schema.spec import Protocol
 from sparsebench.tasks import TASKS

@@ -6,14 +6,12 @@ import statistics
 from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.table import Figures
-from sparsebench.results.activations import THRESHOLD
-from sparsebench.results.costs import FlopStatus
+from sparsebench.results.costs import THRESHOLD, FlopStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sparsebench.results.activations import Activations
-    from sparsebench.results.costs import Costs, Flops, Latency, Memory, Parameters
+    from sparsebench.results.costs import Activations, Costs, Flops, Latency, Memory, Parameters
     from sparsebench.results.schema import RunResult
 
 
@@ -100,7 +98,7 @@ def _layer_densities(densities: Sequence[Activations]) -> dict[str, float]:
 
 def _realised(costs: Costs) -> float | None:
     """Returns the realised share of the model as it ships, the first of its runtimes."""
-    return costs.runtimes[0].realised if costs.runtimes else None
+    return costs.runtimes[0].efficiency if costs.runtimes else None
 
 
 def _noisy(latencies: Sequence[Latency]) -> bool:

@@ -17,14 +17,14 @@ from sparsebench.models.anatomy import anatomy_of
 from sparsebench.profiling.inference import inference
 from sparsebench.profiling.outputs import answers, relative_error
 from sparsebench.profiling.parameters import nonzero_entries, peft_base
-from sparsebench.results.activations import THRESHOLD, Activations, LayerDensity
+from sparsebench.results.costs import THRESHOLD, Activations, LayerDensity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
 
-    from sparsebench.results.records import Shapes
+    from sparsebench.results.costs import Shapes
 
     Inputs = Mapping[str, Tensor]
 

@@ -9,7 +9,7 @@ import torch
 from sparsebench.models.anatomy import Role, anatomy_of
 from sparsebench.profiling.latency import TimingBudget, latency
 from sparsebench.profiling.runtimes.base import Shape
-from sparsebench.results.runtimes import BreakEven
+from sparsebench.results.costs import BreakEven
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

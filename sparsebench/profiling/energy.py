@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.errors import UserError
-from sparsebench.results.energy import Energy
+from sparsebench.results.costs import Energy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from sparsebench.models.anatomy import anatomy_of
 from sparsebench.profiling.closed_form import closed_form, closed_form_of_a_token
 from sparsebench.profiling.flops import flops
 from sparsebench.profiling.inference import dummy_inputs
-from sparsebench.results.generation import Generation
+from sparsebench.results.costs import Generation
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from sparsebench.profiling.latency import TimingBudget
-    from sparsebench.results.latency import Latency
+    from sparsebench.results.costs import Latency
 
 
 def writing_times(

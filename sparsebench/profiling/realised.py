@@ -14,7 +14,7 @@ from sparsebench.profiling.latency import latencies
 from sparsebench.profiling.outputs import answers, largest_difference
 from sparsebench.profiling.parameters import peft_base
 from sparsebench.profiling.placement import move_to_fresh_memory
-from sparsebench.results.runtimes import RuntimeCost
+from sparsebench.results.costs import RuntimeCost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sparsebench.profiling.latency import TimingBudget
     from sparsebench.profiling.runtimes import Runtime
-    from sparsebench.results.latency import Latency
+    from sparsebench.results.costs import Latency
 
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-9}
 """Largest difference that counts as equal, as a share of the largest output."""

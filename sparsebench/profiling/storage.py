@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.results.storage import Storage
+from sparsebench.results.costs import Storage
 from sparsebench.sparsity.encoding import encoded_bytes
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationError
 
 from sparsebench.errors import UserError
-from sparsebench.results.costs import Costs, Device
-from sparsebench.results.runtimes import BreakEven
-from sparsebench.results.schema import Provenance, Record, Status
+from sparsebench.results.base import Record
+from sparsebench.results.costs import BreakEven, Costs, Device
+from sparsebench.results.schema import Provenance, Status
 from sparsebench.results.store import CorruptResultError
 from sparsebench.schema.spec import MethodChoice, Section
 

@@ -5,21 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from sparsebench.results.base import Record
 from sparsebench.results.costs import Costs
 from sparsebench.schema.spec import Protocol, RunSpec, Tuned
 
 SCHEMA_VERSION = 1
 """Changes when old results can no longer be read as they are."""
-
-
-class Record(BaseModel):
-    """A part of a result: immutable, and strict about its keys. Infinite numbers are kept."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings"
-    )
 
 
 class Status(StrEnum):
@@ -164,10 +157,10 @@ class RunResult(Record):
     score: float | None = Field(default=None, ge=-BEYOND, le=BEYOND)
     """The task's headline score of the deployed model, mean over splits; None if not ok."""
 
-    scores: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Split -> metric -> value."""
 
-    missing: dict[str, str] = {}
+    missing: dict[str, str] = Field(default_factory=dict)
     """Metric that could not be computed -> why."""
 
     headline_metric: str | None = None
@@ -182,7 +175,7 @@ class RunResult(Record):
     training: TrainingRecord | None = None
     costs: Costs | None = None
     provenance: Provenance | None = None
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default_factory=dict)
     """File beside the result -> SHA-256 of its content."""
 
     @property

@@ -77,7 +77,7 @@ def test_a_suite_runs_once_and_is_then_left_alone(tmp_path: Path) -> None:
         assert result.costs.parameters is not None
         assert result.costs.density is not None
         assert result.costs.density.data == "64 examples of validation"
-        assert [runtime.realised is not None for runtime in result.costs.runtimes] == [True]
+        assert [runtime.efficiency is not None for runtime in result.costs.runtimes] == [True]
         assert result.costs.memory is not None
         assert result.costs.memory.training is not None
         assert result.provenance is not None

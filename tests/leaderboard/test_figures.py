@@ -9,7 +9,7 @@ from factories import make_costs, make_densities, make_result
 
 from sparsebench.leaderboard.figures import figures_of
 from sparsebench.leaderboard.table import Figures
-from sparsebench.results.runtimes import RuntimeCost
+from sparsebench.results.costs import RuntimeCost
 
 
 def figures(*costs: dict[str, Any]) -> Figures:

@@ -146,8 +146,8 @@ def test_what_cannot_run_is_a_row_and_the_rest_is_measured() -> None:
     dense = by_name["dense"]
     assert dense.difference == 0
     assert dense.speedup == pytest.approx(1 / dense.latency.ratio)
-    assert dense.realised == pytest.approx(dense.speedup / 2)
-    assert by_name["2:4"].realised is None
+    assert dense.efficiency == pytest.approx(dense.speedup / 2)
+    assert by_name["2:4"].efficiency is None
 
 
 def test_a_plugin_that_answers_otherwise_is_caught() -> None:

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
     from sparsebench.execution.profile_runs.subjects import Untrained
     from sparsebench.models import ModelSource
-    from sparsebench.results.costs import MemoryPeak
-    from sparsebench.results.storage import Storage
+    from sparsebench.results.costs import MemoryPeak, Storage
 
 SEED = 0
 """Draws the weights of random backbones: the same for all methods."""

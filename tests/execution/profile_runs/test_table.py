@@ -12,9 +12,8 @@ from factories import SHAPES, make_costs
 from rich.console import Console
 
 from sparsebench.execution.profile_runs.table import FORMATS, TerminalCosts
-from sparsebench.results.costs import Latency, RuntimeCost
+from sparsebench.results.costs import BreakEven, Latency, RuntimeCost
 from sparsebench.results.profiles import BreakEvens, ProfileResult, ProfileSpec, profile_key
-from sparsebench.results.runtimes import BreakEven
 from sparsebench.results.schema import Status
 from sparsebench.schema.spec import MethodChoice
 

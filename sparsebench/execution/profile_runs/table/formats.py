@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from sparsebench.execution.profile_runs.table.text import Grid, Section
+    from sparsebench.results.costs import RuntimeCost
     from sparsebench.results.profiles import BreakEvens, ProfileResult
-    from sparsebench.results.runtimes import RuntimeCost
 
 
 class TerminalCosts:
@@ -133,7 +133,7 @@ def _runtime(cost: RuntimeCost | None) -> dict[str, Any]:
         "noisy": latency and latency.noisy,
         "rounds": latency and len(latency.samples),
         "promised_speedup": cost and cost.theoretical,
-        "realised": cost and cost.realised,
+        "realised": cost and cost.efficiency,
         "answers_equal": cost and cost.equal,
     }
 

@@ -187,7 +187,7 @@ def _time_cells(result: ProfileResult, costs: Costs, cost: RuntimeCost) -> list[
         ratio(cost.latency),
         interval(cost.latency),
         times_over(cost.theoretical),
-        NOTHING if cost.realised is None else f"{cost.realised:.2f}",
+        NOTHING if cost.efficiency is None else f"{cost.efficiency:.2f}",
         NOTHING if cost.latency is None else significant(1000 * cost.latency.median),
         mib(memory.inference) if memory and as_it_is else NOTHING,
         mib(memory.training.bytes) if memory and memory.training and as_it_is else NOTHING,

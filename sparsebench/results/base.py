@@ -1,4 +1,4 @@
-"""What all records of costs share."""
+"""The base class of all stored records."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from pydantic import BaseModel, ConfigDict, model_validator
 Shapes = dict[str, tuple[int, ...]]
 """The shape of every input of a forward pass, by name: ``{"input_ids": (1, 128)}``."""
 
-
 LARGEST = 2**63 - 1
-"""The largest number that is counted: others come from broken files, and overflow."""
+"""The largest integer of a record; only broken files have larger ones, and they overflow."""
 
 
-class CostRecord(BaseModel):
-    """A record of what was measured: immutable, and strict about its keys."""
+class Record(BaseModel):
+    """A part of a result: immutable, strict about its keys, with countable integers.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    A loss that diverged is infinite, so such numbers are kept.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings"
+    )
 
     @model_validator(mode="after")
-    def _counts_are_countable(self) -> CostRecord:
+    def _integers_are_countable(self) -> Record:
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, int) and abs(value) > LARGEST:
