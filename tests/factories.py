@@ -17,7 +17,7 @@ from sparsebench.results.costs import (
     MemoryPeak,
     Parameters,
 )
-from sparsebench.results.schema import Provenance, RunResult, Status
+from sparsebench.results.records import Provenance, RunResult, Status
 from sparsebench.results.store import run_key
 from sparsebench.schema.spec import HeldOut, MethodChoice, Protocol, RunSpec, Training
 from sparsebench.tasks import TASKS

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sparsebench.leaderboard import Table
     from sparsebench.results.predictions import Predictions
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.results.store import Store
     from sparsebench.results.verified import Verified
     from sparsebench.suite.overrides import Overrides

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sparsebench.cli.options import Selected
     from sparsebench.execution.plan import PlannedRun
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 def plan(

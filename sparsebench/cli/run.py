@@ -112,7 +112,7 @@ def _record_skips(cells: Sequence[PlannedRun], store: Store) -> None:
 def _conclude(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
     from sparsebench.leaderboard import FORMATS, TerminalTable, build
-    from sparsebench.results.schema import Status
+    from sparsebench.results.records import Status
     from sparsebench.results.store import RESULT
 
     store = chosen.store

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sparsebench.execution.verification import VerifyReport
     from sparsebench.execution.verification.rerun import RerunOutcome
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 FAILED = 1
 """Exit code where a number cannot be believed."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sparsebench.method import Method
     from sparsebench.models import Backbone, Form
-    from sparsebench.results.schema import TrainingRecord
+    from sparsebench.results.records import TrainingRecord
 
     Call = Callable[["RunState"], None]
 

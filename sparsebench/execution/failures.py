@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparsebench.errors import UserError
 from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.job import Outcome, failed
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.training import DivergedError
 from sparsebench.training.prediction import NonFiniteOutputError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.results.schema import Retried, RunResult, Status
+from sparsebench.results.records import Retried, RunResult, Status
 from sparsebench.results.store import run_key
 from sparsebench.schema.limits import Limits
 

@@ -11,7 +11,7 @@ from sparsebench.errors import UserError
 from sparsebench.execution.job import Job
 from sparsebench.method_registry import configure
 from sparsebench.models import GENERATING, model_source
-from sparsebench.results.schema import RunResult, Status
+from sparsebench.results.records import RunResult, Status
 from sparsebench.schema.spec import MethodChoice, Protocol, RunSpec, Tuned
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError

@@ -20,7 +20,7 @@ from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, d
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
 from sparsebench.results.provenance import provenance
-from sparsebench.results.schema import RunResult, Status, TrainingRecord
+from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.schema.spec import Protocol
 from sparsebench.tasks import TASKS

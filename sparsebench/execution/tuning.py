@@ -22,7 +22,7 @@ from sparsebench.suite import MethodEntry, Suite, TaskEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.suite import Tuning
 
 Settings = dict[str, Any]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.rows import RowRuns
     from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Column
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate
 
 

@@ -17,12 +17,12 @@ from sparsebench.leaderboard.table import (
     Failure,
     spread,
 )
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 def chosen_runs(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Column
     from sparsebench.results.predictions import Predictions
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate, PairedTest, Panel
 
     Numbers = NDArray[np.float64]

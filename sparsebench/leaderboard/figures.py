@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sparsebench.results.costs import Activations, Costs, Flops, Latency, Memory, Parameters
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 def figures_of(runs: Iterable[RunResult]) -> Figures:

@@ -8,14 +8,14 @@ from sparsebench.leaderboard.figures import conditions
 from sparsebench.leaderboard.rows import belongs
 from sparsebench.leaderboard.run_terms import Facts, common, differences, group_by, term_facts
 from sparsebench.leaderboard.table import MISSING
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sparsebench.leaderboard.rows import RowRuns
     from sparsebench.leaderboard.table import Column, Failure, Row
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 NAMED = 20

@@ -16,12 +16,12 @@ from sparsebench.leaderboard.run_terms import (
     terms,
 )
 from sparsebench.leaderboard.table import Column
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 @dataclass(frozen=True)

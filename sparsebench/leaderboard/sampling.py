@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sparsebench.results.predictions import Predictions
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
     ReadPredictions = Callable[[RunResult], dict[str, Predictions] | None]
     """Returns what a run answered, split by split; None where that is not stored."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.leaderboard.table import Cell
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate, Standing
 
 SEEDS_TO_RANK = 2

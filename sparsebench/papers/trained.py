@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsebench.leaderboard.run_terms import group_by
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.statistics import Panel, estimate, influence
 from sparsebench.suite import training_for
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sparsebench.leaderboard.sampling import ReadPredictions
     from sparsebench.papers.schema import PublishedTable
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate
     from sparsebench.suite import Suite
 

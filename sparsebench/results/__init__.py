@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsebench.results.costs import Costs
-from sparsebench.results.schema import (
+from sparsebench.results.records import (
     Evaluation,
     LossPoint,
     Provenance,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 SHORTEST = 6
 """Characters below which a value is no secret, but may be part of any word."""

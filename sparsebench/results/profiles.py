@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from sparsebench.errors import UserError
 from sparsebench.results.base import Record
 from sparsebench.results.costs import BreakEven, Costs, Device
-from sparsebench.results.schema import Provenance, Status
+from sparsebench.results.records import Provenance, Status
 from sparsebench.results.store import CorruptResultError
 from sparsebench.schema.spec import MethodChoice, Section
 

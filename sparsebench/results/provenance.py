@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparsebench.results.schema import Provenance
+from sparsebench.results.records import Provenance
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:

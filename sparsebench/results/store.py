@@ -33,7 +33,7 @@ from sparsebench.errors import UserError
 from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.results.free_texts import clean_result
 from sparsebench.results.predictions import PREDICTIONS, Predictions, read_predictions
-from sparsebench.results.schema import SCHEMA_VERSION, RunResult
+from sparsebench.results.records import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 VERIFIED = "verified.json"
 

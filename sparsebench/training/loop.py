@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import set_seed
 
 from sparsebench.errors import StoppedError
-from sparsebench.results.schema import Evaluation, LossPoint, TrainingRecord
+from sparsebench.results.records import Evaluation, LossPoint, TrainingRecord
 from sparsebench.training.checkpoints import (
     last_checkpoint,
     load_notes,

@@ -8,7 +8,7 @@ import pytest
 from factories import make_costs, make_densities, make_result
 
 from sparsebench.leaderboard import FORMATS, build
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

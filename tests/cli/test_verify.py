@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Said
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 VERIFY = import_module("sparsebench.cli.verify")
 """The module; the package has the command under its name."""

@@ -18,7 +18,7 @@ from sparsebench.execution.tuning import (
     trial_suite,
     tuned_suite,
 )
-from sparsebench.results.schema import (
+from sparsebench.results.records import (
     Evaluation,
     LossPoint,
     RunResult,

@@ -9,7 +9,7 @@ from factories import make_result
 
 from sparsebench.leaderboard import build
 from sparsebench.leaderboard.table import Failure, Row
-from sparsebench.results.schema import RunResult, Status
+from sparsebench.results.records import RunResult, Status
 
 FULL = [
     make_result(score, method="full", task=task, seed=seed)

@@ -14,7 +14,7 @@ from sparsebench.results.predictions import Predictions
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.comparison import Comparison
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 class Runs:

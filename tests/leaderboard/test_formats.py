@@ -17,7 +17,7 @@ from rich.console import Console
 from sparsebench.leaderboard import FORMATS, TerminalTable, build
 from sparsebench.leaderboard.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
-from sparsebench.results.schema import RunResult, Status, TrainingRecord
+from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.schema.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:

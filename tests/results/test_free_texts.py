@@ -8,7 +8,7 @@ import pytest
 from factories import make_result
 
 from sparsebench.results.free_texts import without_secrets
-from sparsebench.results.schema import Retried, Status
+from sparsebench.results.records import Retried, Status
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:

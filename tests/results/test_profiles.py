@@ -14,7 +14,7 @@ from sparsebench.results.profiles import (
     profile_key,
     read_profile,
 )
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import CorruptResultError
 from sparsebench.schema.spec import MethodChoice
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
-from sparsebench.results.schema import LossPoint, Status, TrainingRecord
+from sparsebench.results.records import LossPoint, Status, TrainingRecord
 from sparsebench.results.store import CorruptResultError, Store, folder_name, read_result
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from sparsebench.results.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 OLD, NEW = 0.25, 0.75
 

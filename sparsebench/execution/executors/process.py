@@ -15,7 +15,7 @@ from sparsebench.execution.executors.memory import kills_for_memory
 from sparsebench.execution.executors.ranks import Ranks
 from sparsebench.execution.executors.worker import OutOfMemory, RankFailed, StoreFailed
 from sparsebench.execution.job import failed
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.executors.run_lock import RunLock
     from sparsebench.execution.executors.worker import Resources
     from sparsebench.execution.job import Job
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 LOG_LINES = 20
 LAST_SECONDS = 10.0

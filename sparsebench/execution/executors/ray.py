@@ -20,7 +20,7 @@ from sparsebench.execution.executors.remote import Files, keep, make
 from sparsebench.execution.executors.resources import check_batches
 from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.execution.job import failed
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import Store
 from sparsebench.schema.spec import Section
 from sparsebench.version import __version__

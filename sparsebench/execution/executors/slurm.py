@@ -21,7 +21,7 @@ from sparsebench.execution.executors.remote import check_version
 from sparsebench.execution.executors.resources import check_batches, check_gpus
 from sparsebench.execution.executors.run_lock import finished_since, lock_run
 from sparsebench.execution.job import failed
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import Store
 from sparsebench.schema.spec import Section
 from sparsebench.version import __version__

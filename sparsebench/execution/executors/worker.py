@@ -18,7 +18,7 @@ from sparsebench.execution.events import Finished, Progressed
 from sparsebench.execution.executors.memory import limited_memory
 from sparsebench.execution.executors.stop_signal import WRITE, StopSignal
 from sparsebench.models.bundle import bundle_folder, forbid_network
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.events import Event, Report
     from sparsebench.execution.executors.run_lock import RunLock
     from sparsebench.execution.job import Job, Outcome
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.training.distributed import ProcessGroup
 
 SECONDS_BETWEEN_EVENTS = 0.2

@@ -20,7 +20,7 @@ from sparsebench.profiling.profile import activation_peak
 from sparsebench.profiling.runtimes import RUNTIMES
 from sparsebench.results.profiles import ProfileResult, profile_key
 from sparsebench.results.provenance import provenance
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.models import ModelSource
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.suite import Suite
 
 LABELS = ("0", "1")

@@ -13,7 +13,7 @@ from sparsebench.results.predictions import (
     examples_digest,
     read_predictions,
 )
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import (
     RESULT,
     CorruptResultError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.results.predictions import Predictions
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 @dataclass(frozen=True)

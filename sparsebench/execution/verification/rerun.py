@@ -10,7 +10,7 @@ from sparsebench.errors import UserError
 from sparsebench.execution.job import Job
 from sparsebench.method_registry import METHODS
 from sparsebench.models import model_source
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.schema.spec import CostSettings
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.bundled import load_data
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.tasks import DataSource
 
 TOLERANCE = 0.02

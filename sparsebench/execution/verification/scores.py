@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from sparsebench.results.predictions import Predictions
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
     from sparsebench.tasks import Scores
 
 TOLERANCE = 1e-9

@@ -13,7 +13,7 @@ from sparsebench.tasks import TASKS, Form
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 _HUB_TASKS = {Form.SPAN: "question-answering", Form.CLASSIFICATION: "text-classification"}
 """Form that a task can be answered in -> what the Hub calls such a task; else generation."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from sparsebench.results.schema import RunResult
+    from sparsebench.results.records import RunResult
 
 
 def write_parquet(results: Iterable[RunResult], file: Path) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from sparsebench.execution.profile_runs.table import FORMATS, TerminalCosts
 from sparsebench.results.costs import BreakEven, Latency, RuntimeCost
 from sparsebench.results.profiles import BreakEvens, ProfileResult, ProfileSpec, profile_key
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.schema.spec import MethodChoice
 
 

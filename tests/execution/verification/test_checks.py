@@ -11,7 +11,7 @@ import pytest
 from factories import make_answered, make_result
 
 from sparsebench.execution.verification import verify
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.results.store import Store, folder_name, read_result, run_key
 from sparsebench.results.verified import Verified
 

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from sparsebench.errors import UserError
 from sparsebench.leaderboard.export import model_card, write_parquet
-from sparsebench.results.schema import Status
+from sparsebench.results.records import Status
 from sparsebench.schema.spec import Protocol
 
 if TYPE_CHECKING:
