@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from sparsebench.errors import UserError
 from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
@@ -22,6 +22,7 @@ from sparsebench.models.backbone import auto_class
 from sparsebench.models.bottlenecks import bottleneck_widths, insert_bottlenecks
 from sparsebench.models.families import Form
 from sparsebench.models.surgery import keep_untied
+from sparsebench.schema.base import FrozenModel
 from sparsebench.sparsity.removal import apply_record, removal_record
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ COMPRESSED_FILE = "model.sparse.safetensors"
 ADAPTER = "adapter"
 
 
-class Record(BaseModel):
+class Record(FrozenModel):
     """What a deployed model's configuration does not tell."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     format: Literal[1] = 1
     """The version of the folder's layout."""
@@ -60,7 +59,7 @@ class Record(BaseModel):
     removed: dict[str, Any]
     """What is left of blocks that lost parts, as ``sparsity.removal`` writes it."""
 
-    bottlenecks: dict[str, int] = {}
+    bottlenecks: dict[str, int] = Field(default_factory=dict)
     """Units of each bottleneck adapter, by the path of the module that it stands behind."""
 
     adapter: str | None

@@ -21,7 +21,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sparsebench.schema.base import FrozenModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +33,8 @@ if TYPE_CHECKING:
     from sparsebench.models import Backbone, Family, Form
 
 
-class MethodConfig(BaseModel):
+class MethodConfig(FrozenModel):
     """The settings of a method; subclass it, and give every field a default and a description."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
     learning_rate: float = Field(default=5e-5, gt=0)
     """Peak learning rate."""

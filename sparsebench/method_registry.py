@@ -10,7 +10,7 @@ from sparsebench.errors import UserError
 from sparsebench.errors.problems import KeyPath, explain, located
 from sparsebench.method import Method, MethodConfig
 from sparsebench.registry import Registry
-from sparsebench.schema.spec import Training
+from sparsebench.schema.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,8 @@ from sparsebench.results.costs import (
 )
 from sparsebench.results.records import Provenance, RunResult, Status
 from sparsebench.results.store import run_key
-from sparsebench.schema.spec import HeldOut, MethodChoice, Protocol, RunSpec, Training
+from sparsebench.schema.spec import MethodChoice, RunSpec
+from sparsebench.schema.training import HeldOut, Protocol, Training
 from sparsebench.tasks import TASKS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from sparsebench.conformance.backbones import tiny_backbone, tiny_collate, tiny_
 from sparsebench.execution.executors.local import warm_processes
 from sparsebench.method_registry import configure
 from sparsebench.models import Form
-from sparsebench.schema.spec import Training
+from sparsebench.schema.training import Training
 from sparsebench.training import Selection, train
 from sparsebench.training.distributed import ProcessGroup
 

@@ -20,7 +20,7 @@ from sparsebench.leaderboard import FORMATS, build
 from sparsebench.models.bundle import read_bundle
 from sparsebench.results.store import CorruptResultError, Store, folder_name, read_result
 from sparsebench.schema.limits import Limits
-from sparsebench.schema.spec import CostSettings
+from sparsebench.schema.measuring import CostSettings
 from sparsebench.suite.files import find_suite, read_suite, suites_home
 from sparsebench.suite.validation import problems
 from sparsebench.tasks import DataSource

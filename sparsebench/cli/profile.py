@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sparsebench.execution.profile_runs.session import Session
     from sparsebench.results.profiles import BreakEvens, ProfileResult
-    from sparsebench.schema.spec import ProfileSettings
+    from sparsebench.schema.measuring import ProfileSettings
     from sparsebench.suite import Suite
 
 FAILED = 1

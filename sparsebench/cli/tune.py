@@ -14,7 +14,7 @@ from sparsebench.cli.tables import print_table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sparsebench.schema.spec import Tuned
+    from sparsebench.schema.spec import TuningRecord
 
 TUNED = "tuned.yaml"
 
@@ -67,7 +67,7 @@ def tune(
     folder.write_text(root / TUNED, tuned_suite(chosen.suite, found))
 
 
-def _show(found: Mapping[str, Tuned], console: Console) -> None:
+def _show(found: Mapping[str, TuningRecord], console: Console) -> None:
     from sparsebench.leaderboard.text import percent
 
     rows = []

@@ -24,7 +24,7 @@ from sparsebench.conformance.backbones import (
 )
 from sparsebench.conformance.process_state import kept, random_states
 from sparsebench.conformance.recorder import Watched
-from sparsebench.schema.spec import Budget, Training
+from sparsebench.schema.training import Budget, Training
 from sparsebench.sparsity import Masked, attached
 from sparsebench.training import Selection, train
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sparsebench.schema.spec import CostSettings, RunSpec, Training, Tuned
+    from sparsebench.schema.measuring import CostSettings
+    from sparsebench.schema.spec import RunSpec, TuningRecord
+    from sparsebench.schema.training import Training
     from sparsebench.tasks.base import DataSource
 
 
@@ -45,7 +47,7 @@ class Job:
     store: Path
     keep_model: bool = False
     command: str = ""
-    tuned: Tuned | None = None
+    tuned: TuningRecord | None = None
     limits: Limits = field(default_factory=Limits)
     replaces: str | None = None
     retried: Retried | None = None

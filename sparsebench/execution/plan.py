@@ -12,7 +12,8 @@ from sparsebench.execution.job import Job
 from sparsebench.method_registry import configure
 from sparsebench.models import GENERATING, model_source
 from sparsebench.results.records import RunResult, Status
-from sparsebench.schema.spec import MethodChoice, Protocol, RunSpec, Tuned
+from sparsebench.schema.spec import MethodChoice, RunSpec, TuningRecord
+from sparsebench.schema.training import Protocol
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
 from sparsebench.tasks.bundled import load_data
@@ -135,7 +136,7 @@ def plan(
     return planned
 
 
-def _tuned(suite: Suite, label: str) -> Tuned | None:
+def _tuned(suite: Suite, label: str) -> TuningRecord | None:
     """Returns the record of the search that a method's settings are from, if they still are."""
     tuned, settings = suite.tuned.get(label), suite.methods[label].settings
     if tuned is None:

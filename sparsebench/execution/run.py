@@ -22,7 +22,7 @@ from sparsebench.results.costs import MemoryPeak
 from sparsebench.results.provenance import provenance
 from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
-from sparsebench.schema.spec import Protocol
+from sparsebench.schema.training import Protocol
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.bundled import load_data
 from sparsebench.training import Selection, train

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sparsebench.errors import UserError
-from sparsebench.schema.spec import Protocol, Trial, Tuned
+from sparsebench.schema.spec import SearchTrial, TuningRecord
+from sparsebench.schema.training import Protocol
 from sparsebench.suite import MethodEntry, Suite, TaskEntry
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def held_out_score(result: RunResult) -> float | None:
     return max((score for score in scores if math.isfinite(score)), default=None)
 
 
-def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, Tuned]:
+def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, TuningRecord]:
     """Returns what the trials have found, by the label of the method.
 
     Args:
@@ -100,11 +101,11 @@ def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, Tuned]:
         if not scored:
             raise UserError(f"{label}: none of its {len(trials)} trials has a score")
         best = max(scored, key=lambda at: _merit(trials[at]))  # the first one of equals
-        found[label] = Tuned(tasks=tuning.tasks, trials=trials, chosen=best)
+        found[label] = TuningRecord(tasks=tuning.tasks, trials=trials, chosen=best)
     return found
 
 
-def tuned_suite(suite: Suite, found: Mapping[str, Tuned]) -> str:
+def tuned_suite(suite: Suite, found: Mapping[str, TuningRecord]) -> str:
     """Returns the suite as YAML, with what was chosen and the record of the search."""
     content = suite.model_dump(mode="json", exclude_defaults=True, exclude={"tuned"})
     for label, tuned in found.items():
@@ -144,7 +145,7 @@ def _trials(label: str, tuning: Tuning) -> list[Settings]:
     return [grid[at] for at in sorted(generator.sample(range(len(grid)), tuning.trials))]
 
 
-def _merit(trial: Trial) -> tuple[float, float]:
+def _merit(trial: SearchTrial) -> tuple[float, float]:
     """Returns what orders trials: the score, and among ties what was learned of the training set.
 
     A budget may be too small for a method to leave the larger class under any of its settings.
@@ -157,12 +158,12 @@ def _trial(
     label: str,
     tasks: Iterable[str],
     runs: Mapping[tuple[str, str], RunResult],
-) -> Trial:
+) -> SearchTrial:
     made = [run for task in tasks if (run := runs.get((label, task)))]
     scores = [held_out_score(run) for run in made]
     known = [score for score in scores if score is not None]
     whole = len(known) == len(list(tasks))
-    return Trial(
+    return SearchTrial(
         settings=settings,
         score=statistics.fmean(known) if whole else None,
         loss=_last_loss(made) if whole else None,

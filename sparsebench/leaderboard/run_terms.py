@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from sparsebench.schema.spec import HeldOut, RunSpec, Training
+    from sparsebench.schema.spec import RunSpec
+    from sparsebench.schema.training import HeldOut, Training
 
 T = TypeVar("T")
 

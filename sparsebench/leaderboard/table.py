@@ -11,7 +11,8 @@ from sparsebench.results.verified import Verified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sparsebench.schema.spec import MethodChoice, Protocol
+    from sparsebench.schema.spec import MethodChoice
+    from sparsebench.schema.training import Protocol
     from sparsebench.statistics import Standing
 
 MISSING = "missing"

@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from sparsebench.errors import UserError, suggestion
 from sparsebench.results.checksums import CHECKSUMS, changed_files, read_checksums
+from sparsebench.schema.base import FrozenModel
 
 VARIABLE = "SPARSEBENCH_BUNDLE"
 MANIFEST = "bundle.json"
@@ -28,11 +29,7 @@ MANIFEST = "bundle.json"
 _SILENT = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class BundledModel(_Part):
+class BundledModel(FrozenModel):
     """A backbone in a bundle."""
 
     name: str
@@ -43,7 +40,7 @@ class BundledModel(_Part):
     """Where it is in the bundle."""
 
 
-class BundledTask(_Part):
+class BundledTask(FrozenModel):
     """The examples of a task in a bundle."""
 
     fingerprint: str
@@ -57,7 +54,7 @@ class BundledTask(_Part):
     """The reported splits, in order; there is a file for each, and ``train.parquet``."""
 
 
-class Bundle(_Part):
+class Bundle(FrozenModel):
     """What is in a bundle."""
 
     suite: str

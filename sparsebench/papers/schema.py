@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 
 
 class Measure(StrEnum):
@@ -26,7 +26,7 @@ class Measure(StrEnum):
     """The share of the backbone's multiply-adds that the deployed model does not run."""
 
 
-class ExactFigure(Section):
+class ExactFigure(FrozenModel):
     """A published number that must come out the same, here and now."""
 
     what: str
@@ -62,7 +62,7 @@ class ExactFigure(Section):
     """Whether the value was recalled rather than read in a file."""
 
 
-class PublishedTable(Section):
+class PublishedTable(FrozenModel):
     """A table of scores that takes training."""
 
     name: str
@@ -91,7 +91,7 @@ class PublishedTable(Section):
     """Whether the values were recalled rather than read in a file."""
 
 
-class Claim(Section):
+class Claim(FrozenModel):
     """A published statement that is no table: told, not checked."""
 
     what: str
@@ -100,7 +100,7 @@ class Claim(Section):
     recalled: bool = False
 
 
-class Paper(Section):
+class Paper(FrozenModel):
     """What one paper publishes."""
 
     name: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
+
+from sparsebench.schema.base import FrozenModel
 
 Shapes = dict[str, tuple[int, ...]]
 """The shape of every input of a forward pass, by name: ``{"input_ids": (1, 128)}``."""
@@ -11,15 +13,13 @@ LARGEST = 2**63 - 1
 """The largest integer of a record; only broken files have larger ones, and they overflow."""
 
 
-class Record(BaseModel):
+class Record(FrozenModel):
     """A part of a result: immutable, strict about its keys, with countable integers.
 
     A loss that diverged is infinite, so such numbers are kept.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings"
-    )
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="strings")
 
     @model_validator(mode="after")
     def _integers_are_countable(self) -> Record:

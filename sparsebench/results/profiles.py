@@ -17,7 +17,8 @@ from sparsebench.results.base import Record
 from sparsebench.results.costs import BreakEven, Costs, Device
 from sparsebench.results.records import Provenance, Status
 from sparsebench.results.store import CorruptResultError
-from sparsebench.schema.spec import MethodChoice, Section
+from sparsebench.schema.base import FrozenModel
+from sparsebench.schema.spec import MethodChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-class ProfileSpec(Section):
+class ProfileSpec(FrozenModel):
     """One condition: a model, where and on what it is measured, and how thoroughly."""
 
     model: str

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from sparsebench.results.base import Record
 from sparsebench.results.costs import Costs
-from sparsebench.schema.spec import Protocol, RunSpec, Tuned
+from sparsebench.schema.spec import RunSpec, TuningRecord
+from sparsebench.schema.training import Protocol
 
 SCHEMA_VERSION = 1
 """Changes when old results can no longer be read as they are."""
@@ -166,7 +167,7 @@ class RunResult(Record):
     headline_metric: str | None = None
     """What the score is called, such as ``"matthews"``."""
 
-    tuned: Tuned | None = None
+    tuned: TuningRecord | None = None
     """How the settings of the method were searched for; None where they were not."""
 
     retried: Retried | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ Bytes = Annotated[int, _reader(_BYTES, "'800 MiB' or '4 GiB'", least=2**20), Fie
 """Bytes, as a number or as ``800 MiB``, ``4 GiB``, ``4 GB``."""
 
 
-class Limits(Section):
+class Limits(FrozenModel):
     """What each run may take before it is stopped."""
 
     time: Seconds | None = None

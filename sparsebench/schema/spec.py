@@ -1,263 +1,16 @@
-"""One run, fully resolved, and the terms that it trains and is measured on."""
+"""One fully resolved run, and the search that its settings come from."""
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import Field
 
+from sparsebench.schema.base import FrozenModel
+from sparsebench.schema.training import GenerationSettings, HeldOut, Protocol, Training
 
-class Section(BaseModel):
-    """A part of a suite or a run: immutable, and strict about its keys."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class Protocol(StrEnum):
-    """Which weights are reported."""
-
-    LAST = "last"
-    """Those after the last step: nothing is selected."""
-
-    HELD_OUT = "held-out"
-    """The best on a fixed, stratified share of the training set, which is not trained on."""
-
-    PAPER = "paper"
-    """The best on the split that is reported, as many papers do; flagged wherever it is shown."""
-
-
-class Budget(Section):
-    """How long a run trains: the same for every method of a suite."""
-
-    amount: float = Field(gt=0)
-    unit: Literal["steps", "epochs"]
-
-    def __str__(self) -> str:
-        """As it is written in a suite, exactly: ``3 epochs``."""
-        return f"{Decimal(repr(self.amount)).normalize():f} {self.unit}"
-
-    def steps(self, *, examples: int, batch_size: int) -> int:
-        """Returns the number of optimizer steps, at least 1."""
-        if self.unit == "steps":
-            return max(1, round(self.amount))
-        return max(1, round(self.amount * -(-examples // batch_size)))
-
-
-def _read_budget(value: object) -> object:
-    if isinstance(value, Budget | dict):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(step|epoch)s?\s*", str(value))
-    if not match:
-        raise ValueError(f"{value!r} is no budget: write '230 steps' or '3 epochs'")
-    return {"amount": float(match[1]), "unit": f"{match[2]}s"}
-
-
-WrittenBudget = Annotated[Budget, BeforeValidator(_read_budget), PlainSerializer(str)]
-"""A budget as it is written: ``230 steps`` or ``3 epochs``."""
-
-
-class Training(Section):
-    """How every method of the suite trains; what a method may choose is its learning rate."""
-
-    budget: WrittenBudget = Budget(amount=3, unit="epochs")
-    """The whole budget of a run, all stages together, such as ``230 steps`` or ``3 epochs``."""
-
-    batch_size: int = Field(default=32, ge=1)
-    """Examples an optimizer step."""
-
-    micro_batch_size: int | None = Field(default=None, ge=1)
-    """Examples a forward pass, where memory is short; gradients accumulate to ``batch_size``."""
-
-    max_length: int = Field(default=128, ge=8)
-    """The most tokens of an input; longer inputs are truncated."""
-
-    schedule: Literal["linear", "constant", "cosine"] = "linear"
-    """What becomes of the learning rate after the warm-up; ``linear`` and ``cosine`` end at 0."""
-
-    warmup: float = Field(default=0.06, ge=0, lt=1)
-    """The share of each stage over which the learning rate rises from 0."""
-
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    """The backbone's dropout; null for what its configuration says. An adapter's own stays."""
-
-    clip: float | None = Field(default=1.0, gt=0)
-    """The largest norm of a gradient; null for no clipping."""
-
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Mixed precision in training; ``auto`` is bf16 on a GPU that has it, else fp32."""
-
-    group_by_length: bool = True
-    """Whether batches are made of examples of like length."""
-
-    checkpoint_every: int | None = Field(default=None, ge=1)
-    """Steps between checkpoints, for long runs; null for none."""
-
-    report_to: tuple[str, ...] = ()
-    """Trackers that ``transformers.Trainer`` reports to, such as ``tensorboard``."""
-
-    def micro_batch(self, devices: int = 1) -> int:
-        """Returns the examples of a forward pass on each of the devices that share a batch.
-
-        Raises:
-            ValueError: The batch cannot be shared out evenly.
-        """
-        share, rest = divmod(self.batch_size, devices)
-        if rest:
-            raise ValueError(f"batch_size {self.batch_size} is no multiple of {devices} devices")
-        micro = min(self.micro_batch_size or share, share)
-        if share % micro:
-            raise ValueError(
-                f"batch_size {self.batch_size} gives each of {devices} devices {share} examples, "
-                f"which is no multiple of micro_batch_size {micro}"
-            )
-        return micro
-
-    @model_validator(mode="after")
-    def _micro_batches_fill_a_batch(self) -> Training:
-        micro = self.micro_batch_size
-        if micro and self.batch_size % micro:
-            raise ValueError(f"batch_size {self.batch_size} is no multiple of {micro}")
-        return self
-
-
-class HeldOut(Section):
-    """How a checkpoint is selected, under the protocols that select."""
-
-    share: float = Field(default=0.1, gt=0, lt=1)
-    """The share of the training set that is held out, under ``protocol: held-out``."""
-
-    evaluations: int = Field(default=5, ge=1)
-    """How often a run is evaluated, evenly over its budget."""
-
-    seed: int = 0
-    """Draws the held-out share: the same for every method and every seed of a run."""
-
-
-class Generation(Section):
-    """How texts are generated; the defaults are greedy."""
-
-    beams: int = Field(default=1, ge=1)
-    """Texts that beam search keeps at a time; 1 is greedy."""
-
-    length_penalty: float = 1.0
-    """The exponent of the length that a text's log-likelihood is divided by, in beam search."""
-
-    no_repeat_ngram: int = Field(default=0, ge=0)
-    """Tokens in a row that may not come twice in a text; 0 for no such rule."""
-
-
-class CostSettings(Section):
-    """The shapes and the time that costs are measured with."""
-
-    batch_size: int = Field(default=8, ge=1)
-    """Sequences a forward pass when latency and memory are measured; FLOPs are of one sequence."""
-
-    length: int = Field(default=128, ge=1)
-    """Input tokens a sequence."""
-
-    target_length: int = Field(default=8, ge=1)
-    """Decoder tokens a sequence, for text to text."""
-
-    seconds: float = Field(default=1.0, ge=0)
-    """The least time to spend on latency, for each run."""
-
-
-class Trial(Section):
-    """One try of an equal tuning.
-
-    ``score`` is the mean held-out score over the tasks of the tuning; None where a run failed.
-    """
-
-    settings: dict[str, Any]
-    score: float | None
-    keys: tuple[str, ...]
-    """The keys of its runs."""
-
-    loss: float | None = None
-    """The mean training loss over the last quarter of its steps: the lower one decides a tie."""
-
-
-class Tuned(Section):
-    """How the settings of a method were searched for."""
-
-    tasks: tuple[str, ...]
-    """The tasks that it was tuned on."""
-
-    trials: tuple[Trial, ...]
-    """Every try, in the order they were made."""
-
-    chosen: int = Field(ge=0)
-    """The place of the trial whose settings the method has."""
-
-
-class ProfileSettings(Section):
-    """What ``sparsebench profile`` measures of every method on every backbone, untrained."""
-
-    batch_sizes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    """Sequences a forward pass; null for that of ``costs``."""
-
-    lengths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    """Input tokens a sequence; null for that of ``costs``."""
-
-    target_length: int | None = Field(default=None, ge=1)
-    """Decoder tokens a sequence, for text to text; null for that of ``costs``."""
-
-    devices: tuple[str, ...] = Field(default=("auto",), min_length=1)
-    """``cpu``, ``cuda``, ``cuda:N``, or ``meta`` for arithmetic alone, without weights; ``auto`` is
-    a GPU where there is one."""
-
-    dtypes: tuple[Literal["float32", "bfloat16", "float16"], ...] = Field(
-        default=("float32",), min_length=1
-    )
-    """Types of the weights."""
-
-    attention: Literal["sdpa", "eager"] = "sdpa"
-    """The implementation of attention, of untrained backbones."""
-
-    form: Literal["classification", "span", "text-to-text", "language-model"] | None = None
-    """How the backbones answer; null for text to text where they have a decoder of their own, else
-    classification."""
-
-    runtimes: tuple[str, ...] = ("csr", "2:4", "compact", "gathered")
-    """Runtimes besides ``dense``."""
-
-    generate: int = Field(default=0, ge=0)
-    """New tokens to measure generation for; 0 for no such figures."""
-
-    density: bool = True
-    """Whether the density of activations is measured."""
-
-    fresh_memory: bool = True
-    """On a CPU, whether the peak of inference is measured in a process of its own."""
-
-    training_memory: bool = False
-    """Whether the peak of one training step is measured, in a process of its own."""
-
-    energy: bool = True
-    """Whether a GPU's energy counter is read."""
-
-    break_even: bool = False
-    """Whether the break-even sparsity of every runtime is looked for."""
-
-    threads: int | None = Field(default=None, ge=1)
-    """Threads of one operator on a CPU; null for torch's default."""
-
-    rounds: int = Field(default=20, ge=3)
-    """The least rounds of timing, unless ``limit`` ends them."""
-
-    seconds: float = Field(default=2.0, ge=0)
-    """The least time to spend on latency, for each condition."""
-
-    limit: float = Field(default=60.0, ge=0)
-    """Seconds after which no round of timing is begun."""
-
-
-class MethodChoice(Section):
+class MethodChoice(FrozenModel):
     """A method with every setting resolved.
 
     ``label`` is what tables call it; ``name`` is the registered method.
@@ -269,7 +22,7 @@ class MethodChoice(Section):
     settings: dict[str, Any]
 
 
-class RunSpec(Section):
+class RunSpec(FrozenModel):
     """One run, fully resolved: all that decides its scores."""
 
     task: str
@@ -287,7 +40,7 @@ class RunSpec(Section):
     held_out: HeldOut | None = None
     """Only under a protocol that selects."""
 
-    generation: Generation | None = None
+    generation: GenerationSettings | None = None
     """Only where text is generated, and only where the suite says how."""
 
     data_fingerprint: str
@@ -296,3 +49,31 @@ class RunSpec(Section):
     def title(self) -> str:
         """The run in a few words, for messages."""
         return f"{self.task} · {self.model} · {self.method.label} · seed {self.seed}"
+
+
+class SearchTrial(FrozenModel):
+    """One try of an equal tuning.
+
+    ``score`` is the mean held-out score over the tasks of the tuning; None where a run failed.
+    """
+
+    settings: dict[str, Any]
+    score: float | None
+    keys: tuple[str, ...]
+    """The keys of its runs."""
+
+    loss: float | None = None
+    """The mean training loss over the last quarter of its steps: the lower one decides a tie."""
+
+
+class TuningRecord(FrozenModel):
+    """How the settings of a method were searched for."""
+
+    tasks: tuple[str, ...]
+    """The tasks that it was tuned on."""
+
+    trials: tuple[SearchTrial, ...]
+    """Every try, in the order they were made."""
+
+    chosen: int = Field(ge=0)
+    """The place of the trial whose settings the method has."""

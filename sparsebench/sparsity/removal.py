@@ -23,12 +23,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from torch import nn
 
 from sparsebench.errors import UserError
 from sparsebench.models.anatomy import anatomy_of, family_of
 from sparsebench.models.families import Family
+from sparsebench.schema.base import FrozenModel
 from sparsebench.sparsity.replacements import AnyHeads, FewerHeads, NormOnly, ZeroOutput
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ _COUNTS = {
 """The attributes of an attention module that hold its number of heads, and its number of rows."""
 
 
-class RemainingParts(BaseModel):
+class RemainingParts(FrozenModel):
     """The remaining heads and neurons of one block."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     heads: list[NonNegativeInt]
     """The number of heads of each attention."""

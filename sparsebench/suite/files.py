@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sparsebench.errors import UnknownNameError, UserError, suggestion
 from sparsebench.errors.problems import Problem, explain, located, place_of, raise_errors
 from sparsebench.method_registry import METHODS
-from sparsebench.schema.spec import ProfileSettings
+from sparsebench.schema.measuring import ProfileSettings
 from sparsebench.suite import Suite, yamlfile
 from sparsebench.suite import overrides as command_line
 from sparsebench.suite.overrides import Draft, Overrides

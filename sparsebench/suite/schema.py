@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from sparsebench.schema.base import FrozenModel
 from sparsebench.schema.limits import Limits
-from sparsebench.schema.spec import (
-    CostSettings,
-    Generation,
+from sparsebench.schema.measuring import CostSettings, ProfileSettings
+from sparsebench.schema.spec import TuningRecord
+from sparsebench.schema.training import (
+    GenerationSettings,
     HeldOut,
-    ProfileSettings,
     Protocol,
-    Section,
     Training,
-    Tuned,
     WrittenBudget,
 )
 
@@ -45,7 +44,7 @@ Name = Annotated[str, Field(max_length=80), AfterValidator(_read_name)]
 """A name that is safe in a path and in a table."""
 
 
-class TaskEntry(Section):
+class TaskEntry(FrozenModel):
     """What a suite may set for one task alone."""
 
     budget: WrittenBudget | None = None
@@ -55,13 +54,13 @@ class TaskEntry(Section):
     """The most input tokens on this task; null for the suite's."""
 
 
-class MethodEntry(BaseModel):
+class MethodEntry(FrozenModel):
     """One row of the comparison: a method with its settings.
 
     Every key but ``method`` is a setting of the method itself and is checked by it.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     method: str | None = None
     """The method, as ``sparsebench list methods`` has it; null for the one the label names."""
@@ -72,7 +71,7 @@ class MethodEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Tuning(Section):
+class Tuning(FrozenModel):
     """An equal search for settings: every method has the same number of trials.
 
     ``sparsebench tune`` makes the trials under ``protocol: held-out``, so that nothing is chosen by
@@ -111,7 +110,7 @@ def entries(value: object) -> object:
     return value
 
 
-class Suite(Section):
+class Suite(FrozenModel):
     """What is compared, on what terms."""
 
     name: Name
@@ -143,7 +142,7 @@ class Suite(Section):
     held_out: HeldOut = HeldOut()
     """How a checkpoint is selected, under the protocols that select."""
 
-    generation: Generation | None = None
+    generation: GenerationSettings | None = None
     """How texts are generated, in tasks that generate any; null for greedily."""
 
     costs: CostSettings = CostSettings()
@@ -155,7 +154,7 @@ class Suite(Section):
     tuning: Tuning | None = None
     """How ``sparsebench tune`` searches for settings; null for no search."""
 
-    tuned: dict[Name, Tuned] = Field(default_factory=dict)
+    tuned: dict[Name, TuningRecord] = Field(default_factory=dict)
     """What a search has found, as ``sparsebench tune`` writes it: label -> its trials."""
 
     profile: ProfileSettings | None = None
@@ -172,13 +171,13 @@ class Suite(Section):
         return self
 
 
-SECTIONS: dict[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[FrozenModel]] = {
     "suite": Suite,
     "tasks": TaskEntry,
     "methods": MethodEntry,
     "training": Training,
     "held_out": HeldOut,
-    "generation": Generation,
+    "generation": GenerationSettings,
     "costs": CostSettings,
     "limits": Limits,
     "tuning": Tuning,

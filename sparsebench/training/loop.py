@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sparsebench.method import Method, Stage
-    from sparsebench.schema.spec import Training
+    from sparsebench.schema.training import Training
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.models.families import GENERATING, IGNORED, Form
-from sparsebench.schema.spec import Generation
+from sparsebench.schema.training import GenerationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -99,7 +99,7 @@ def predict(
     form: Form,
     batch_size: int = 64,
     max_answer_tokens: int = 16,
-    generation: Generation | None = None,
+    generation: GenerationSettings | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Any]:
     """Predicts every example with a model in evaluation mode, the longest first.
@@ -124,7 +124,7 @@ def predict(
     import torch
 
     collate = input_collator_for(tokenizer, form)
-    terms = generation or Generation()
+    terms = generation or GenerationSettings()
     answer = _answerer(model, tokenizer, form, max_answer_tokens, terms)
     if form in GENERATING:
         batch_size = max(1, min(batch_size, BEAM_BATCH // terms.beams))
@@ -150,7 +150,7 @@ def _answerer(
     tokenizer: PreTrainedTokenizerBase,
     form: Form,
     max_answer_tokens: int,
-    terms: Generation,
+    terms: GenerationSettings,
 ) -> Callable[[dict[str, Tensor]], list[Any]]:
     """Returns what answers a batch."""
     import torch

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Sampler
 
     from sparsebench.method import Method
-    from sparsebench.schema.spec import Training
+    from sparsebench.schema.training import Training
     from sparsebench.training.distributed import ProcessGroup
 
 WEIGHTS = "state.safetensors"

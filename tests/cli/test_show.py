@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sparsebench.cli.settings import describe_settings, type_text
 from sparsebench.cli.show import show_on
-from sparsebench.schema.spec import Budget
+from sparsebench.schema.training import Budget
 from sparsebench.suite import files as suite_files
 from sparsebench.suite.files import suites
 

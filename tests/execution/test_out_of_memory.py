@@ -16,7 +16,7 @@ from sparsebench.execution.profile_runs.conditions import settings_of
 from sparsebench.execution.profile_runs.subjects import untrained
 from sparsebench.results.profiles import ProfileStore
 from sparsebench.results.records import Status
-from sparsebench.schema.spec import ProfileSettings
+from sparsebench.schema.measuring import ProfileSettings
 from sparsebench.suite import Suite
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from sparsebench.results.records import (
     TrainingRecord,
 )
 from sparsebench.results.store import Store
-from sparsebench.schema.spec import Protocol
+from sparsebench.schema.training import Protocol
 from sparsebench.suite import Suite
 from sparsebench.suite.files import read_suite
 from sparsebench.suite.overrides import Overrides

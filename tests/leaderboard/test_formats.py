@@ -18,7 +18,7 @@ from sparsebench.leaderboard import FORMATS, TerminalTable, build
 from sparsebench.leaderboard.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
 from sparsebench.results.records import RunResult, Status, TrainingRecord
-from sparsebench.schema.spec import HeldOut, Protocol
+from sparsebench.schema.training import HeldOut, Protocol
 
 if TYPE_CHECKING:
     import random

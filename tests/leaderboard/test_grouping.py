@@ -9,7 +9,7 @@ from factories import make_costs, make_result
 from sparsebench.leaderboard import build
 from sparsebench.results.costs import Device
 from sparsebench.results.records import Retried, RunResult, Status, TrainingRecord
-from sparsebench.schema.spec import HeldOut, Protocol
+from sparsebench.schema.training import HeldOut, Protocol
 
 if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Group

@@ -10,7 +10,7 @@ from factories import make_result
 from sparsebench.papers import PublishedTable
 from sparsebench.papers.trained import Verdict, comparable, hold
 from sparsebench.results.records import RunResult, Status
-from sparsebench.schema.spec import Protocol
+from sparsebench.schema.training import Protocol
 from sparsebench.suite import MethodEntry, Suite
 
 TABLE = PublishedTable(

@@ -9,7 +9,8 @@ import pytest
 from factories import make_spec
 
 from sparsebench.results.store import run_key
-from sparsebench.schema.spec import HeldOut, Protocol, RunSpec
+from sparsebench.schema.spec import RunSpec
+from sparsebench.schema.training import HeldOut, Protocol
 
 SPEC = make_spec(
     settings={"r": 16, "targets": ["query", "value"]},

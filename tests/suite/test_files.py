@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
-from sparsebench.schema.spec import Training
+from sparsebench.schema.training import Training
 from sparsebench.suite import Suite
 from sparsebench.suite.files import SuiteFile, find_suite, load_suite, read_suite, suites
 from sparsebench.suite.overrides import Overrides

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sparsebench.schema.spec import Budget, Training
+from sparsebench.schema.training import Budget, Training
 from sparsebench.suite import RESERVED, Suite, cells, training_for
 
 

@@ -12,7 +12,7 @@ from tiny_models import tiny_backbone
 
 from sparsebench import Method, MethodConfig, Stage
 from sparsebench.models import Form
-from sparsebench.schema.spec import Training
+from sparsebench.schema.training import Training
 from sparsebench.training import DivergedError, Selection, train
 from sparsebench.training.prediction import EXTRA
 

@@ -11,7 +11,7 @@ from datasets import Dataset
 from tiny_models import tiny_backbone
 
 from sparsebench.models import Form
-from sparsebench.schema.spec import Generation
+from sparsebench.schema.training import GenerationSettings
 from sparsebench.training.prediction import (
     NonFiniteOutputError,
     collator_for,
@@ -83,7 +83,7 @@ def test_texts_are_the_same_in_a_batch_and_alone(
     terms: dict[str, Any] = {
         "tokenizer": word_tokenizer,
         "form": form,
-        "generation": Generation(beams=beams, length_penalty=0.8, no_repeat_ngram=2),
+        "generation": GenerationSettings(beams=beams, length_penalty=0.8, no_repeat_ngram=2),
     }
     together = predict(model, features(), batch_size=4, **terms)
     assert together == predict(model, features(), batch_size=1, **terms)
@@ -108,7 +108,7 @@ def test_a_language_model_gives_what_comes_after_the_prompt(
 def test_no_ngram_comes_twice_where_none_may(word_tokenizer: PreTrainedTokenizerFast) -> None:
     model = tiny_backbone("t5", vocab_size=len(word_tokenizer)).model
     terms: dict[str, Any] = {"tokenizer": word_tokenizer, "form": Form.TEXT_TO_TEXT}
-    once = predict(model, features(), generation=Generation(no_repeat_ngram=1), **terms)
+    once = predict(model, features(), generation=GenerationSettings(no_repeat_ngram=1), **terms)
     assert all(len(text.split()) == len(set(text.split())) for text in once)
     assert once != predict(model, features(), **terms)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sparsebench.errors import UserError
 from sparsebench.errors.problems import explain, located
 from sparsebench.registry import Registry
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Executor(ABC):
         UserError: An option or the device is unknown or bad, or a package is missing.
     """
 
-    Options: ClassVar[type[Section]] = Section
+    Options: ClassVar[type[FrozenModel]] = FrozenModel
     """A pydantic model of the options that it takes; by default it takes none."""
 
     def __init__(

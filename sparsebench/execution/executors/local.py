@@ -27,7 +27,7 @@ from sparsebench.execution.executors.resources import (
     visible_gpus,
 )
 from sparsebench.execution.executors.run_lock import Backlog
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ SECONDS_TO_STOP = 600.0
 """How long a run that is to stop may take: for a step, or to save what it has made."""
 
 
-class LocalOptions(Section):
+class LocalOptions(FrozenModel):
     """What the executor ``local`` takes."""
 
     gpus: int | None = Field(default=None, ge=1)
@@ -63,7 +63,7 @@ class LocalOptions(Section):
 class LocalExecutor(Executor):
     """Makes runs on this machine, ``workers`` at a time, sharing out its cores and GPUs."""
 
-    Options: ClassVar[type[Section]] = LocalOptions
+    Options: ClassVar[type[FrozenModel]] = LocalOptions
     options: LocalOptions
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:

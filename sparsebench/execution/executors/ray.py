@@ -22,7 +22,7 @@ from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.execution.job import failed
 from sparsebench.results.records import Status
 from sparsebench.results.store import Store
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _OBJECTS = 256 * 2**20
 _SECONDS_TO_ANSWER = 10
 
 
-class RayOptions(Section):
+class RayOptions(FrozenModel):
     """What the executor ``ray`` takes."""
 
     address: str = "local"
@@ -65,7 +65,7 @@ class _Task:
 class RayExecutor(Executor):
     """Makes runs as tasks of a Ray cluster, each in a process of its own on its node."""
 
-    Options: ClassVar[type[Section]] = RayOptions
+    Options: ClassVar[type[FrozenModel]] = RayOptions
     options: RayOptions
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:

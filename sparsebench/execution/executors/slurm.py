@@ -23,7 +23,7 @@ from sparsebench.execution.executors.run_lock import finished_since, lock_run
 from sparsebench.execution.job import failed
 from sparsebench.results.records import Status
 from sparsebench.results.store import Store
-from sparsebench.schema.spec import Section
+from sparsebench.schema.base import FrozenModel
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LOOKS = 6
 _STATUSES = {"TIMEOUT": Status.TIMEOUT, "OUT_OF_MEMORY": Status.OOM}
 
 
-class SlurmOptions(Section):
+class SlurmOptions(FrozenModel):
     """What the executor ``slurm`` takes."""
 
     cluster: Literal["slurm", "local"] = "slurm"
@@ -111,7 +111,7 @@ class _Submitted:
 class SlurmExecutor(Executor):
     """Makes runs as a job array of Slurm, ``workers`` jobs at a time."""
 
-    Options: ClassVar[type[Section]] = SlurmOptions
+    Options: ClassVar[type[FrozenModel]] = SlurmOptions
     options: SlurmOptions
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sparsebench.execution.profile_runs.subjects import Untrained
     from sparsebench.results.profiles import ProfileStore
-    from sparsebench.schema.spec import ProfileSettings
+    from sparsebench.schema.measuring import ProfileSettings
 
 
 def break_evens(

@@ -11,7 +11,7 @@ from sparsebench.execution.profile_runs.devices import NoDeviceError, resolve
 from sparsebench.execution.profile_runs.subjects import Shipped
 from sparsebench.profiling.device import describe
 from sparsebench.results.profiles import ProfileSpec
-from sparsebench.schema.spec import CostSettings, ProfileSettings
+from sparsebench.schema.measuring import CostSettings, ProfileSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.profile_runs.prepared import Made
     from sparsebench.execution.profile_runs.subjects import Untrained
     from sparsebench.results.costs import Costs
-    from sparsebench.schema.spec import ProfileSettings
+    from sparsebench.schema.measuring import ProfileSettings
 
 LOADER = "sparsebench.deployed:load"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.profile_runs.subjects import Untrained
     from sparsebench.results.costs import Costs
     from sparsebench.results.profiles import ProfileStore
-    from sparsebench.schema.spec import ProfileSettings
+    from sparsebench.schema.measuring import ProfileSettings
 
 _GIB = 2**30
 _DENSITY_SEQUENCES = 2

@@ -11,7 +11,7 @@ from sparsebench.execution.job import Job
 from sparsebench.method_registry import METHODS
 from sparsebench.models import model_source
 from sparsebench.results.records import Status
-from sparsebench.schema.spec import CostSettings
+from sparsebench.schema.measuring import CostSettings
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.bundled import load_data
 

@@ -14,7 +14,7 @@ from sparsebench.execution.executors import memory
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.results import Status
 from sparsebench.schema.limits import Limits
-from sparsebench.schema.spec import Training
+from sparsebench.schema.training import Training
 
 if TYPE_CHECKING:
     from pathlib import Path

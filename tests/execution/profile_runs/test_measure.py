@@ -14,7 +14,7 @@ from sparsebench.execution.profile_runs.subjects import shipped, untrained
 from sparsebench.models import Form, load_backbone, model_source
 from sparsebench.results.profiles import ProfileStore
 from sparsebench.results.records import Status
-from sparsebench.schema.spec import ProfileSettings
+from sparsebench.schema.measuring import ProfileSettings
 from sparsebench.suite import Suite
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from sparsebench.errors import UserError
 from sparsebench.leaderboard.export import model_card, write_parquet
 from sparsebench.results.records import Status
-from sparsebench.schema.spec import Protocol
+from sparsebench.schema.training import Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
