@@ -69,7 +69,7 @@ class Shipped:
         return read_result(file) if file.is_file() else None
 
     @cached_property
-    def record(self) -> deployed.Record:
+    def record(self) -> deployed.DeployedRecord:
         """The record of the folder."""
         return deployed.read_record(self.folder)
 
