@@ -16,20 +16,20 @@ from sparsebench.errors import UnknownNameError, UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.conformance import Finding
+    from sparsebench.conformance import CheckResult
     from sparsebench.method import Method
     from sparsebench.models import Family
 
 FAILED = 1
-"""Exit code where a check fails."""
+"""Exit code if a check fails."""
 
 BROKEN = 2
-"""Exit code where a method cannot be used at all, as for every mistake of a user."""
+"""Exit code if a method cannot be used at all, as for every mistake of a user."""
 
 
 @dataclass(frozen=True)
-class _Terms:
-    """What to check on.
+class _Scope:
+    """The families and the checks to run.
 
     Attributes:
         families: The families of backbones.
@@ -42,7 +42,7 @@ class _Terms:
 
 def check(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A method that 'list methods' shows.")
+        str | None, typer.Argument(metavar="NAME", help="A method of 'sparsebench list methods'.")
     ] = None,
     *,
     sets: Annotated[
@@ -50,57 +50,60 @@ def check(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change a setting of the method, such as r=16; may be repeated.",
+            help="Change a setting of the method, such as r=16; repeatable.",
         ),
     ] = None,
     families: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Only these of bert, roberta, gpt2, t5; all by default."),
+        typer.Option(metavar="A,B", help="Check only these of bert, roberta, gpt2, t5."),
     ] = None,
     only: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these of the checks that --list shows.")
+        str | None, typer.Option(metavar="A,B", help="Run only these checks of --list.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Check every installed method.")] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Only say what is checked.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the checks and exit.")] = False,
 ) -> None:
-    """Check that a method keeps the contract, on tiny random backbones; takes seconds.
+    """Check that a method keeps the contract, on tiny random backbones, in seconds.
 
-    A check passes or fails; it is 'expected' to fail where the method says so, and 'not
-    applicable' where the method claims nothing of the kind. Ends with 0 if none fails, else 1.
+    A check passes or fails. It is 'expected' if it fails and the method lists it in
+    expected_failures, and 'not applicable' if the method makes no such claim. The exit code is 0 if
+    no check fails, 1 if one fails, and 2 if the method cannot be used.
+
+    Examples: sparsebench check lora --set r=16;  sparsebench check --all --families bert,t5
     """
     console = Console(soft_wrap=True, highlight=False)
     if list_:
         _list(console)
         return
     if all_ == (name is not None):
-        raise UserError("name one method, or say --all")
+        raise UserError("name one method, or use --all")
     if all_ and sets:
         raise UserError("--set changes the settings of one method: name it instead of --all")
-    terms = _Terms(_families(families), options.words("--only", only))
+    scope = _Scope(_families(families), options.words("--only", only))
     if name is not None:
-        raise typer.Exit(_check_one(console, name, _settings(sets or [], name=name), terms))
-    raise typer.Exit(_check_all(console, terms))
+        raise typer.Exit(_check_one(console, name, _settings(sets or [], name=name), scope))
+    raise typer.Exit(_check_all(console, scope))
 
 
 def _list(console: Console) -> None:
     from sparsebench.conformance import CHECKS
 
     rows = [(check.name, check.applies_to, check.description) for check in CHECKS]
-    print_table(console, ("check", "applies to", "what it asks"), rows)
+    print_table(console, ("check", "applies to", "requirement"), rows)
 
 
-def _check_one(console: Console, name: str, settings: dict[str, Any], terms: _Terms) -> int:
+def _check_one(console: Console, name: str, settings: dict[str, Any], scope: _Scope) -> int:
     from sparsebench.method_registry import configure
 
-    findings = _findings(console, name, configure(name, settings), terms)
-    rows = [(found.check.name, found.status.value, found.note) for found in findings]
-    print_table(console, ("check", "outcome", "why"), rows)
-    console.print(f"\n{name}: {_tally(findings)}", markup=False)
-    return FAILED if _failed(findings) else 0
+    results = _results(console, name, configure(name, settings), scope)
+    rows = [(result.check.name, result.outcome.value, result.note) for result in results]
+    print_table(console, ("check", "outcome", "reason"), rows)
+    console.print(f"\n{name}: {_tally(results)}", markup=False)
+    return FAILED if _failed(results) else 0
 
 
-def _check_all(console: Console, terms: _Terms) -> int:
-    """Checks every installed method; shows only what there is to tell."""
+def _check_all(console: Console, scope: _Scope) -> int:
+    """Check every installed method; show a line for each, and its failures."""
     from sparsebench.method_registry import METHODS, configure
 
     worst = 0
@@ -109,41 +112,41 @@ def _check_all(console: Console, terms: _Terms) -> int:
             console.print(f"{name}: cannot be used: {entry.error}", style="red", markup=False)
             worst = BROKEN
             continue
-        findings = _findings(console, name, configure(name, {}), terms)
-        failed = _failed(findings)
-        console.print(f"{name}: {_tally(findings)}", style="red" if failed else None, markup=False)
-        for found in findings:
-            if found.status in {"fail", "expected"}:
-                line = f"    {found.check.name}: {found.status}: {found.note}"
+        results = _results(console, name, configure(name, {}), scope)
+        failed = _failed(results)
+        console.print(f"{name}: {_tally(results)}", style="red" if failed else None, markup=False)
+        for result in results:
+            if result.outcome in {"fail", "expected"}:
+                line = f"    {result.check.name}: {result.outcome}: {result.note}"
                 console.print(line, markup=False)
         worst = max(worst, FAILED if failed else 0)
     return worst
 
 
-def _findings(console: Console, name: str, method: Method, terms: _Terms) -> list[Finding]:
+def _results(console: Console, name: str, method: Method, scope: _Scope) -> list[CheckResult]:
     import torch
 
     from sparsebench.conformance import CHECKS, MethodUnderTest, check_method
 
     torch.set_num_threads(1)  # the backbones are tiny
-    subject = MethodUnderTest(method, name=name, families=terms.families)
-    names = [check.name for check in CHECKS if terms.only is None or check.name in terms.only]
-    findings: list[Finding] = []
+    under_test = MethodUnderTest(method, name=name, families=scope.families)
+    names = [check.name for check in CHECKS if scope.only is None or check.name in scope.only]
+    results: list[CheckResult] = []
     with console.status("") as status:
         status.update(name)
-        for found in check_method(subject, terms.only):
-            findings.append(found)
-            done = len(findings)
+        for result in check_method(under_test, scope.only):
+            results.append(result)
+            done = len(results)
             status.update(f"{name}: {done} of {len(names)} {' '.join(names[done : done + 1])}")
-    return findings
+    return results
 
 
-def _failed(findings: Sequence[Finding]) -> bool:
-    return any(found.status == "fail" for found in findings)
+def _failed(results: Sequence[CheckResult]) -> bool:
+    return any(result.outcome == "fail" for result in results)
 
 
-def _tally(findings: Sequence[Finding]) -> str:
-    counts = Counter(found.status.value for found in findings)
+def _tally(results: Sequence[CheckResult]) -> str:
+    counts = Counter(result.outcome.value for result in results)
     words = {"pass": "passed", "fail": "failed", "expected": "failed as expected"}
     parts = [f"{counts[key]} {words.get(key, key)}" for key in sorted(counts, key=_ORDER.index)]
     return ", ".join(parts)
@@ -166,9 +169,9 @@ def _families(text: str | None) -> tuple[Family, ...]:
 
 
 def _settings(sets: Sequence[str], *, name: str) -> dict[str, Any]:
-    """Reads settings, each ``key=value`` or ``key.key=value``, the value as in YAML.
+    """Read settings, each ``key=value`` or ``key.key=value``, the value as in YAML.
 
-    The method's name may stand before them, as where a suite has several methods.
+    The method's name may precede them, as in a suite.
     """
     from sparsebench.suite import yamlfile
 

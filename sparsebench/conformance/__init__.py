@@ -1,6 +1,6 @@
-"""The checks that every method passes: one life after another, on tiny backbones.
+"""Checks that every method keeps the contract, by whole runs on tiny random backbones.
 
-A plugin's own tests make them too::
+The tests of a plugin run them too::
 
     @parametrize_with_checks(["my-method"])
     def test_my_method_conforms(check):
@@ -9,17 +9,17 @@ A plugin's own tests make them too::
 
 from __future__ import annotations
 
-from sparsebench.conformance.check import Check, Finding, Status
-from sparsebench.conformance.checks import CHECKS, check_method
+from sparsebench.conformance.check import Check, CheckResult
+from sparsebench.conformance.checks import CHECKS, check_method, parametrize_with_checks
 from sparsebench.conformance.method_under_test import MethodUnderTest
-from sparsebench.conformance.parametrize import parametrize_with_checks
+from sparsebench.conformance.outcomes import CheckOutcome
 
 __all__ = [
     "CHECKS",
     "Check",
-    "Finding",
+    "CheckOutcome",
+    "CheckResult",
     "MethodUnderTest",
-    "Status",
     "check_method",
     "parametrize_with_checks",
 ]

@@ -1,4 +1,4 @@
-"""Tiny random backbones of every kind, and examples for them: nothing is fetched or read."""
+"""Tiny random backbones of every kind, and examples for them, without download or file."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ VOCABULARY = 50
 def tiny_backbone(
     kind: str, *, form: Form | None = None, seed: int = 0, attention: str = "sdpa", **config: Any
 ) -> Backbone:
-    """Returns a random backbone of 3 blocks (or 3 and 3), in training mode, biases not zero.
+    """Return a random backbone of 3 blocks (T5: 3 and 3), in training mode, biases not zero.
 
     Args:
         kind: One of ``KINDS``.
-        form: How it answers; by default the family's most telling form.
-        seed: Seeds the weights, and with them torch's global generator.
+        form: Its form; by default the one in which the family differs most from the others.
+        seed: Seeds torch's global generator, which draws the weights.
         attention: The implementation of attention.
         **config: Overrides of its transformers configuration.
     """
@@ -81,8 +81,8 @@ def tiny_backbone(
     form = form or _FORM[Family(family)]
     torch.manual_seed(seed)
     arguments = {"vocab_size": VOCABULARY, "pad_token_id": 0, "num_labels": 2, **settings, **config}
-    made = AutoConfig.for_model(family, **arguments)
-    model = auto_class(form).from_config(made, attn_implementation=attention).train()
+    transformers_config = AutoConfig.for_model(family, **arguments)
+    model = auto_class(form).from_config(transformers_config, attn_implementation=attention).train()
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1 or "relative_attention_bias" in name:
             torch.nn.init.normal_(parameter, mean=float("norm" in name.lower()), std=0.3)
@@ -95,7 +95,7 @@ def tiny_backbone(
 def tiny_batch(
     backbone: Backbone, *, rows: int = 3, length: int = 10, seed: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Returns a batch with labels, its last row padded by four tokens."""
+    """Return a batch with labels, its last row padded by four tokens."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(3, VOCABULARY, (rows, length), generator=generator)
     mask = torch.ones_like(ids)
@@ -113,7 +113,7 @@ def tiny_batch(
 
 @cache
 def tiny_features(form: Form, *, rows: int = 24) -> Dataset:
-    """Returns random examples of 5 to 9 tokens, encoded as a task of this form would."""
+    """Return random examples of 5 to 9 tokens, encoded as a task of this form does."""
     from datasets import Dataset
 
     generator = torch.Generator().manual_seed(3)
@@ -144,7 +144,7 @@ def tiny_features(form: Form, *, rows: int = 24) -> Dataset:
 
 
 def tiny_collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Makes a batch of features, every column padded to its longest value."""
+    """Collate features to a batch, every column padded to its longest value."""
     batch = {}
     for name in (name for name in rows[0] if name != "length"):
         values = [torch.tensor(row[name]) for row in rows]

@@ -1,23 +1,28 @@
-"""All checks, in the order they are made, and making them."""
+"""The list of all checks, and running them: one after another, or as tests of pytest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from sparsebench.conformance import deploying, reproducing, settings, sparsity, training
-from sparsebench.conformance.check import Check, Finding, Status
+from sparsebench.conformance import deploying, reproducing, training
+from sparsebench.conformance.check import Check, CheckResult
+from sparsebench.conformance.method_under_test import MethodUnderTest
+from sparsebench.conformance.outcomes import CheckOutcome
 from sparsebench.errors import UnknownNameError
+from sparsebench.models import Family
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from sparsebench.conformance.method_under_test import MethodUnderTest
+    from sparsebench.method import Method
 
 CHECKS: tuple[Check, ...] = (
-    settings.settings_have_defaults,
-    settings.settings_round_trip,
-    settings.bad_settings_are_refused,
-    settings.stages_share_the_budget,
+    training.settings_have_defaults,
+    training.settings_round_trip,
+    training.bad_settings_are_refused,
+    training.stages_share_the_budget,
     deploying.runs_on_every_family,
     training.starts_pretrained,
     training.trains_what_it_claims,
@@ -26,49 +31,49 @@ CHECKS: tuple[Check, ...] = (
     deploying.ships_what_it_trained,
     deploying.deploy_leaves_nothing_behind,
     deploying.saves_and_loads,
-    sparsity.reaches_its_sparsity,
-    sparsity.masked_weights_stay_zero,
-    sparsity.schedules_go_by_progress,
+    deploying.reaches_its_sparsity,
+    deploying.masked_weights_stay_zero,
+    deploying.schedules_go_by_progress,
     reproducing.same_seed_same_result,
     reproducing.another_seed_another_result,
     reproducing.survives_a_restart,
     reproducing.trains_in_bf16,
     reproducing.leaves_the_process_alone,
 )
-"""Every check; each is made of every method, and says itself if it does not apply."""
+"""Every check. Each runs for every method, and reports itself if it does not apply."""
 
 
 def check_method(
-    subject: MethodUnderTest, only: Collection[str] | None = None
-) -> Iterator[Finding]:
-    """Makes every check of a method.
+    method: MethodUnderTest, only: Collection[str] | None = None
+) -> Iterator[CheckResult]:
+    """Run every check of a method.
 
     Args:
-        subject: The method.
-        only: The names of the checks to make; None for all.
+        method: The method.
+        only: The names of the checks to run; None for all.
 
     Yields:
-        What comes of each, in the order of ``CHECKS``.
+        The result of each, in the order of ``CHECKS``.
 
     Raises:
-        UnknownNameError: A check is asked for, or the method expects to fail it, that is none.
+        UnknownNameError: No check has a name in ``only`` or in the method's ``expected_failures``.
     """
     _check_names(only or ())
-    expected = expected_failures(subject)
+    expected = expected_failures(method)
     for check in CHECKS:
         if only is not None and check.name not in only:
             continue
-        yield judged(check.find(subject), expected.get(check.name))
+        yield with_expectation(check.run(method), expected.get(check.name))
 
 
-def expected_failures(subject: MethodUnderTest) -> dict[str, str]:
-    """Returns which checks a method says it fails, and why.
+def expected_failures(method: MethodUnderTest) -> dict[str, str]:
+    """Return the checks that a method is known to fail, each with its reason.
 
     Raises:
-        UnknownNameError: One of them is no check.
+        UnknownNameError: No check has one of the names.
     """
-    expected = dict(subject.method().expected_failures)
-    _check_names(expected, where=f"expected_failures of {subject.name!r}")
+    expected = dict(method.method().expected_failures)
+    _check_names(expected, where=f"expected_failures of {method.name!r}")
     return expected
 
 
@@ -79,11 +84,88 @@ def _check_names(names: Iterable[str], *, where: str | None = None) -> None:
             raise UnknownNameError("check", name, known=known, where=where)
 
 
-def judged(finding: Finding, expected: str | None) -> Finding:
-    """Returns the finding in the light of what the method says of it; None for nothing."""
-    if expected is None or finding.status is Status.NOT_APPLICABLE:
-        return finding
-    if finding.status is Status.FAIL:
-        return Finding(finding.check, Status.EXPECTED, f"{expected} ({finding.note})")
-    note = f"it passes, and expected_failures says that it does not: {expected}"
-    return Finding(finding.check, Status.FAIL, note)
+def with_expectation(result: CheckResult, reason: str | None) -> CheckResult:
+    """Return a result, changed if the method expects to fail the check.
+
+    Args:
+        result: The result of the check.
+        reason: The reason in ``expected_failures``; None if the method does not list the check.
+    """
+    if reason is None or result.outcome is CheckOutcome.NOT_APPLICABLE:
+        return result
+    if result.outcome is CheckOutcome.FAIL:
+        return CheckResult(result.check, CheckOutcome.EXPECTED, f"{reason} ({result.note})")
+    note = f"it passes, although expected_failures lists it: {reason}"
+    return CheckResult(result.check, CheckOutcome.FAIL, note)
+
+
+def parametrize_with_checks(
+    methods: Iterable[str | Method], *, families: Iterable[Family] = Family
+) -> Any:
+    """Create a pytest for each method and check: a decorator of a test with an argument ``check``.
+
+    The test only calls it. A check that does not apply is skipped. A check that a method expects to
+    fail is a strict ``xfail`` with the method's reason. Under pytest-xdist, use
+    ``--dist loadgroup``, so that the checks of a method share their runs.
+
+    Args:
+        methods: Names of installed methods, which get their default settings, or instances that
+            no run has used yet.
+        families: The families to check them on.
+
+    Raises:
+        UserError: No such method is installed, or it cannot be used.
+    """
+    import pytest
+
+    families = tuple(families)
+    kept = _KeptMethod()
+    tests = []
+    for named in methods:
+        method = MethodUnderTest.of(named, families=families)
+        expected = expected_failures(method)
+        group = [pytest.mark.xdist_group(method.name)] if "xdist.plugin" in sys.modules else []
+        for check in CHECKS:
+            marks = list(group)
+            if check.name in expected:
+                marks.append(pytest.mark.xfail(reason=expected[check.name], strict=True))
+            case = CheckCase(check, method, kept)
+            tests.append(pytest.param(case, id=f"{method.name}-{check.name}", marks=marks))
+    return pytest.mark.parametrize("check", tests)
+
+
+@dataclass
+class _KeptMethod:
+    """The one method whose runs are in memory."""
+
+    method: MethodUnderTest | None = None
+
+    def replace(self, method: MethodUnderTest) -> None:
+        if self.method is not None and self.method is not method:
+            self.method.forget()
+        self.method = method
+
+
+@dataclass(frozen=True)
+class CheckCase:
+    """One check of one method; a call runs it.
+
+    Attributes:
+        check: The check.
+        method: The method.
+    """
+
+    check: Check
+    method: MethodUnderTest
+    _kept: _KeptMethod = field(repr=False)
+
+    def __call__(self) -> None:
+        """Run the check as a test of pytest: pass, fail or skip."""
+        import pytest
+
+        self._kept.replace(self.method)
+        result = self.check.run(self.method)
+        if result.outcome is CheckOutcome.NOT_APPLICABLE:
+            pytest.skip(result.note)
+        if result.outcome is CheckOutcome.FAIL:
+            pytest.fail(f"{self.method.name}: {result.note}", pytrace=False)

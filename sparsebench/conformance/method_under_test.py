@@ -1,4 +1,4 @@
-"""What is checked: a method with its settings, on the families that it does not refuse."""
+"""A method with its settings, on the families that it does not refuse."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sparsebench.conformance.check import Failed, NotApplicable, error_text
-from sparsebench.conformance.run_trace import PLAIN, Phase, RunTrace, Terms, live
+from sparsebench.conformance.outcomes import CheckFailed, NotApplicable, error_text
+from sparsebench.conformance.run_trace import PLAIN, Phase, RunOptions, RunTrace, trace_run
 from sparsebench.method_registry import configure
 from sparsebench.models import FORMS, Family, Form
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from sparsebench.method import Method
 
 _FIRST = {Family.GPT2: Form.LANGUAGE_MODEL}
-"""The form to check a family in, where the method takes it and it is not the first of its list."""
+"""The form to check a family in, if the method accepts it; else the first one of its list."""
 
 
 class MethodUnderTest:
-    """A method under check.
+    """A method to check.
 
     Args:
-        method: A method that was not used yet.
-        name: What it is called; by default its class, with the settings that are not the default.
+        method: An instance that no run has used yet.
+        name: Its name; by default its class, with the settings that are not the default.
         families: The families to check it on.
     """
 
     def __init__(
         self, method: Method, *, name: str | None = None, families: Iterable[Family] = Family
     ) -> None:
-        self._pristine = method
+        self._unused = method
         self.name = name or _described(method)
         self.families = tuple(dict.fromkeys(families))
 
     @classmethod
     def of(cls, method: str | Method, *, families: Iterable[Family] = Family) -> MethodUnderTest:
-        """Returns an installed method with its defaults, or the given one, as a subject.
+        """Return an installed method with its default settings, or the given one.
 
         Raises:
             UserError: No such method is installed, or it cannot be used.
@@ -48,12 +48,12 @@ class MethodUnderTest:
         return cls(method, families=families)
 
     def method(self) -> Method:
-        """Returns a new instance of the method, with the same settings."""
-        return copy.deepcopy(self._pristine)
+        """Return a new instance of the method, with the same settings."""
+        return copy.deepcopy(self._unused)
 
     @cached_property
     def refusals(self) -> dict[tuple[Family, Form], str | None]:
-        """What the method says of every family in every form."""
+        """The reason to refuse each family in each form, or None."""
         method = self.method()
         return {
             (family, form): method.refuses(family, form)
@@ -62,64 +62,64 @@ class MethodUnderTest:
         }
 
     @cached_property
-    def trials(self) -> tuple[Trial, ...]:
-        """A trial on each family, in the first form that the method takes."""
-        trials = []
+    def tested_families(self) -> tuple[FamilyUnderTest, ...]:
+        """Each family, in the first form that the method accepts."""
+        tested = []
         for family in self.families:
             forms = sorted(FORMS[family], key=lambda form: form is not _FIRST.get(family))
-            taken = [form for form in forms if self.refusals[family, form] is None]
-            if taken:
-                trials.append(Trial(self, family, taken[0]))
-        return tuple(trials)
+            accepted = [form for form in forms if self.refusals[family, form] is None]
+            if accepted:
+                tested.append(FamilyUnderTest(self, family, accepted[0]))
+        return tuple(tested)
 
     def forget(self) -> None:
-        """Lets go of everything that trials have kept."""
-        self.__dict__.pop("trials", None)
+        """Drop all runs, which keep their models in memory."""
+        self.__dict__.pop("tested_families", None)
 
 
-class Trial:
-    """A method on one family; every life is lived once, and kept.
+class FamilyUnderTest:
+    """A method on one family. Every run with the same options happens once, and is kept.
 
     Attributes:
-        subject: The method.
+        under_test: The method.
         family: The family.
-        form: How the backbone answers.
+        form: The form of the backbone.
     """
 
-    def __init__(self, subject: MethodUnderTest, family: Family, form: Form) -> None:
-        self.subject = subject
+    def __init__(self, under_test: MethodUnderTest, family: Family, form: Form) -> None:
+        self.under_test = under_test
         self.family = family
         self.form = form
-        self._lives: dict[Terms, RunTrace] = {}
+        self._runs: dict[RunOptions, RunTrace] = {}
 
-    def life(self, terms: Terms = PLAIN, *, until: Phase = Phase.DEPLOY) -> RunTrace:
-        """Returns a life that has come far enough.
+    def run(self, options: RunOptions = PLAIN, *, until: Phase = Phase.DEPLOY) -> RunTrace:
+        """Return a run that has passed a phase.
 
         Args:
-            terms: What is special about it.
-            until: The phase that it must have passed.
+            options: The options of the run.
+            until: The phase.
 
         Raises:
-            NotApplicable: Not even the plain life comes so far.
-            Failed: This one does not.
+            NotApplicable: Even the plain run does not pass the phase.
+            CheckFailed: This run does not.
         """
-        plain = self.lived(PLAIN).failure
+        plain = self.attempt(PLAIN).failure
         if plain and plain[0] <= min(until, Phase.DEPLOY):
             raise NotApplicable("does not run: see runs_on_every_family")
-        if plain and plain[0] <= until and terms != PLAIN:
+        if plain and plain[0] <= until and options != PLAIN:
             raise NotApplicable("cannot be saved: see saves_and_loads")
-        life = self.lived(terms)
-        if life.failure and life.failure[0] <= until:
-            raise Failed(failure_text(life))
-        return life
+        run = self.attempt(options)
+        if run.failure and run.failure[0] <= until:
+            raise CheckFailed(failure_text(run))
+        return run
 
-    def lived(self, terms: Terms) -> RunTrace:
-        """Returns a life, however far it has come."""
-        if terms not in self._lives:
-            self._lives[terms] = live(
-                self.subject.method, self.family.value, form=self.form, terms=terms
+    def attempt(self, options: RunOptions) -> RunTrace:
+        """Return a run, whatever phase it has reached."""
+        if options not in self._runs:
+            self._runs[options] = trace_run(
+                self.under_test.method, self.family.value, form=self.form, options=options
             )
-        return self._lives[terms]
+        return self._runs[options]
 
 
 def _described(method: Method) -> str:
@@ -128,8 +128,8 @@ def _described(method: Method) -> str:
     return type(method).__name__ + (f"({set_})" if set_ else "")
 
 
-def failure_text(life: RunTrace) -> str:
-    """Returns in which phase a life has failed, and why."""
-    assert life.failure is not None  # noqa: S101 - the caller has looked
-    phase, error = life.failure
+def failure_text(run: RunTrace) -> str:
+    """Return the phase in which a run has failed, and the error."""
+    assert run.failure is not None  # noqa: S101 - the caller has looked
+    phase, error = run.failure
     return f"{phase.name.lower()}: {error_text(error)}"

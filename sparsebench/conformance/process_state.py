@@ -1,4 +1,4 @@
-"""The state of a process that a method shares with everyone: observed, and put back."""
+"""The global state of a process: observing it, and restoring it after a method has changed it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 State = dict[str, Any]
-"""What is observed, by what it is called in messages."""
+"""The observed values, by their names in messages."""
 
 
 def _hooks() -> tuple[tuple[str, int], ...]:
-    """Every hook on all modules at once, by the registry that holds it."""
+    """Return every hook on all modules, with the registry that holds it."""
     registries = [name for name in vars(modules) if name.startswith("_global_")]
     held = {name: getattr(modules, name) for name in sorted(registries)}
     return tuple((name, key) for name, hooks in held.items() if hooks for key in hooks)
@@ -74,17 +74,17 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
 
 
 def observe() -> State:
-    """Returns the state as it now is."""
+    """Return the current state."""
     return {name: get() for name, (get, _) in _PARTS.items()}
 
 
 def changed(before: State) -> list[str]:
-    """Returns what is no longer as it was."""
+    """Return the names of the parts that have changed."""
     return [name for name, value in observe().items() if value != before[name]]
 
 
 def random_states() -> dict[str, Any]:
-    """Returns the state of every global random generator of the CPU, comparable."""
+    """Return the state of every global random generator of the CPU, in a form that compares."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global generator is meant
     return {
         "torch": torch.random.get_rng_state().numpy().tobytes(),
@@ -95,7 +95,7 @@ def random_states() -> dict[str, Any]:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Puts everything back at the end, random generators included."""
+    """Restore everything at the end, random generators included."""
     before = observe()
     python, array = random.getstate(), np.random.get_state()  # noqa: NPY002 - see above
     try:

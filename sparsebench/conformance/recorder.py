@@ -1,4 +1,4 @@
-"""A method under observation: it does all that the method does, and notes what is seen."""
+"""A method that passes every call on to another one, and records what that one does."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from sparsebench.models import Backbone, Family, Form
 
 RATES = {"learning_rate": 1e-2, "weight_decay": 1e-2}
-"""What every method trains with: in a few steps, all that trains must move far."""
+"""The rates of every method: all that trains must change clearly in a few steps."""
 
 
 @dataclass
 class StageNotes:
-    """One stage as it was seen.
+    """The notes on one stage.
 
     Attributes:
-        before: The parameters when its optimizer was about to be made.
-        trains: The names of those that were to train.
-        grouped: The name of each parameter that the optimizer was given, as often as it was.
-        moved: The names of those that were elsewhere after some step.
+        before: The parameters before its first step.
+        trains: The names of those with ``requires_grad``.
+        grouped: The name of each parameter in the optimizer's groups, as often as it is there.
+        moved: The names of those that had another value after some step.
         after: The parameters at its end.
     """
 
@@ -46,14 +46,14 @@ class StageNotes:
 
 @dataclass
 class Notes:
-    """What was seen of a method in one life.
+    """The notes on one run of a method.
 
     Attributes:
-        stages: The stages that it went through.
+        stages: Its stages.
         penalties: Whether the gradient of each penalty was finite; None where it has no gradient.
-        masked: Whether it put maps with masks on weights.
-        leaks: Weights that were not zero under their mask after an optimizer step, in all.
-        disturbed: Parts of the process's state that it changed, each with the call that did.
+        masked: Whether it attached maps with masks.
+        leaks: How many masked weights were not zero after an optimizer step, over all steps.
+        disturbed: The parts of the process's state that it changed, each with the call that did.
     """
 
     stages: list[StageNotes] = field(default_factory=list)
@@ -63,12 +63,14 @@ class Notes:
     disturbed: dict[str, str] = field(default_factory=dict)
 
 
-class Watched(Method):
-    """Passes every call on to a method.
+class Recorder(Method):
+    """Passes every call on to a method, and takes notes.
 
     Args:
-        method: The method; its learning rate and weight decay are set to ``RATES``, as far as the
-            harness asks for them.
+        method: The method. The harness sees ``RATES`` as its learning rate and weight decay.
+
+    Attributes:
+        notes: The notes.
     """
 
     def __init__(self, method: Method) -> None:
@@ -78,21 +80,21 @@ class Watched(Method):
         self._view: Any = None
 
     def refuses(self, family: Family, form: Form) -> str | None:
-        """Passes on."""
+        """Pass on."""
         return self.method.refuses(family, form)
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Passes on."""
+        """Pass on."""
         with self._undisturbed("prepare"):
             self._view = prepared(self.method, backbone)
         return self._view  # type: ignore[no-any-return]
 
     def stages(self) -> Sequence[Stage]:
-        """Passes on."""
+        """Pass on."""
         return self.method.stages()
 
     def begin_stage(self, model: nn.Module, stage: Stage) -> None:
-        """Passes on; notes what trains, and how the stage before has ended."""
+        """Pass on; note the parameters, which of them train, and the end of the stage before."""
         self.end_stage()
         with self._undisturbed("begin_stage"):
             self.method.begin_stage(model, stage)
@@ -100,17 +102,17 @@ class Watched(Method):
         self.notes.stages.append(StageNotes(parameters_of(model), trains))
 
     def end_stage(self) -> None:
-        """Notes how the stage that goes on ends."""
+        """Note the parameters at the end of the current stage."""
         if self.notes.stages:
             self.notes.stages[-1].after = parameters_of(self._view)
 
     def before_step(self, model: nn.Module, progress: float) -> None:
-        """Passes on."""
+        """Pass on."""
         with self._undisturbed("before_step"):
             self.method.before_step(model, progress)
 
     def after_step(self) -> None:
-        """Notes what has moved, and whether masks hold; to be called after every step."""
+        """Note which parameters changed, and whether masks hold; call it after every step."""
         stage = self.notes.stages[-1]
         for name, parameter in self._view.named_parameters():
             if name not in stage.moved and not torch.equal(parameter, stage.before[name]):
@@ -121,11 +123,11 @@ class Watched(Method):
                 self.notes.leaks += int(change(weight)[~change.mask].count_nonzero())
 
     def is_final(self, progress: float) -> bool:
-        """Passes on."""
+        """Pass on."""
         return self.method.is_final(progress)
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        """Passes on."""
+        """Pass on."""
         with self._undisturbed("penalty"):
             penalty = self.method.penalty(model)
         if penalty is not None:
@@ -133,7 +135,7 @@ class Watched(Method):
         return penalty
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Passes on; notes what is in the groups."""
+        """Pass on; note the parameters of the groups."""
         groups = [
             {**group, "params": list(group["params"])}
             for group in self.method.parameter_groups(model)
@@ -147,13 +149,13 @@ class Watched(Method):
         return groups
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Passes on."""
+        """Pass on."""
         with self._undisturbed("deploy"):
             return self.method.deploy(model)
 
     @contextmanager
     def _undisturbed(self, call: str) -> Iterator[None]:
-        """Notes what a call changes in the process."""
+        """Note what a call changes in the process."""
         before = {**observe(), "the seed of torch's generator": torch.initial_seed()}
         yield
         parts = changed(before)
@@ -164,7 +166,7 @@ class Watched(Method):
 
 
 def _gradient_is_finite(penalty: Tensor, model: nn.Module) -> bool | None:
-    """Returns whether a penalty has a finite gradient; None if nothing that trains has one."""
+    """Return whether a penalty has a finite gradient; None if it does not depend on what trains."""
     if not penalty.requires_grad:
         return None
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -174,5 +176,5 @@ def _gradient_is_finite(penalty: Tensor, model: nn.Module) -> bool | None:
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
-    """Returns a copy of every parameter."""
+    """Return a copy of every parameter."""
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}

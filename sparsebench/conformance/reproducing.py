@@ -1,61 +1,61 @@
-"""Checks of runs made again: the same, another, cut off, at lower precision, side by side."""
+"""Checks of repeated runs: with the same seed, another seed, a restart, lower precision."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from sparsebench.conformance.check import Failed, of_family
-from sparsebench.conformance.compare import some, state_difference
-from sparsebench.conformance.run_trace import STEPS, Terms
+from sparsebench.conformance.check import of_family
+from sparsebench.conformance.outcomes import CheckFailed, some, state_difference
+from sparsebench.conformance.run_trace import STEPS, RunOptions
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.method_under_test import Trial
+    from sparsebench.conformance.method_under_test import FamilyUnderTest
 
-_OTHER = Terms(seed=2)
-
-
-@of_family("every method")
-def same_seed_same_result(trial: Trial) -> None:
-    """Two runs with one seed ship the same model, to the bit."""
-    if unequal := state_difference(trial.life().model, trial.life(Terms()).model):
-        raise Failed(unequal)
+_OTHER = RunOptions(seed=2)
 
 
 @of_family("every method")
-def another_seed_another_result(trial: Trial) -> None:
-    """Two runs with different seeds ship different models."""
-    if not state_difference(trial.life().model, trial.life(_OTHER).model):
-        raise Failed("seeds 1 and 2 give the same model, to the bit")
+def same_seed_same_result(tested: FamilyUnderTest) -> None:
+    """Two runs with the same seed deploy the same model, to the bit."""
+    if unequal := state_difference(tested.run().model, tested.run(RunOptions()).model):
+        raise CheckFailed(unequal)
 
 
 @of_family("every method")
-def survives_a_restart(trial: Trial) -> None:
-    """A run that is killed in the middle and resumed ships the same model, to the bit."""
-    resumed = trial.life(Terms(cut_at=STEPS // 2 + 1))
-    if unequal := state_difference(trial.life().model, resumed.model):
-        raise Failed(f"{unequal}; does anything that it learns live outside the model?")
+def another_seed_another_result(tested: FamilyUnderTest) -> None:
+    """Two runs with different seeds deploy different models."""
+    if not state_difference(tested.run().model, tested.run(_OTHER).model):
+        raise CheckFailed("seeds 1 and 2 give the same model, to the bit")
 
 
 @of_family("every method")
-def trains_in_bf16(trial: Trial) -> None:
-    """Under bf16 autocast it trains to a finite loss, and ships fp32 values that are finite."""
-    life = trial.life(Terms(precision="bf16"))
-    if not all(math.isfinite(point.loss) for point in life.record.loss):
-        raise Failed("the loss is not finite")
-    values = dict(life.model.named_parameters())
+def survives_a_restart(tested: FamilyUnderTest) -> None:
+    """A run that is killed in the middle and resumed deploys the same model, to the bit."""
+    resumed = tested.run(RunOptions(cut_at=STEPS // 2 + 1))
+    if unequal := state_difference(tested.run().model, resumed.model):
+        raise CheckFailed(f"{unequal}; does it keep state outside the model?")
+
+
+@of_family("every method")
+def trains_in_bf16(tested: FamilyUnderTest) -> None:
+    """Under bf16 autocast the loss is finite, and so are the deployed values, in fp32."""
+    run = tested.run(RunOptions(precision="bf16"))
+    if not all(math.isfinite(point.loss) for point in run.record.loss):
+        raise CheckFailed("the loss is not finite")
+    values = dict(run.model.named_parameters())
     if odd := {name for name, p in values.items() if p.is_floating_point() and p.itemsize != 4}:  # noqa: PLR2004 - bytes of fp32
-        raise Failed(f"not in fp32 any more: {some(odd)}")
+        raise CheckFailed(f"not in fp32 any more: {some(odd)}")
     if odd := {name for name, p in values.items() if not p.isfinite().all()}:
-        raise Failed(f"not finite: {some(odd)}")
+        raise CheckFailed(f"not finite: {some(odd)}")
 
 
 @of_family("every method")
-def leaves_the_process_alone(trial: Trial) -> None:
-    """Flags, random seeds, hooks on all modules, warnings, environment and folder stay."""
-    life, other = trial.life(), trial.life(_OTHER)
-    for part, call in other.watched.notes.disturbed.items():
-        raise Failed(f"{call} changes {part}")
-    for when, mine, yours in zip(("prepare", "the run"), life.random, other.random, strict=True):
+def leaves_the_process_alone(tested: FamilyUnderTest) -> None:
+    """It leaves flags, seeds, hooks on all modules, warnings, environment and folder alone."""
+    run, other = tested.run(), tested.run(_OTHER)
+    for part, call in other.recorder.notes.disturbed.items():
+        raise CheckFailed(f"{call} changes {part}")
+    for when, mine, yours in zip(("prepare", "the run"), run.random, other.random, strict=True):
         if odd := [name for name in mine if mine[name] == yours[name]]:
-            raise Failed(f"after {when}, the generator of {odd[0]} is the same whatever the seed")
+            raise CheckFailed(f"after {when}, the generator of {odd[0]} is the same for every seed")

@@ -1,4 +1,4 @@
-"""One life of a method on a tiny backbone, through the harness's own loop, from start to file."""
+"""One traced run of a method on a tiny backbone: prepare, train, deploy, save, load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sparsebench.conformance.backbones import (
     tiny_features,
 )
 from sparsebench.conformance.process_state import kept, random_states
-from sparsebench.conformance.recorder import Watched
+from sparsebench.conformance.recorder import Recorder
 from sparsebench.schema.training import Budget, Training
 from sparsebench.sparsity import Masked, attached
 from sparsebench.training import Selection, train
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 STEPS = 8
 Outputs = tuple["Tensor", ...]
-"""The logits for one batch, in evaluation mode; of a span, those of start and end."""
+"""The logits for one batch, in evaluation mode; for spans, those of start and end."""
 
 
 class Phase(IntEnum):
-    """How far a life has come."""
+    """The phases of a run, in order."""
 
     PREPARE = 1
     TRAIN = 2
@@ -55,16 +55,16 @@ class Phase(IntEnum):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What is special about a life; two with the same seed must come to the same end.
+class RunOptions:
+    """The options of a run; two runs with the same seed must deploy the same model.
 
     Attributes:
-        last: The phase that it ends with.
-        seed: Seeds the run.
-        steps: Its budget.
-        precision: As in a suite.
-        cut_at: The step after which the run is killed, and gone on with from its checkpoint.
-        earliest: Whether the earliest checkpoint that may be selected ships, and not the last.
+        last: The phase to end with.
+        seed: The seed of the run.
+        steps: Its budget, in optimizer steps.
+        precision: The precision, as in a suite.
+        cut_at: The step after which the run is killed and resumed from its checkpoint.
+        earliest: Whether to deploy the earliest selectable checkpoint instead of the last one.
     """
 
     last: Phase = Phase.DEPLOY
@@ -75,25 +75,25 @@ class Terms:
     earliest: bool = False
 
 
-PLAIN = Terms(last=Phase.LOAD)
-"""The life that most checks look at."""
+PLAIN = RunOptions(last=Phase.LOAD)
+"""The run that most checks look at."""
 
 
 @dataclass
 class RunTrace:
-    """All that was seen of a method in one life; what comes after a failure is missing.
+    """The record of one run; what follows a failure is missing.
 
     Attributes:
-        failure: The phase that failed, and why.
-        backbone: What it began with; its model is what the method has made of it.
-        watched: The method.
-        pretrained: What the pretrained model answers.
-        prepared: What the training view answers before training.
-        trained: What it answers after training.
-        shipped: What the deployed model answers.
-        loaded: What it answers once it was saved and loaded.
+        failure: The phase that failed, and the error.
+        backbone: The backbone; the method has changed its model.
+        recorder: The method, with what was recorded of it.
+        pretrained: Logits of the pretrained model.
+        prepared: Logits of the training view before training.
+        trained: Logits of the training view after training.
+        deployed: Logits of the deployed model.
+        loaded: Logits of the deployed model, saved and loaded.
         record: The record of the training.
-        leaks: Weights that are not zero in the deployed model though a mask pruned them.
+        leaks: How many masked weights are not zero in the deployed model.
         model: The deployed model.
         reloaded: The deployed model, saved and loaded.
         random: The state of the random generators after prepare, and at the end.
@@ -101,11 +101,11 @@ class RunTrace:
 
     failure: tuple[Phase, BaseException] | None = None
     backbone: Backbone = field(init=False)
-    watched: Watched = field(init=False)
+    recorder: Recorder = field(init=False)
     pretrained: Outputs = ()
     prepared: Outputs = ()
     trained: Outputs = ()
-    shipped: Outputs = ()
+    deployed: Outputs = ()
     loaded: Outputs = ()
     record: TrainingRecord = field(init=False)
     leaks: int = 0
@@ -116,13 +116,24 @@ class RunTrace:
 
 @dataclass
 class RunState:
-    """What the phases of a life hand on to each other."""
+    """The state that the phases of a run share.
 
-    life: RunTrace
+    Attributes:
+        trace: The record of the run.
+        method: Returns a new instance of the method.
+        kind: The kind of backbone, one of ``backbones.KINDS``.
+        form: The form of the backbone.
+        options: The options of the run.
+        work: A folder for its files.
+        device: Its device.
+        view: The training view, once prepared.
+    """
+
+    trace: RunTrace
     method: Callable[[], Method]
     kind: str
     form: Form
-    terms: Terms
+    options: RunOptions
     work: Path
     device: torch.device
     view: Any = None
@@ -130,21 +141,23 @@ class RunState:
     @property
     def batch(self) -> dict[str, Tensor]:
         """A tiny batch on the device of the run."""
-        batch = tiny_batch(self.life.backbone)
+        batch = tiny_batch(self.trace.backbone)
         return {name: value.to(self.device) for name, value in batch.items()}
 
 
-def live(method: Callable[[], Method], kind: str, *, form: Form, terms: Terms) -> RunTrace:
-    """Takes a method through one life; what goes wrong is in its ``failure``.
+def trace_run(
+    method: Callable[[], Method], kind: str, *, form: Form, options: RunOptions
+) -> RunTrace:
+    """Run a method through the phases; an error is recorded as the ``failure`` of the trace.
 
     Args:
         method: Returns a new instance of the method.
         kind: The kind of backbone, one of ``backbones.KINDS``.
-        form: How the backbone answers.
-        terms: What is special about it.
+        form: The form of the backbone.
+        options: The options of the run.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    life = RunTrace()
+    trace = RunTrace()
     phases: dict[Phase, Call] = {
         Phase.PREPARE: _prepare,
         Phase.TRAIN: _train,
@@ -155,17 +168,17 @@ def live(method: Callable[[], Method], kind: str, *, form: Form, terms: Terms) -
     with tempfile.TemporaryDirectory() as folder, _quiet(), kept():
         if device.type == "cuda":
             torch.use_deterministic_algorithms(mode=True, warn_only=True)
-        scene = RunState(life, method, kind, form, terms, Path(folder), device)
+        state = RunState(trace, method, kind, form, options, Path(folder), device)
         for phase, act in phases.items():
-            if phase > terms.last:
+            if phase > options.last:
                 break
             try:
-                act(scene)
+                act(state)
             except Exception as error:  # noqa: BLE001 - a method may fail in any way
-                life.failure = (phase, error)
+                trace.failure = (phase, error)
                 break
-        life.random.append(random_states())
-    return life
+        trace.random.append(random_states())
+    return trace
 
 
 @cache
@@ -173,108 +186,108 @@ def _backbone(kind: str, form: Form) -> Backbone:
     return tiny_backbone(kind, form=form)
 
 
-def _prepare(scene: RunState) -> None:
+def _prepare(state: RunState) -> None:
     from transformers import set_seed
 
-    life = scene.life
-    life.backbone = copy.deepcopy(_backbone(scene.kind, scene.form))
-    life.pretrained = _outputs(life.backbone.model.to(scene.device), scene)
-    life.backbone.model.to("cpu")
-    set_seed(scene.terms.seed)
-    life.watched = Watched(scene.method())
-    scene.view = life.watched.prepare(life.backbone).to(scene.device)
-    life.random.append(random_states())
-    life.prepared = _outputs(scene.view, scene)
+    trace = state.trace
+    trace.backbone = copy.deepcopy(_backbone(state.kind, state.form))
+    trace.pretrained = _outputs(trace.backbone.model.to(state.device), state)
+    trace.backbone.model.to("cpu")
+    set_seed(state.options.seed)
+    trace.recorder = Recorder(state.method())
+    state.view = trace.recorder.prepare(trace.backbone).to(state.device)
+    trace.random.append(random_states())
+    trace.prepared = _outputs(state.view, state)
 
 
-def _train(scene: RunState) -> None:
-    life, terms = scene.life, scene.terms
-    if terms.cut_at is not None:
-        _train_until_cut(scene)
-        _prepare(scene)
-    life.record = _run(scene)
-    life.watched.end_stage()
-    life.trained = _outputs(scene.view, scene)
+def _train(state: RunState) -> None:
+    trace, options = state.trace, state.options
+    if options.cut_at is not None:
+        _train_until_cut(state)
+        _prepare(state)
+    trace.record = _run(state)
+    trace.recorder.end_stage()
+    trace.trained = _outputs(state.view, state)
 
 
 class _CutError(Exception):
-    """The run is killed here, on purpose."""
+    """Ends a run on purpose, as a kill would."""
 
 
-def _train_until_cut(scene: RunState) -> None:
+def _train_until_cut(state: RunState) -> None:
     def cut(done: int) -> None:
-        if done == scene.terms.cut_at:
+        if done == state.options.cut_at:
             raise _CutError
 
     try:
-        _run(scene, cut)
+        _run(state, cut)
     except _CutError:
         return
-    raise RuntimeError(f"the run has not come to step {scene.terms.cut_at}")
+    raise RuntimeError(f"the run has not reached step {state.options.cut_at}")
 
 
-def _run(scene: RunState, on_step: Callable[[int], None] = lambda _: None) -> TrainingRecord:
-    terms, watched = scene.terms, scene.life.watched
-    countdown = iter(range(terms.steps, -1, -1))
+def _run(state: RunState, on_step: Callable[[int], None] = lambda _: None) -> TrainingRecord:
+    options, recorder = state.options, state.trace.recorder
+    countdown = iter(range(options.steps, -1, -1))
 
     def after_step(done: int, *_: object) -> None:
-        watched.after_step()
+        recorder.after_step()
         on_step(done)
 
     return train(
-        watched,
-        scene.view,
+        recorder,
+        state.view,
         training=Training(
-            budget=Budget(amount=terms.steps, unit="steps"),
+            budget=Budget(amount=options.steps, unit="steps"),
             batch_size=6,
             warmup=0.0,
-            checkpoint_every=1 if terms.cut_at else None,
+            checkpoint_every=1 if options.cut_at else None,
         ),
-        features=tiny_features(scene.form),
+        features=tiny_features(state.form),
         collate=tiny_collate,
-        seed=terms.seed,
-        precision=terms.precision,
-        work=scene.work,
-        selection=Selection(terms.steps, lambda _: next(countdown)) if terms.earliest else None,
+        seed=options.seed,
+        precision=options.precision,
+        work=state.work,
+        selection=Selection(options.steps, lambda _: next(countdown)) if options.earliest else None,
         on_step=after_step,
     )
 
 
-def _deploy(scene: RunState) -> None:
-    life = scene.life
-    scene.view.eval()
-    masks = [(weight, change.mask.clone()) for weight, change in attached(scene.view, Masked)]
-    life.model = life.watched.deploy(scene.view)
-    if not scene.terms.earliest:  # an early checkpoint may need its masks chosen again
-        shipped = {parameter.data_ptr() for parameter in life.model.parameters()}
-        left = [(w, mask) for w, mask in masks if w.untyped_storage().data_ptr() in shipped]
-        life.leaks = sum(int(weight[~mask].count_nonzero()) for weight, mask in left)
-    life.shipped = _outputs(life.model, scene)
+def _deploy(state: RunState) -> None:
+    trace = state.trace
+    state.view.eval()
+    masks = [(weight, change.mask.clone()) for weight, change in attached(state.view, Masked)]
+    trace.model = trace.recorder.deploy(state.view)
+    if not state.options.earliest:  # an early checkpoint may need its masks chosen again
+        parameters = {parameter.data_ptr() for parameter in trace.model.parameters()}
+        left = [(w, mask) for w, mask in masks if w.untyped_storage().data_ptr() in parameters]
+        trace.leaks = sum(int(weight[~mask].count_nonzero()) for weight, mask in left)
+    trace.deployed = _outputs(trace.model, state)
 
 
-def _save(scene: RunState) -> None:
-    head = scene.life.backbone.head
-    deployed.save(scene.life.model, scene.work / "deployed", form=scene.form, head=head)
+def _save(state: RunState) -> None:
+    head = state.trace.backbone.head
+    deployed.save(state.trace.model, state.work / "deployed", form=state.form, head=head)
 
 
-def _load(scene: RunState) -> None:
-    life = scene.life
-    life.reloaded = deployed.load(scene.work / "deployed", device=scene.device)
-    life.loaded = _outputs(life.reloaded, scene)
+def _load(state: RunState) -> None:
+    trace = state.trace
+    trace.reloaded = deployed.load(state.work / "deployed", device=state.device)
+    trace.loaded = _outputs(trace.reloaded, state)
 
 
-def _outputs(model: nn.Module, scene: RunState) -> Outputs:
+def _outputs(model: nn.Module, state: RunState) -> Outputs:
     training = model.training
     with torch.no_grad():
-        answered = model.eval()(**scene.batch)
+        outputs = model.eval()(**state.batch)
     model.train(training)
-    names = [name for name in ("logits", "start_logits", "end_logits") if name in answered]
-    return tuple(answered[name].float().cpu() for name in names)
+    names = [name for name in ("logits", "start_logits", "end_logits") if name in outputs]
+    return tuple(outputs[name].float().cpu() for name in names)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides warnings, and spares the Trainer's garbage collection what was there before."""
+    """Hide warnings, and exclude existing objects from the Trainer's garbage collections."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()

@@ -1,54 +1,122 @@
-"""Checks of what trains, and of what must not."""
+"""Checks of a method's settings and stages, and of the parameters that it trains."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sparsebench.conformance.check import Failed, NotApplicable, of_family
-from sparsebench.conformance.compare import difference, some
+import yaml
+
+from sparsebench.conformance.check import of_family, of_method
+from sparsebench.conformance.outcomes import CheckFailed, NotApplicable, difference, some
+from sparsebench.method_registry import setting_faults
+from sparsebench.suite import yamlfile
 
 if TYPE_CHECKING:
-    from sparsebench.conformance.method_under_test import Trial
+    from sparsebench.conformance.method_under_test import FamilyUnderTest, MethodUnderTest
     from sparsebench.conformance.recorder import StageNotes
+
+_UNKNOWN = "no_such_setting"
+
+
+class _NoValue:
+    """A value that suits no setting."""
+
+
+@of_method("every method")
+def settings_have_defaults(method: MethodUnderTest) -> None:
+    """Every setting has a default and a description."""
+    fields = type(method.method()).Config.model_fields
+    if missing := [name for name, field in fields.items() if field.is_required()]:
+        raise CheckFailed(f"without a default: {some(missing)}")
+    if missing := [name for name, field in fields.items() if not field.description]:
+        raise CheckFailed(f"without a description: {some(missing)}")
+
+
+@of_method("every method")
+def settings_round_trip(method: MethodUnderTest) -> None:
+    """Settings written as YAML and read again are equal."""
+    config = method.method().config
+    text = yaml.safe_dump(config.model_dump(mode="json"))
+    again = type(config).model_validate(yamlfile.parse(text, name="settings").data)
+    if again != config:
+        names = [name for name, value in again if value != getattr(config, name)]
+        raise CheckFailed(f"not equal: {some(names)}")
+
+
+@of_method("every method")
+def bad_settings_are_refused(method: MethodUnderTest) -> None:
+    """A setting that is unknown, or has a bad value, is refused by its name."""
+    if not _is_refused(method, _UNKNOWN):
+        raise CheckFailed(f"accepts an unknown setting, {_UNKNOWN!r}, without an error")
+    fields = type(method.method()).Config.model_fields
+    if loose := [name for name in fields if not _is_refused(method, name)]:
+        raise CheckFailed(f"accepts any value: {some(loose)}")
+
+
+def _is_refused(method: MethodUnderTest, name: str) -> bool:
+    faults = setting_faults(type(method.method()), {name: _NoValue()})
+    return any(path[:1] == (name,) or name in message for path, message in faults)
+
+
+@of_method("every method")
+def stages_share_the_budget(method: MethodUnderTest) -> None:
+    """The shares of its stages are positive and sum to 1, and their names differ."""
+    stages = list(method.method().stages())
+    shares = [stage.share for stage in stages]
+    if not stages or min(shares) <= 0 or not math.isclose(sum(shares), 1):
+        raise CheckFailed(f"the shares are {shares}")
+    if len({stage.name for stage in stages}) < len(stages):
+        raise CheckFailed("two stages have the same name")
+
+
+@of_family("methods whose starts_pretrained is True, the default")
+def starts_pretrained(tested: FamilyUnderTest) -> None:
+    """Before training, the training view returns the logits of the pretrained model."""
+    run = tested.run()
+    if not run.recorder.method.starts_pretrained:
+        raise NotApplicable("starts_pretrained is False")
+    if apart := difference(run.prepared, run.pretrained):
+        raise CheckFailed(f"{apart}; or let starts_pretrained be False")
 
 
 @of_family("every method")
-def trains_what_it_claims(trial: Trial) -> None:
-    """All that has requires_grad is in one optimizer group, and moves.
+def trains_what_it_claims(tested: FamilyUnderTest) -> None:
+    """Every parameter with requires_grad is in one optimizer group, and changes.
 
-    A parameter may stay where it is if the same one of another block moves: a ReLU may be dead.
+    A parameter may keep its value if the same one of another block changes: a ReLU may be dead.
     """
-    for stage in trial.life().watched.notes.stages:
+    for stage in tested.run().recorder.notes.stages:
         if not stage.trains:
-            raise Failed("nothing has requires_grad")
+            raise CheckFailed("nothing has requires_grad")
         grouped = Counter(stage.grouped)
         if missing := stage.trains - grouped.keys():
-            raise Failed(f"not in parameter_groups: {some(missing)}")
+            raise CheckFailed(f"not in parameter_groups: {some(missing)}")
         if odd := grouped.keys() - stage.trains:
-            raise Failed(f"in parameter_groups without requires_grad: {some(odd)}")
+            raise CheckFailed(f"in parameter_groups without requires_grad: {some(odd)}")
         if twice := {name for name, count in grouped.items() if count > 1}:
-            raise Failed(f"in parameter_groups more than once: {some(twice)}")
+            raise CheckFailed(f"in parameter_groups more than once: {some(twice)}")
         moved = {_kind(name) for name in stage.moved}
         if still := {name for name in stage.trains if _kind(name) not in moved}:
-            raise Failed(f"has requires_grad and never moves: {some(still)}")
+            raise CheckFailed(f"has requires_grad and never changes: {some(still)}")
 
 
 def _kind(name: str) -> str:
-    """Returns the name of a parameter without the number of its block."""
+    """Return the name of a parameter without the number of its block."""
     return ".".join(part for part in name.split(".") if not part.isdecimal())
 
 
 @of_family("methods that freeze something")
-def frozen_values_stay(trial: Trial) -> None:
-    """What has no requires_grad is bit-identical at the end of its stage, or pruned to zero."""
-    stages = trial.life().watched.notes.stages
+def frozen_values_stay(tested: FamilyUnderTest) -> None:
+    """Every other parameter is bit-identical at the end of its stage, or pruned to zero."""
+    stages = tested.run().recorder.notes.stages
     if all(stage.before.keys() <= stage.trains for stage in stages):
         raise NotApplicable("freezes nothing")
     for stage in stages:
         frozen = (stage.before.keys() & stage.after.keys()) - stage.trains
         if moved := {name for name in frozen if _has_moved(stage, name)}:
-            raise Failed(f"frozen, and yet it changes: {some(moved)}")
+            raise CheckFailed(f"frozen, but it changes: {some(moved)}")
 
 
 def _has_moved(stage: StageNotes, name: str) -> bool:
@@ -56,23 +124,13 @@ def _has_moved(stage: StageNotes, name: str) -> bool:
     return before.shape == after.shape and bool(((before != after) & (after != 0)).any())
 
 
-@of_family("methods whose starts_pretrained is True, the default")
-def starts_pretrained(trial: Trial) -> None:
-    """Before training, the training view answers as the pretrained model does."""
-    life = trial.life()
-    if not life.watched.method.starts_pretrained:
-        raise NotApplicable("starts_pretrained is False")
-    if apart := difference(life.prepared, life.pretrained):
-        raise Failed(f"{apart}; or let starts_pretrained be False")
-
-
 @of_family("methods with a penalty")
-def penalty_is_differentiable(trial: Trial) -> None:
-    """The penalty has a gradient in what trains, and the gradient is finite."""
-    penalties = trial.life().watched.notes.penalties
+def penalty_is_differentiable(tested: FamilyUnderTest) -> None:
+    """The penalty has a gradient for what trains, and the gradient is finite."""
+    penalties = tested.run().recorder.notes.penalties
     if not penalties:
         raise NotApplicable("has no penalty")
     if None in penalties:
-        raise Failed("the penalty has no gradient: nothing that trains is in it")
+        raise CheckFailed("the penalty has no gradient: it does not depend on what trains")
     if not all(penalties):
-        raise Failed("a gradient of the penalty is not finite")
+        raise CheckFailed("a gradient of the penalty is not finite")

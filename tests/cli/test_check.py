@@ -77,7 +77,7 @@ def test_a_failure_ends_with_1(cli: Callable[..., Said], monkeypatch: pytest.Mon
     said = cli("check", "broken", "--families", "bert")
     assert said.code == 1
     (row,) = (line for line in said.out.splitlines() if line.startswith("bad_settings"))
-    assert row.split(maxsplit=2) == ["bad_settings_are_refused", "fail", "takes any value: mode"]
+    assert row.split(maxsplit=2) == ["bad_settings_are_refused", "fail", "accepts any value: mode"]
     assert "1 failed" in said.out.splitlines()[-1]
 
 
@@ -102,7 +102,7 @@ def test_all_shows_what_fails_and_goes_on(
     lines = said.out.splitlines()
     assert lines[0].startswith("absent: cannot be used: 'absent' (no_such_module")
     assert lines[1].startswith("broken: ")
-    assert lines[2:] == ["    bad_settings_are_refused: fail: takes any value: mode"]
+    assert lines[2:] == ["    bad_settings_are_refused: fail: accepts any value: mode"]
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_all_shows_what_fails_and_goes_on(
         (["lora", "--set", "r=1", "--set", "r.x=2"], "'r' is set to a value that has no keys"),
         (["lora", "--families", "brt"], "unknown family 'brt'; did you mean 'bert'?"),
         (["lora", "--families", ","], "name at least one"),
-        ([], "name one method, or say --all"),
-        (["lora", "--all"], "name one method, or say --all"),
+        ([], "name one method, or use --all"),
+        (["lora", "--all"], "name one method, or use --all"),
         (["--all", "--set", "r=3"], "--set changes the settings of one method"),
     ],
 )

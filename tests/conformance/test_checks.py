@@ -9,7 +9,13 @@ import pytest
 from sound_method import Sound
 
 from sparsebench import Family, Form
-from sparsebench.conformance import CHECKS, MethodUnderTest, Status, check_method, process_state
+from sparsebench.conformance import (
+    CHECKS,
+    CheckOutcome,
+    MethodUnderTest,
+    check_method,
+    process_state,
+)
 from sparsebench.errors import UnknownNameError
 from sparsebench.sparsity import Masked, attach, fold
 
@@ -47,7 +53,7 @@ ALSO: list[tuple[type[Method], str, str]] = [
     (broken.SharesNotAll, "stages_share_the_budget", "0.4"),
     (broken.RefusesWithoutReason, "runs_on_every_family", "t5 (text-to-text) without a reason"),
     (broken.TrainsTheFrozen, "trains_what_it_claims", "without requires_grad"),
-    (broken.NeverMoves, "trains_what_it_claims", "never moves"),
+    (broken.NeverMoves, "trains_what_it_claims", "never changes"),
     (broken.PenaltyWithBadGradient, "penalty_is_differentiable", "gradient of the penalty is not"),
     (broken.LeavesATensorHook, "deploy_leaves_nothing_behind", "parameters have hooks"),
     (broken.LeavesAForward, "deploy_leaves_nothing_behind", "forward of its own"),
@@ -71,7 +77,7 @@ def _id(part: object) -> str:
     return getattr(part, "__name__", "")
 
 
-def subject(method: Method, *families: Family) -> MethodUnderTest:
+def under_test(method: Method, *families: Family) -> MethodUnderTest:
     return MethodUnderTest(method, families=families or (Family.BERT,))
 
 
@@ -80,17 +86,17 @@ def check(name: str) -> Check:
 
 
 def test_a_sound_method_passes_every_check_on_every_family() -> None:
-    findings = list(check_method(subject(Sound(), *Family)))
-    assert [finding for finding in findings if finding.status is not Status.PASS] == []
+    results = list(check_method(under_test(Sound(), *Family)))
+    assert [result for result in results if result.outcome is not CheckOutcome.PASS] == []
 
 
 @pytest.mark.parametrize(("method", "name", "said"), CAUGHT, ids=_id)
 def test_a_broken_method_fails_its_check_and_no_other(
     method: type[Method], name: str, said: str
 ) -> None:
-    under_check = subject(method())
-    findings = [check.find(under_check) for check in CHECKS if check.name != SLOW]
-    failed = {finding.check.name: finding.note for finding in findings if finding.status == "fail"}
+    tested = under_test(method())
+    results = [check.run(tested) for check in CHECKS if check.name != SLOW]
+    failed = {result.check.name: result.note for result in results if result.outcome == "fail"}
     assert failed.keys() == {name}, failed
     assert said in failed[name]
 
@@ -98,27 +104,27 @@ def test_a_broken_method_fails_its_check_and_no_other(
 @pytest.mark.parametrize(("method", "name", "said"), ALSO, ids=_id)
 def test_a_broken_method_fails_its_check(method: type[Method], name: str, said: str) -> None:
     families = (Family.T5, Family.BERT) if name == "runs_on_every_family" else (Family.BERT,)
-    finding = check(name).find(subject(method(), *families))
-    assert finding.status is Status.FAIL
-    assert said in finding.note
+    result = check(name).run(under_test(method(), *families))
+    assert result.outcome is CheckOutcome.FAIL
+    assert said in result.note
 
 
 def test_a_failure_that_is_expected_is_told_with_its_reason() -> None:
     class Forgiven(broken.RoundsItsSettings):
         expected_failures: ClassVar = {"settings_round_trip": "shows one digit"}
 
-    findings = {f.check.name: f for f in check_method(subject(Forgiven()))}
-    assert findings["settings_round_trip"].status is Status.EXPECTED
-    assert "shows one digit (not equal: sparsity)" in findings["settings_round_trip"].note
+    results = {f.check.name: f for f in check_method(under_test(Forgiven()))}
+    assert results["settings_round_trip"].outcome is CheckOutcome.EXPECTED
+    assert "shows one digit (not equal: sparsity)" in results["settings_round_trip"].note
 
 
 def test_an_expected_failure_that_passes_is_a_failure() -> None:
     class Forgiven(Sound):
         expected_failures: ClassVar = {"stages_share_the_budget": "the shares do not add up"}
 
-    found = next(f for f in check_method(subject(Forgiven())) if "stages" in f.check.name)
-    assert found.status is Status.FAIL
-    assert "it passes, and expected_failures says that it does not" in found.note
+    found = next(f for f in check_method(under_test(Forgiven())) if "stages" in f.check.name)
+    assert found.outcome is CheckOutcome.FAIL
+    assert "it passes, although expected_failures lists it" in found.note
 
 
 def test_an_unknown_check_among_the_expected_failures_is_refused() -> None:
@@ -126,18 +132,18 @@ def test_an_unknown_check_among_the_expected_failures_is_refused() -> None:
         expected_failures: ClassVar = {"stages_share_budget": "the shares do not add up"}
 
     with pytest.raises(UnknownNameError, match="did you mean 'stages_share_the_budget'"):
-        next(check_method(subject(Forgiven())))
+        next(check_method(under_test(Forgiven())))
 
 
 def test_a_method_that_does_not_run_fails_one_check_and_no_other_is_made_of_it() -> None:
-    under_check = subject(broken.FailsOnT5(), Family.T5)
-    findings = {f.check.name: f for f in check_method(under_check)}
-    assert [name for name, f in findings.items() if f.status is Status.FAIL] == [
+    tested = under_test(broken.FailsOnT5(), Family.T5)
+    results = {f.check.name: f for f in check_method(tested)}
+    assert [name for name, f in results.items() if f.outcome is CheckOutcome.FAIL] == [
         "runs_on_every_family"
     ]
-    assert "t5: prepare: AttributeError: 'T5Model'" in findings["runs_on_every_family"].note
-    assert findings["saves_and_loads"].status is Status.NOT_APPLICABLE
-    assert "see runs_on_every_family" in findings["saves_and_loads"].note
+    assert "t5: prepare: AttributeError: 'T5Model'" in results["runs_on_every_family"].note
+    assert results["saves_and_loads"].outcome is CheckOutcome.NOT_APPLICABLE
+    assert "see runs_on_every_family" in results["saves_and_loads"].note
 
 
 def test_families_that_are_refused_are_told_with_the_reason() -> None:
@@ -145,13 +151,13 @@ def test_families_that_are_refused_are_told_with_the_reason() -> None:
         def refuses(self, family: Family, form: Form) -> str | None:
             return "no biases" if family is Family.T5 else None
 
-    under_check = subject(RefusesT5(), Family.T5, Family.BERT)
-    finding = check("runs_on_every_family").find(under_check)
-    assert finding.status is Status.PASS
-    assert finding.note == "refuses t5 (text-to-text): no biases"
-    assert [trial.family for trial in under_check.trials] == [Family.BERT]
-    nothing_left = check("runs_on_every_family").find(subject(RefusesT5(), Family.T5))
-    assert nothing_left.status is Status.NOT_APPLICABLE
+    tested = under_test(RefusesT5(), Family.T5, Family.BERT)
+    result = check("runs_on_every_family").run(tested)
+    assert result.outcome is CheckOutcome.PASS
+    assert result.note == "refuses t5 (text-to-text): no biases"
+    assert [each.family for each in tested.tested_families] == [Family.BERT]
+    nothing_left = check("runs_on_every_family").run(under_test(RefusesT5(), Family.T5))
+    assert nothing_left.outcome is CheckOutcome.NOT_APPLICABLE
     assert nothing_left.note == "refuses t5 (text-to-text): no biases"
 
 
@@ -160,17 +166,17 @@ def test_a_family_is_checked_in_a_form_that_is_not_refused() -> None:
         def refuses(self, family: Family, form: Form) -> str | None:
             return None if form is Form.SPAN else "spans only"
 
-    under_check = subject(SpansOnly(), *Family)
-    assert [(t.family, t.form) for t in under_check.trials] == [
+    tested = under_test(SpansOnly(), *Family)
+    assert [(t.family, t.form) for t in tested.tested_families] == [
         (family, Form.SPAN) for family in (Family.BERT, Family.ROBERTA, Family.GPT2)
     ]
-    assert check("saves_and_loads").find(under_check).status is Status.PASS
+    assert check("saves_and_loads").run(tested).outcome is CheckOutcome.PASS
 
 
 def test_the_kit_leaves_the_process_as_it_was() -> None:
     state = process_state.observe(), process_state.random_states()
     for method in (broken.TurnsGradientsOff, broken.MovesElsewhere, broken.SetsTheEnvironment):
-        check("leaves_the_process_alone").find(subject(method()))
+        check("leaves_the_process_alone").run(under_test(method()))
     assert (process_state.observe(), process_state.random_states()) == state
 
 
@@ -193,9 +199,9 @@ def test_masks_of_a_map_that_forgets_them_are_seen_to_leak() -> None:
             fold(model)
             return model
 
-    finding = check("masked_weights_stay_zero").find(subject(Leaks()))
-    assert finding.status is Status.FAIL
-    assert "are not zero under their mask after an optimizer step" in finding.note
+    result = check("masked_weights_stay_zero").run(under_test(Leaks()))
+    assert result.outcome is CheckOutcome.FAIL
+    assert "are not zero under their mask after an optimizer step" in result.note
 
 
 def test_an_error_says_where_the_method_has_raised_it() -> None:
@@ -203,8 +209,8 @@ def test_an_error_says_where_the_method_has_raised_it() -> None:
         def prepare(self, backbone: Any) -> Any:
             raise ValueError("boom")
 
-    findings = {f.check.name: f.note for f in check_method(subject(Raises()))}
+    results = {f.check.name: f.note for f in check_method(under_test(Raises()))}
 
     assert (
-        "prepare: ValueError: boom (conformance/test_checks.py:" in findings["runs_on_every_family"]
+        "prepare: ValueError: boom (conformance/test_checks.py:" in results["runs_on_every_family"]
     )

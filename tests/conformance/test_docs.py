@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparsebench import Family, Method, sparsity
-from sparsebench.conformance import CHECKS, MethodUnderTest, Status, check_method
+from sparsebench.conformance import CHECKS, CheckOutcome, MethodUnderTest, check_method
 
 PAGE = Path(__file__).parents[2] / "docs" / "write-a-method.md"
 
@@ -31,9 +31,9 @@ def test_the_example_passes_every_check(
     monkeypatch.syspath_prepend(tmp_path)
     method = importlib.import_module("example_of_the_page").MyMethod()
     assert isinstance(method, Method)
-    findings = list(check_method(MethodUnderTest(method, families=[Family.GPT2])))
-    assert [finding for finding in findings if finding.status is Status.FAIL] == []
-    claimed = {f.check.name for f in findings if f.status is Status.PASS}
+    results = list(check_method(MethodUnderTest(method, families=[Family.GPT2])))
+    assert [result for result in results if result.outcome is CheckOutcome.FAIL] == []
+    claimed = {f.check.name for f in results if f.outcome is CheckOutcome.PASS}
     assert {"reaches_its_sparsity", "masked_weights_stay_zero"} <= claimed
 
 

@@ -36,7 +36,7 @@ def test_a_check_passes_fails_or_is_skipped() -> None:
     (sound,) = cases_of(Sound())["Sound-settings_round_trip"].values
     sound()
     (picky,) = cases_of(broken.TakesAnyValue())["TakesAnyValue-bad_settings_are_refused"].values
-    with pytest.raises(pytest.fail.Exception, match="TakesAnyValue: takes any value: mode"):
+    with pytest.raises(pytest.fail.Exception, match="TakesAnyValue: accepts any value: mode"):
         picky()
     (full,) = cases_of("full")["full-penalty_is_differentiable"].values
     with pytest.raises(pytest.skip.Exception, match="has no penalty"):
