@@ -18,7 +18,7 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.execution.profile_runs.session import Session
+    from sparsebench.execution.profile_runs.session import ProfileSession
     from sparsebench.results.profiles import BreakEvens, ProfileResult
     from sparsebench.schema.measuring import ProfileSettings
     from sparsebench.suite import Suite
@@ -166,12 +166,14 @@ class _Asked:
         """The deployed folders that are named, or the folders of their runs."""
         return [path for target in self.targets if (path := Path(target)).is_dir()]
 
-    def session(self, settings: ProfileSettings, store: Path | None, console: Console) -> Session:
+    def session(
+        self, settings: ProfileSettings, store: Path | None, console: Console
+    ) -> ProfileSession:
         """Returns how a table is made."""
-        from sparsebench.execution.profile_runs.session import Session
+        from sparsebench.execution.profile_runs.session import ProfileSession
         from sparsebench.results.profiles import ProfileStore
 
-        return Session(
+        return ProfileSession(
             settings=settings,
             store=ProfileStore(store),
             fresh=self.fresh,
@@ -182,18 +184,18 @@ class _Asked:
 
 def _folders(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
     """Measures deployed folders."""
-    from sparsebench.execution.profile_runs.conditions import settings_of
-    from sparsebench.execution.profile_runs.subjects import shipped
+    from sparsebench.execution.profile_runs.conditions import complete_settings
+    from sparsebench.execution.profile_runs.profiled_models import deployed_model
     from sparsebench.suite.files import profile_settings
 
     if len(asked.folders) < len(asked.targets) or asked.models or asked.methods:
         raise UserError("name deployed folders, or else a suite or --models: not both")
-    settings = settings_of(profile_settings(asked.settings, asked.sets))
+    settings = complete_settings(profile_settings(asked.settings, asked.sets))
     _prepare(settings)
     console = Console(stderr=True)
     results: list[ProfileResult] = []
     for folder in asked.folders:
-        subject = shipped(folder)
+        subject = deployed_model(folder)
         beside = subject.folder.parent / "costs" if subject.result else None
         session = asked.session(settings, asked.output or beside, console)
         results += session.rows(subject)
@@ -202,19 +204,19 @@ def _folders(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
 
 def _methods(asked: _Asked) -> tuple[list[ProfileResult], list[BreakEvens]]:
     """Measures methods on untrained backbones."""
-    from sparsebench.execution.profile_runs.break_even_table import break_evens
-    from sparsebench.execution.profile_runs.conditions import settings_of
-    from sparsebench.execution.profile_runs.subjects import untrained
+    from sparsebench.execution.profile_runs.break_even_table import break_even_table
+    from sparsebench.execution.profile_runs.conditions import complete_settings
+    from sparsebench.execution.profile_runs.profiled_models import untrained_models
 
     suite = _suite(asked)
-    settings = settings_of(suite.profile, suite.costs)
+    settings = complete_settings(suite.profile, suite.costs)
     _prepare(settings)
     session = asked.session(settings, asked.output, Console(stderr=True))
-    subjects = untrained(suite)
+    subjects = untrained_models(suite)
     results = [row for subject in subjects for row in session.rows(subject)]
     if not settings.break_even:
         return results, []
-    evens = break_evens(subjects, settings, store=session.store, report=session.report)
+    evens = break_even_table(subjects, settings, store=session.store, report=session.report)
     return results, list(evens)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from sparsebench.execution.events import Progressed
 from sparsebench.tasks.cache import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from datasets import Dataset
 
     from sparsebench.execution.events import Report
@@ -65,10 +64,3 @@ class RunContext:
             max_length=self.job.spec.training.max_length,
             inputs_only=inputs_only,
         )
-
-
-def training_precision(asked: str, device: torch.device) -> str:
-    """Returns the precision to train in, where ``auto`` may be asked for."""
-    if asked != "auto":
-        return asked
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"

@@ -1,4 +1,4 @@
-"""What becomes of a run that failed: a row with the right status, if any row can be kept."""
+"""The status and the reason of a run, or of a profile, that an exception ended."""
 
 from __future__ import annotations
 
@@ -22,44 +22,63 @@ TRACEBACK_LINES = 30
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _UNWRITABLE_WORDS = ("No space left on device", "Disk quota exceeded", "Read-only file system")
-"""Words of libraries that raise other kinds of errors where the disk is full."""
+"""Words of libraries that raise errors of other kinds when the disk is full."""
 
 _NO_THREAD = "can't start new thread"
-"""What Python says where a limit leaves no room for the stack of a thread."""
+"""Python's message when a memory limit leaves no room for the stack of a thread."""
 
 
 class UnwritableError(UserError):
-    """A results folder that takes no more: no fault of the run, which can be made again."""
+    """The results folder cannot be written; the run is not at fault and can run again."""
 
 
 def failure(job: Job, error: BaseException) -> Outcome:
-    """Returns the row of a run that an exception ended.
+    """Return the row of a run that an exception ended.
 
     Raises:
         UnwritableError: The disk is full or read-only.
     """
     if unwritable := _unwritable(error):
         raise UnwritableError(
-            f"{job.store}: {unwritable}, in {job.spec.title}; what is finished is kept: once there "
-            "is room, the same command goes on from here"
+            f"{job.store}: {unwritable}, in {job.spec.title}; finished results are kept: free some "
+            "space and run the same command again to resume"
         ) from error
-    if out_of_memory(error) or (job.limits.memory and _NO_THREAD in str(error)):
-        return Outcome(failed(job, Status.OOM, str(error) or "out of memory"))
-    if isinstance(error, (DivergedError, NonFiniteOutputError)):
-        return Outcome(failed(job, Status.DIVERGED, str(error)))
-    if isinstance(error, UserError):
-        return Outcome(failed(job, Status.ERROR, str(error)))
+    if job.limits.memory and _NO_THREAD in _message(error):
+        return Outcome(failed(job, Status.OOM, _message(error)))
+    status, reason = failure_of(error)
+    if status is not Status.ERROR or isinstance(error, UserError):
+        return Outcome(failed(job, status, reason))
     lines = "".join(traceback.format_exception(error)).splitlines()[-TRACEBACK_LINES:]
-    return Outcome(failed(job, Status.ERROR, f"{type(error).__name__}: {error}", "\n".join(lines)))
+    return Outcome(failed(job, status, reason, "\n".join(lines)))
+
+
+def failure_of(error: BaseException) -> tuple[Status, str]:
+    """Return the status and the reason that an exception stands for."""
+    message = _message(error)
+    if out_of_memory(error):
+        return Status.OOM, message or "out of memory"
+    if isinstance(error, (DivergedError, NonFiniteOutputError)):
+        return Status.DIVERGED, message
+    if isinstance(error, UserError):
+        return Status.ERROR, message
+    return Status.ERROR, f"{type(error).__name__}: {message}"
+
+
+def _message(error: BaseException) -> str:
+    """Return the text of an exception, whose ``__str__`` may be a plugin's and fail itself."""
+    try:
+        return str(error)
+    except Exception as failed_again:  # noqa: BLE001 - a plugin may raise anything
+        return f"its message cannot be read ({type(failed_again).__name__} in __str__)"
 
 
 def _unwritable(error: BaseException) -> str | None:
-    """Returns what the system said where a file could not be written for want of room."""
+    """Return the system's message if a file could not be written for lack of space."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno in _UNWRITABLE:
             return each.strerror
         for words in _UNWRITABLE_WORDS:
-            if words in str(each):
+            if words in _message(each):
                 return words
     return None
 

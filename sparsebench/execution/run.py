@@ -6,11 +6,11 @@ import gc
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import torch
 from transformers import set_seed
 
 from sparsebench import deployed
-from sparsebench.execution.context import RunContext, training_precision
+from sparsebench.execution.context import RunContext
+from sparsebench.execution.devices import resolve, training_precision
 from sparsebench.execution.events import Progressed
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
@@ -86,7 +86,7 @@ def run(
 def _run(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGroup) -> Outcome | None:
     report(Progressed(job.key, "load"))
     set_seed(job.spec.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = resolve("auto")
     memory = MemoryTracker(device)
     task, source = TASKS.get(job.spec.task), model_source(job.model)
     form, dropout = task.form_for(source.family), job.spec.training.dropout

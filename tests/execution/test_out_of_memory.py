@@ -12,8 +12,8 @@ from sparsebench.errors import UserError
 from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution import run as run_module
 from sparsebench.execution.profile_runs import session
-from sparsebench.execution.profile_runs.conditions import settings_of
-from sparsebench.execution.profile_runs.subjects import untrained
+from sparsebench.execution.profile_runs.conditions import complete_settings
+from sparsebench.execution.profile_runs.profiled_models import untrained_models
 from sparsebench.results.profiles import ProfileStore
 from sparsebench.results.records import Status
 from sparsebench.schema.measuring import ProfileSettings
@@ -66,8 +66,8 @@ def test_under_profile(error: Exception, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(session, "profile", fail)
     asked = ProfileSettings(batch_sizes=(1,), lengths=(8,), devices=("cpu",))
     suite = Suite.model_validate({"name": "s", "models": ["quick/bert"], "methods": ["full"]})
-    (subject,) = untrained(suite)
-    (row,) = session.Session(settings_of(asked), ProfileStore(None)).rows(subject)
+    (model,) = untrained_models(suite)
+    (row,) = session.ProfileSession(complete_settings(asked), ProfileStore(None)).rows(model)
     assert row.status is (Status.OOM if error in ERRORS else Status.ERROR)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.execution.profile_runs.devices import NoDeviceError, resolve
-from sparsebench.execution.profile_runs.subjects import LABELS
+from sparsebench.execution.devices import NoDeviceError, resolve
+from sparsebench.execution.profile_runs.profiled_models import LABELS
 from sparsebench.models import empty_backbone
 from sparsebench.profiling.break_even import break_even
 from sparsebench.profiling.device import describe
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from sparsebench.execution.profile_runs.subjects import Untrained
+    from sparsebench.execution.profile_runs.profiled_models import UntrainedModel
     from sparsebench.results.profiles import ProfileStore
     from sparsebench.schema.measuring import ProfileSettings
 
 
-def break_evens(
-    subjects: Sequence[Untrained],
+def break_even_table(
+    models: Sequence[UntrainedModel],
     settings: ProfileSettings,
     *,
     store: ProfileStore,
     report: Callable[[str], None] = lambda _: None,
 ) -> Iterator[BreakEvens]:
-    """Yields where runtimes begin to gain, for each backbone, device, type and shape of input.
+    """Yield the break-even sparsities of each backbone, device, type of weights and input shape.
 
     Args:
-        subjects: The subjects, of which the backbones matter.
-        settings: What is measured; every shape is named.
-        store: What is there already, and where it is kept.
-        report: Is told what comes next.
+        models: The models of the suite, which name its backbones.
+        settings: What to measure; every shape is given.
+        store: Holds earlier results, which are not measured again, and gets the new ones.
+        report: Called with a title before each measurement.
     """
-    backbones = {subject.source.name: subject for subject in subjects}
-    for name, subject in backbones.items():
-        model = empty_backbone(subject.source, form=subject.form, labels=LABELS).model
-        shapes = itertools.product(settings.lengths or (), settings.batch_sizes or ())
+    backbones = {model.source.name: model for model in models}
+    shapes = list(itertools.product(settings.lengths or (), settings.batch_sizes or ()))
+    for name, untrained in backbones.items():
+        backbone = empty_backbone(untrained.source, form=untrained.form, labels=LABELS).model
         for (length, batch_size), device, dtype in itertools.product(
-            shapes, _devices(settings), settings.dtypes
+            shapes, _usable_devices(settings), settings.dtypes
         ):
-            like = BreakEvens(
+            empty = BreakEvens(
                 model=name,
                 device=describe(device),
                 dtype=dtype,
@@ -56,28 +56,29 @@ def break_evens(
                 found=(),
             )
             report(f"{name} · break-even · {batch_size} x {length}")
-            found = store.find_break_evens(like)
+            found = store.find_break_evens(empty)
             if found is None:
-                found = _measured(like, model, settings, device)
+                found = _measure(empty, backbone, settings, device)
                 store.write_break_evens(found)
             yield found
 
 
-def _measured(
-    like: BreakEvens, model: nn.Module, settings: ProfileSettings, device: torch.device
+def _measure(
+    empty: BreakEvens, backbone: nn.Module, settings: ProfileSettings, device: torch.device
 ) -> BreakEvens:
+    """Fill in a record that names a backbone and a shape."""
     records = break_even(
-        model,
+        backbone,
         runtimes={name: RUNTIMES.get(name)() for name in settings.runtimes},
-        tokens=like.batch_size * like.length,
+        tokens=empty.batch_size * empty.length,
         device=device,
-        dtype=getattr(torch, like.dtype),
+        dtype=getattr(torch, empty.dtype),
     )
-    return like.model_copy(update={"found": tuple(records)})
+    return empty.model_copy(update={"found": tuple(records)})
 
 
-def _devices(settings: ProfileSettings) -> list[torch.device]:
-    """Returns the devices that can be used; rows say why others cannot."""
+def _usable_devices(settings: ProfileSettings) -> list[torch.device]:
+    """Return the devices of this machine; the rows of the profile say why others are missing."""
     devices = []
     for name in settings.devices:
         try:

@@ -1,4 +1,4 @@
-"""The conditions that a subject is measured under, in the order that they are."""
+"""The conditions that a model is measured under: device, type of weights, batch and length."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.execution.profile_runs.devices import NoDeviceError, resolve
-from sparsebench.execution.profile_runs.subjects import Shipped
+from sparsebench.execution.devices import NoDeviceError, resolve
 from sparsebench.profiling.device import describe
 from sparsebench.results.profiles import ProfileSpec
 from sparsebench.schema.measuring import CostSettings, ProfileSettings
@@ -16,17 +15,17 @@ from sparsebench.schema.measuring import CostSettings, ProfileSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sparsebench.execution.profile_runs.subjects import Untrained
+    from sparsebench.execution.profile_runs.profiled_models import ProfiledModel
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Where and on what a subject is measured.
+    """One condition.
 
     Attributes:
-        spec: All of it, as it is recorded.
-        device: The device, or None where it cannot be used.
-        reason: Why it cannot be.
+        spec: The condition as it is recorded.
+        device: The device, or None if this machine cannot use it.
+        reason: Why it cannot.
     """
 
     spec: ProfileSpec
@@ -40,10 +39,10 @@ class Condition:
         return dtype
 
 
-def settings_of(
+def complete_settings(
     settings: ProfileSettings | None, costs: CostSettings | None = None
 ) -> ProfileSettings:
-    """Returns the section ``profile`` of a suite, what it leaves open as in its ``costs``."""
+    """Return the section ``profile`` of a suite, with the shapes of ``costs`` as its defaults."""
     settings, costs = settings or ProfileSettings(), costs or CostSettings()
     return settings.model_copy(
         update={
@@ -54,18 +53,18 @@ def settings_of(
     )
 
 
-def conditions(subject: Untrained | Shipped, settings: ProfileSettings) -> Iterator[Condition]:
-    """Yields the conditions of a subject, small batches before large ones."""
+def conditions(profiled: ProfiledModel, settings: ProfileSettings) -> Iterator[Condition]:
+    """Yield the conditions of a model, small batches before large ones."""
+    fields = profiled.spec_fields(settings.attention)
     for name in settings.devices:
         device, reason = _device(name)
         for dtype in settings.dtypes:
             for length in settings.lengths or ():
                 for batch_size in sorted(settings.batch_sizes or ()):
-                    hardware = "" if device is None else _hardware(device)
                     spec = ProfileSpec(
-                        **_subject(subject, settings),
+                        **fields,
                         device=name,
-                        hardware=hardware,
+                        hardware="" if device is None else _hardware(device),
                         dtype=dtype,
                         batch_size=batch_size,
                         length=length,
@@ -88,25 +87,3 @@ def _hardware(device: torch.device) -> str:
         return "none"
     name = describe(device).name
     return f"{name}, {torch.get_num_threads()} threads" if device.type == "cpu" else name
-
-
-def _subject(subject: Untrained | Shipped, settings: ProfileSettings) -> dict[str, object]:
-    if isinstance(subject, Shipped):
-        result, record = subject.result, subject.record
-        return {
-            "model": result.spec.model if result else str(subject.folder),
-            "model_fingerprint": result.spec.model_fingerprint if result else "",
-            "method": result.spec.method if result else None,
-            "trained": True,
-            "folder": subject.digest,
-            "form": record.form.value,
-            "attention": record.attention,
-        }
-    return {
-        "model": subject.source.name,
-        "model_fingerprint": subject.source.fingerprint,
-        "method": subject.method,
-        "trained": False,
-        "form": subject.form.value,
-        "attention": settings.attention,
-    }

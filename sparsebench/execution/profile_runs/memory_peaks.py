@@ -1,58 +1,150 @@
-"""What is measured apart from forward passes: bytes on disk, peaks in processes of their own."""
+"""Peak memory in processes of their own: of inference, and of one training step.
+
+``python -m sparsebench.execution.profile_runs.memory_peaks`` runs the training step and prints its
+peak; ``training_peak`` starts that process. The step is one of AdamW in fp32 on random tokens, in
+the first stage of the method. Memory in use before the backbone is loaded does not count, as in a
+run.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.execution.profile_runs.subjects import Shipped
-from sparsebench.execution.profile_runs.training_probe import training_peak
+from sparsebench.execution.profile_runs.profiled_models import LABELS, UntrainedModel
+from sparsebench.method_registry import configure, prepared
+from sparsebench.models import Form, load_backbone, model_source
+from sparsebench.profiling import MemoryTracker, dummy_inputs
 from sparsebench.profiling.memory_probe import fresh_inference_peak
+from sparsebench.results.costs import MemoryPeak
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
     from sparsebench.execution.profile_runs.conditions import Condition
-    from sparsebench.execution.profile_runs.prepared import Made
-    from sparsebench.execution.profile_runs.subjects import Untrained
+    from sparsebench.execution.profile_runs.profiled_models import ProfiledModel
     from sparsebench.results.costs import Costs
     from sparsebench.schema.measuring import ProfileSettings
 
 LOADER = "sparsebench.deployed:load"
+"""The function that loads a deployed folder in the process of ``fresh_inference_peak``."""
 
 
-def with_peaks(
+def with_memory_peaks(
     costs: Costs,
     *,
-    subject: Untrained | Shipped,
-    ready: Made,
+    profiled: ProfiledModel,
+    folder: Path | None,
     condition: Condition,
     settings: ProfileSettings,
 ) -> Costs:
-    """Returns costs with the bytes on disk, and with the peaks that were asked for.
+    """Return costs with the peaks that the settings ask for, or the reasons why one is missing.
 
     Args:
-        costs: What was measured of the forward passes.
-        subject: What it was measured of.
-        ready: The same, made ready.
-        condition: Where and on what.
-        settings: What is measured.
+        costs: The costs of the forward passes.
+        profiled: The model they belong to.
+        folder: Its deployed folder; None on the meta device.
+        condition: The condition they were measured under.
+        settings: What to measure.
     """
     memory, missing = costs.memory, dict(costs.missing)
-    if memory is not None:
-        on_cpu = condition.device == torch.device("cpu")
-        if settings.fresh_memory and on_cpu and ready.folder:
-            try:
-                fresh = fresh_inference_peak(
-                    ready.folder, loader=LOADER, shapes=memory.shapes, dtype=condition.spec.dtype
-                )
-                memory = memory.model_copy(update={"fresh": fresh})
-            except RuntimeError as error:
-                missing["fresh"] = str(error)
-        if settings.training_memory and ready.folder and not isinstance(subject, Shipped):
-            try:
-                peak = training_peak(subject, condition)
-                memory = memory.model_copy(update={"training": peak})
-            except RuntimeError as error:
-                missing["training"] = str(error)
-    update = {"storage": ready.storage, "memory": memory, "missing": missing}
-    return costs.model_copy(update=update)
+    if memory is None or folder is None:
+        return costs
+    if settings.fresh_memory and condition.device == torch.device("cpu"):
+        try:
+            fresh = fresh_inference_peak(
+                folder, loader=LOADER, shapes=memory.shapes, dtype=condition.spec.dtype
+            )
+            memory = memory.model_copy(update={"fresh": fresh})
+        except RuntimeError as error:
+            missing["fresh"] = str(error)
+    if settings.training_memory and isinstance(profiled, UntrainedModel):
+        try:
+            memory = memory.model_copy(update={"training": training_peak(profiled, condition)})
+        except RuntimeError as error:
+            missing["training"] = str(error)
+    return costs.model_copy(update={"memory": memory, "missing": missing})
+
+
+def training_peak(untrained: UntrainedModel, condition: Condition) -> MemoryPeak:
+    """Measure the growth of memory over loading a backbone, preparing it and one training step.
+
+    Args:
+        untrained: The method and its backbone.
+        condition: The device and the shapes; weights are in fp32 in any case.
+
+    Raises:
+        RuntimeError: The process failed; the message is the last line that it wrote.
+    """
+    method = json.dumps([untrained.method.name, untrained.method.settings])
+    spec = condition.spec
+    sizes = [str(size) for size in (spec.batch_size, spec.length, spec.target_length)]
+    model = [untrained.source.spec, untrained.form.value]
+    command = [sys.executable, "-m", __name__, *model, method, str(condition.device), *sizes]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
+        raise RuntimeError("killed, as memory ran out" if done.returncode < 0 else last)
+    return MemoryPeak.model_validate_json(done.stdout.strip().splitlines()[-1])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one training step and print its peak as JSON."""
+    parser = argparse.ArgumentParser(description="Measure the peak memory of a training step.")
+    for name in ("model", "form", "method", "device"):
+        parser.add_argument(name)
+    for name in ("batch_size", "length", "target_length"):
+        parser.add_argument(name, type=int)
+    given = parser.parse_args(arguments)
+    tracker = MemoryTracker(given.device)
+    with tracker.track():
+        _training_step(given)
+    sys.stdout.write(tracker.peak.model_dump_json() + "\n")
+
+
+def _training_step(given: argparse.Namespace) -> None:
+    form = Form(given.form)
+    labels = LABELS if form is Form.CLASSIFICATION else ()
+    backbone = load_backbone(model_source(given.model), form=form, labels=labels)
+    config = backbone.model.config
+    name, settings = json.loads(given.method)
+    method = configure(name, settings)
+    view: Any = prepared(method, backbone).to(given.device).train()
+    method.begin_stage(view, method.stages()[0])
+    optimizer = torch.optim.AdamW(method.parameter_groups(view), lr=method.config.learning_rate)
+    inputs = dummy_inputs(
+        config,
+        batch_size=given.batch_size,
+        length=given.length,
+        target_length=given.target_length,
+        device=given.device,
+    )
+    method.before_step(view, 0.0)
+    loss = view(**inputs, **_labels(form, inputs)).loss
+    penalty = method.penalty(view)
+    (loss if penalty is None else loss + penalty).backward()
+    optimizer.step()
+
+
+def _labels(form: Form, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return labels for the loss of a form; which ones does not change the memory."""
+    ids = inputs["input_ids"]
+    first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+    return {
+        Form.CLASSIFICATION: {"labels": first},
+        Form.SPAN: {"start_positions": first, "end_positions": first},
+        Form.TEXT_TO_TEXT: {"labels": inputs.get("decoder_input_ids", ids)},
+        Form.LANGUAGE_MODEL: {"labels": ids},
+    }[form]
+
+
+if __name__ == "__main__":
+    main()

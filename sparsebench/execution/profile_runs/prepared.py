@@ -1,133 +1,176 @@
-"""What is to be measured, made ready: the model that ships in a folder, and its backbone."""
+"""Prepare a model for profiling: save what is deployed, load it back, and load its backbone.
+
+A method on an untrained backbone is taken to its final form: masks and removals as at the end of a
+run, on untrained weights. What trains is first moved by a small random step, which stands for
+training: without it, scores that start at zero would be ties, and updates that start at zero would
+leave zeros that training fills.
+"""
 
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sparsebench import deployed
 from sparsebench.errors import UserError
-from sparsebench.execution.profile_runs.subjects import LABELS, Shipped
-from sparsebench.execution.profile_runs.untrained import finish
-from sparsebench.method_registry import configure
+from sparsebench.execution.profile_runs.profiled_models import (
+    LABELS,
+    DeployedModel,
+    ProfiledModel,
+    UntrainedModel,
+)
+from sparsebench.method_registry import configure, prepared
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling.storage import storage
+from sparsebench.sparsity.encoding import bit_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
-    from sparsebench.execution.profile_runs.subjects import Untrained
+    from sparsebench.method import Method
     from sparsebench.models import ModelSource
     from sparsebench.results.costs import MemoryPeak, Storage
 
 SEED = 0
-"""Draws the weights of random backbones: the same for all methods."""
+"""Seeds the weights of random backbones and the random step: the same for all methods."""
+
+STEP = 1e-4
+"""Standard deviation of the random step."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """A subject, made ready.
+class PreparedModel:
+    """A deployed model and its backbone, loaded on the device to measure on.
 
     Attributes:
-        folder: The deployed folder; None on the meta device, where there is no weight to save.
-        model: The model, where there is no folder.
-        backbone: The untouched backbone, or None where it is not known.
+        model: The deployed model.
+        reference: The untouched backbone; None if it is unknown.
         head: Names of the parameters of the task head.
-        trainable: Parameters that trained or would, the head apart.
+        folder: The deployed folder; None on the meta device, which has no weights to save.
+        trainable: Number of parameters that train, without the head.
         storage: Bytes on disk.
-        training: Peak of memory while it was trained.
-        notes: What must be known to read its costs.
+        training_peak: Peak memory of the training that a stored result reports.
+        notes: Remarks that a reader of the costs needs.
     """
 
-    folder: Path | None
-    model: nn.Module | None
-    backbone: nn.Module | None
+    model: nn.Module
+    reference: nn.Module | None
     head: frozenset[str]
+    folder: Path | None = None
     trainable: int | None = None
     storage: Storage | None = None
-    training: MemoryPeak | None = None
+    training_peak: MemoryPeak | None = None
     notes: tuple[str, ...] = ()
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """Returns the model that ships, loaded from its folder."""
-        if self.folder is None:
-            assert self.model is not None  # noqa: S101 - one of the two is there
-            return self.model
-        return deployed.load(self.folder, device=device).to(dtype)
 
-    def reference(self, device: torch.device, dtype: torch.dtype) -> nn.Module | None:
-        """Returns the untouched backbone on a device; on the CPU in fp32 it is no copy."""
-        if self.backbone is None:
-            return None
-        as_it_is = device.type in {"cpu", "meta"} and dtype == torch.float32
-        kept = self.backbone if as_it_is else copy.deepcopy(self.backbone)
-        return kept.to(device, dtype).eval()
-
-
-@contextmanager
-def made(subject: Untrained | Shipped, *, attention: str, meta: bool = False) -> Iterator[Made]:
-    """Makes a subject ready; what it takes on disk is gone afterwards.
+def prepare(
+    profiled: ProfiledModel,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    attention: str,
+    work: Path,
+) -> PreparedModel:
+    """Load a deployed model and its backbone, on a device and in a type of weights.
 
     Args:
-        subject: The subject.
-        attention: The implementation of attention of untrained backbones.
-        meta: Whether to make it without weights.
+        profiled: The model to measure.
+        device: The device to measure on; ``meta`` counts arithmetic without weights.
+        dtype: The type of the weights.
+        attention: The attention implementation of untrained backbones.
+        work: An empty folder, where an untrained model is saved.
     """
-    if isinstance(subject, Shipped):
-        yield _shipped(subject)
-        return
-    with TemporaryDirectory(prefix="sparsebench-") as folder:
-        yield _untrained(subject, Path(folder), attention=attention, meta=meta)
+    if isinstance(profiled, DeployedModel):
+        return _prepare_deployed(profiled, device, dtype)
+    if device.type == "meta":
+        return _prepare_without_weights(profiled, attention)
+    return _prepare_untrained(profiled, device, dtype, attention=attention, folder=work / "model")
 
 
-def _untrained(subject: Untrained, work: Path, *, attention: str, meta: bool) -> Made:
-    pristine = _backbone(subject.source, subject.form, attention, meta)
-    backbone = copy.deepcopy(pristine)
-    method = configure(subject.method.name, subject.method.settings)
+def _prepare_deployed(
+    profiled: DeployedModel, device: torch.device, dtype: torch.dtype
+) -> PreparedModel:
+    record, result = profiled.record, profiled.result
+    model: Any = deployed.load(profiled.folder)
+    notes: tuple[str, ...] = ()
+    if changed := profiled.changed_files:
+        notes = (f"differs from what its run stored: {', '.join(changed)}",)
+    backbone = None
     try:
-        finished = finish(method, backbone, seed=SEED)
+        labels = tuple(model.config.id2label.values()) if record.form is Form.CLASSIFICATION else ()
+        backbone = load_backbone(profiled.source, form=record.form, labels=labels).model.eval()
+    except UserError as error:
+        notes = (*notes, f"no untouched backbone to measure beside: {error}")
+    costs, stored = result.costs if result else None, storage(model, backbone=backbone)
+    return PreparedModel(
+        model=model.to(device, dtype),
+        reference=backbone and backbone.to(device, dtype),
+        head=frozenset(record.head),
+        folder=profiled.folder,
+        trainable=costs.parameters.trainable if costs and costs.parameters else None,
+        storage=stored,
+        training_peak=costs.memory.training if costs and costs.memory else None,
+        notes=notes,
+    )
+
+
+def _prepare_without_weights(profiled: UntrainedModel, attention: str) -> PreparedModel:
+    backbone = _backbone(profiled.source, profiled.form, attention, meta=True)
+    method = configure(profiled.method.name, profiled.method.settings)
+    try:
+        finished = finish(method, copy.deepcopy(backbone), seed=SEED)
     except RuntimeError as error:
-        if not meta:
-            raise
-        name = subject.method.name
         raise UserError(
-            f"{name} reads weights, and `meta` has none: profile it on `cpu`"
+            f"{profiled.method.name} reads weights, and `meta` has none: profile it on `cpu`"
         ) from error
-    whole = pristine.model.eval()
-    if meta:
-        return Made(
-            folder=None,
-            model=finished.model.eval(),
-            backbone=whole,
-            head=pristine.head,
-            trainable=finished.trainable,
-            notes=subject.notes,
-        )
-    folder = work / "deployed"
-    deployed.save(finished.model, folder, form=subject.form, head=pristine.head)
-    return Made(
-        folder=folder,
-        model=None,
-        backbone=whole,
-        head=pristine.head,
+    return PreparedModel(
+        model=finished.model.eval(),
+        reference=backbone.model.eval(),
+        head=backbone.head,
         trainable=finished.trainable,
-        storage=storage(finished.model, backbone=whole, learned=finished.learned),
-        notes=subject.notes,
+        notes=profiled.notes,
+    )
+
+
+def _prepare_untrained(
+    profiled: UntrainedModel,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    attention: str,
+    folder: Path,
+) -> PreparedModel:
+    backbone = _backbone(profiled.source, profiled.form, attention, meta=False)
+    method = configure(profiled.method.name, profiled.method.settings)
+    finished = finish(method, copy.deepcopy(backbone), seed=SEED)
+    reference = backbone.model.eval()
+    deployed.save(finished.model, folder, form=profiled.form, head=backbone.head)
+    stored = storage(finished.model, backbone=reference, learned=finished.learned)
+    trainable = finished.trainable
+    del finished  # the model that is measured is the one loaded back
+    if device.type != "cpu" or dtype != torch.float32:
+        reference = copy.deepcopy(reference).to(device, dtype)
+    return PreparedModel(
+        model=deployed.load(folder, device=device).to(dtype),
+        reference=reference,
+        head=backbone.head,
+        folder=folder,
+        trainable=trainable,
+        storage=stored,
+        notes=profiled.notes,
     )
 
 
 @lru_cache(maxsize=1)
-def _backbone(source: ModelSource, form: Form, attention: str, meta: bool) -> Backbone:  # noqa: FBT001 - a key
-    """Returns the untouched backbone; one is kept, as methods come one after the other."""
+def _backbone(source: ModelSource, form: Form, attention: str, *, meta: bool) -> Backbone:
+    """Return the untouched backbone; the last one is cached, as its methods come in a row."""
     from transformers import set_seed
 
     labels = LABELS if form is Form.CLASSIFICATION else ()
@@ -139,28 +182,71 @@ def _backbone(source: ModelSource, form: Form, attention: str, meta: bool) -> Ba
     return backbone
 
 
-def _shipped(subject: Shipped) -> Made:
-    record, result = subject.record, subject.result
-    model: Any = deployed.load(subject.folder)
-    notes: tuple[str, ...] = ()
-    if changed := subject.changed:
-        notes = (f"not what its run kept: {', '.join(changed)}",)
-    backbone = None
-    try:
-        classes = tuple(model.config.id2label.values())
-        labels = classes if record.form is Form.CLASSIFICATION else ()
-        backbone = load_backbone(subject.source, form=record.form, labels=labels).model.eval()
-    except UserError as error:
-        notes = (*notes, f"no untouched backbone to measure beside: {error}")
-    before = result.costs if result else None
-    known = before.parameters if before else None
-    return Made(
-        folder=subject.folder,
-        model=None,
-        backbone=backbone,
-        head=frozenset(record.head),
-        trainable=known.trainable if known else None,
-        storage=storage(model, backbone=backbone),
-        training=before.memory.training if before and before.memory else None,
-        notes=notes,
-    )
+@dataclass(frozen=True)
+class FinishedModel:
+    """An untrained backbone in the final form of a method.
+
+    Attributes:
+        model: The model to deploy.
+        trainable: Number of parameters that would train, without the head.
+        learned: Bytes of what would train, with the head, and of the masks; None without values
+            (on the ``meta`` device), since a mask cannot be read there.
+    """
+
+    model: nn.Module
+    trainable: int
+    learned: int | None
+
+
+def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedModel:
+    """Take a method from ``prepare`` to ``deploy``, every stage and schedule at its end.
+
+    Args:
+        method: The method.
+        backbone: The backbone, on the CPU; its model is changed in place.
+        seed: Seeds the random step.
+    """
+    model = backbone.model
+    original = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    own = {**dict(model.named_buffers()), **model.state_dict(keep_vars=True)}
+    names = {id(tensor): name for name, tensor in own.items()}
+    head = {id(model.get_parameter(name)) for name in backbone.head}
+    view = prepared(method, backbone)
+    _random_step(view, seed)
+    trainable = sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)
+    for stage in method.stages():
+        method.begin_stage(view, stage)
+    method.before_step(view, 1.0)
+    has_values = not any(tensor.is_meta for tensor in original.values())
+    learned = sum(_learned_bytes(view, names, original)) if has_values else None
+    view.eval()
+    with torch.no_grad():
+        return FinishedModel(method.deploy(view), trainable, learned)
+
+
+@torch.no_grad()
+def _random_step(view: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in view.parameters():
+        if parameter.requires_grad:
+            noise = torch.empty(parameter.shape).normal_(0.0, STEP, generator=generator)
+            parameter.add_(noise.to(parameter.device, parameter.dtype))
+
+
+def _learned_bytes(
+    view: nn.Module, names: Mapping[int, str], original: Mapping[str, Tensor]
+) -> Iterator[int]:
+    """Yield the bytes of each tensor that must be stored besides the backbone."""
+    for parameter in view.parameters():
+        if parameter.requires_grad:
+            yield parameter.nbytes
+            continue
+        name = names.get(id(parameter))
+        before = original.get(name or "")
+        if before is None:  # a matrix that lost rows or columns: a bit for each
+            yield bit_bytes(sum(parameter.shape))
+        elif not torch.equal(before, parameter.detach()):
+            yield bit_bytes(parameter.numel())
+    for buffer in view.buffers():
+        if id(buffer) not in names:
+            yield bit_bytes(buffer.numel()) if buffer.dtype == torch.bool else buffer.nbytes

@@ -151,7 +151,7 @@ def test_a_full_disk_stops_the_command_and_costs_no_run(root: Path) -> None:
     full = root.parent / "site" / "full"
     full.touch()
     jobs = make_jobs(root, "plain", "fills")
-    with pytest.raises(UserError, match=r"No space left on device, in toy-cola.*goes on from here"):
+    with pytest.raises(UserError, match=r"No space left on device, in toy-cola.*to resume"):
         make(LocalExecutor(), jobs)
     assert list(results(root)) == ["plain"]
 

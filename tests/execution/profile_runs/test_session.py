@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sparsebench import deployed
-from sparsebench.execution.profile_runs import measure
-from sparsebench.execution.profile_runs.conditions import settings_of
-from sparsebench.execution.profile_runs.session import Session
-from sparsebench.execution.profile_runs.subjects import shipped, untrained
+from sparsebench.execution.profile_runs import session
+from sparsebench.execution.profile_runs.conditions import complete_settings
+from sparsebench.execution.profile_runs.profiled_models import deployed_model, untrained_models
+from sparsebench.execution.profile_runs.session import ProfileSession
 from sparsebench.models import Form, load_backbone, model_source
 from sparsebench.results.profiles import ProfileStore
 from sparsebench.results.records import Status
@@ -41,9 +41,9 @@ def make_suite(*, models: tuple[str, ...] = ("quick/bert",), methods: Any = ("fu
 def rows(
     suite: Suite | None = None, *, store: Path | None = None, **settings: Any
 ) -> list[ProfileResult]:
-    asked = settings_of(ProfileSettings.model_validate({**QUICK, **settings}))
-    session = Session(asked, ProfileStore(store))
-    return [row for subject in untrained(suite or make_suite()) for row in session.rows(subject)]
+    asked = complete_settings(ProfileSettings.model_validate({**QUICK, **settings}))
+    opened = ProfileSession(asked, ProfileStore(store))
+    return [row for model in untrained_models(suite or make_suite()) for row in opened.rows(model)]
 
 
 def test_every_condition_is_a_row() -> None:
@@ -75,12 +75,12 @@ def test_a_device_that_is_not_there_is_a_row_and_the_rest_goes_on(device: str, r
 
 
 def test_a_batch_that_does_not_fit_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "free_bytes", lambda _: 0)
-    monkeypatch.setattr(measure, "activation_peak", lambda *_: measure_peak(2**20))
+    monkeypatch.setattr(session, "free_bytes", lambda _: 0)
+    monkeypatch.setattr(session, "activation_peak", lambda *_: measure_peak(2**20))
     one, many = rows(batch_sizes=[1, 4])
     assert one.status is Status.OK
     assert many.status is Status.OOM
-    assert "a batch of 4 would take about 0.0 GiB" in many.reason
+    assert "a batch of 4 needs about 0.0 GiB" in many.reason
 
 
 def measure_peak(size: int) -> Any:
@@ -95,10 +95,10 @@ def test_memory_that_runs_out_is_told_from_other_errors(monkeypatch: pytest.Monk
         def fail(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(measure, "profile", fail)
+        monkeypatch.setattr(session, "profile", fail)
         (row,) = rows()
         assert row.status is status
-        assert type(error).__name__ in row.reason
+        assert row.reason == ("x" if status is Status.OOM else "ValueError: x")
 
 
 def test_a_method_that_refuses_and_a_length_that_is_too_long_are_skipped() -> None:
@@ -149,7 +149,7 @@ def test_rows_that_are_there_are_not_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = rows(store=tmp_path)
-    monkeypatch.setattr(measure, "made", None)
+    monkeypatch.setattr(session, "prepare", None)
     assert rows(store=tmp_path) == first
     assert list(ProfileStore(tmp_path)) == first
     assert rows(store=tmp_path, lengths=[9])[0].status is Status.ERROR
@@ -166,9 +166,9 @@ def deployed_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_folder_without_a_result_is_measured_alone(deployed_folder: Path) -> None:
-    settings = settings_of(ProfileSettings.model_validate(QUICK))
-    subject = shipped(deployed_folder.parent)
-    (row,) = Session(settings, ProfileStore(None)).rows(subject)
+    settings = complete_settings(ProfileSettings.model_validate(QUICK))
+    model = deployed_model(deployed_folder.parent)
+    (row,) = ProfileSession(settings, ProfileStore(None)).rows(model)
     assert row.status is Status.OK
     assert row.spec.trained
     assert row.costs.latency.ratio is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import KINDS, tiny_backbone
 
-from sparsebench.execution.profile_runs.untrained import finish
+from sparsebench.execution.profile_runs.prepared import finish
 from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import anatomy_of
 from sparsebench.profiling.parameters import parameters

@@ -1,4 +1,4 @@
-"""The devices that a user may name, or why one cannot be used here."""
+"""The devices of this machine: resolve a name, ask for free memory, choose the precision."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LIMIT, _USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memor
 
 
 class NoDeviceError(Exception):
-    """A device cannot be used here; the message says why."""
+    """A device that cannot be used on this machine; the message says why."""
 
 
 def resolve(name: str) -> torch.device:
-    """Returns the device that a user means.
+    """Return the device with a name.
 
     Args:
-        name: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``meta`` ...
+        name: ``auto`` (the first GPU, or else the CPU), ``cpu``, ``cuda``, ``cuda:1``, ``meta`` ...
 
     Raises:
-        NoDeviceError: There is no such device, or not here.
+        NoDeviceError: The name is unknown, or this machine has no such device.
     """
     kind, _, number = name.partition(":")
     if kind not in _KNOWN or not re.fullmatch(r"\d*", number):
@@ -44,7 +44,7 @@ def resolve(name: str) -> torch.device:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Returns the memory that is free on a device, or None where nothing tells."""
+    """Return the free memory of a device in bytes, or None if the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":
@@ -55,3 +55,10 @@ def free_bytes(device: torch.device) -> int | None:
     except (OSError, ValueError):  # no control group, or one without a limit
         return free
     return min(free, limit)
+
+
+def training_precision(name: str, device: torch.device) -> str:
+    """Return the precision to train in: ``auto`` is bf16 on a GPU that supports it, else fp32."""
+    if name != "auto":
+        return name
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
