@@ -38,7 +38,7 @@ COMPRESSED_FILE = "model.sparse.safetensors"
 ADAPTER = "adapter"
 
 
-class Record(FrozenModel):
+class DeployedRecord(FrozenModel):
     """What a deployed model's configuration does not tell."""
 
     format: Literal[1] = 1
@@ -151,7 +151,7 @@ def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module
     return model.to(device).eval()
 
 
-def read_record(folder: str | Path) -> Record:
+def read_record(folder: str | Path) -> DeployedRecord:
     """Reads the record of a deployed model.
 
     Raises:
@@ -159,7 +159,7 @@ def read_record(folder: str | Path) -> Record:
     """
     file = Path(folder) / RECORD_FILE
     try:
-        return Record.model_validate_json(file.read_bytes())
+        return DeployedRecord.model_validate_json(file.read_bytes())
     except OSError:
         raise UserError(f"{file} is not there: {folder} holds no deployed model") from None
     except ValidationError as error:
@@ -174,7 +174,7 @@ def _save_plain(
     from safetensors.torch import save_file
 
     tensors, tied = _tensors(model)
-    record = Record(
+    record = DeployedRecord(
         form=form,
         head=head,
         attention=_attention(model),
@@ -214,7 +214,7 @@ def _attention(model: Any) -> str:
     return chosen if chosen in {"eager", "sdpa"} else "sdpa"
 
 
-def _skeleton(config: Any, record: Record) -> Any:
+def _skeleton(config: Any, record: DeployedRecord) -> Any:
     """Returns the model that was deployed, without memory for its parameters."""
     from accelerate import init_empty_weights
 
@@ -226,7 +226,7 @@ def _skeleton(config: Any, record: Record) -> Any:
     return model
 
 
-def _load_plain(folder: Path, record: Record) -> nn.Module:
+def _load_plain(folder: Path, record: DeployedRecord) -> nn.Module:
     from transformers import AutoConfig, GenerationConfig
 
     with _reading(folder / "config.json"):
