@@ -14,8 +14,8 @@ from sparsebench.leaderboard.rows import columns_of, rows_of
 from sparsebench.leaderboard.sampling import headline_metrics
 from sparsebench.leaderboard.scores import Measured, measured, paired
 from sparsebench.statistics import (
-    SMOOTH,
-    arrays,
+    SMOOTH_METRICS,
+    as_arrays,
     bootstrap_test,
     difference,
     estimate,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.table import Column
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
-    from sparsebench.statistics import Estimate, PairedTest, Panel
+    from sparsebench.statistics import Estimate, PairedTest, TaskScores
 
     Numbers = NDArray[np.float64]
 
@@ -127,7 +127,7 @@ def compare(
 def _compare(
     group: str, rows: Sequence[RowRuns], *, columns: Sequence[Column], read: ReadPredictions
 ) -> Comparison:
-    tasks, panels, left_out = [], list[list["Panel"]](), []
+    tasks, panels, left_out = [], list[list["TaskScores"]](), []
     for column in columns:
         runs = _shared(rows, column)
         if not runs:
@@ -206,7 +206,7 @@ Split = dict[str, "tuple[Numbers, Numbers]"]
 def _numbers(metrics: Sequence[str], answers: dict[str, Predictions]) -> list[Split] | None:
     splits = []
     for _, told in sorted(answers.items()):
-        pairs = {name: arrays(name, told.predictions, told.references) for name in metrics}
+        pairs = {name: as_arrays(name, told.predictions, told.references) for name in metrics}
         known = {name: pair for name, pair in pairs.items() if pair is not None}
         if len(known) < len(pairs):
             return None
@@ -230,5 +230,5 @@ class _Scored:
             inside = at[(at >= low) & (at < high)] - low
             for name in self._metrics:
                 answers, right = split[name]
-                values.append(SMOOTH[name].value(answers[inside], right[inside]))
+                values.append(SMOOTH_METRICS[name].value(answers[inside], right[inside]))
         return float(np.mean(values))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsebench.leaderboard.sampling import sampling_of
-from sparsebench.statistics import Panel, estimate, pairwise, standings
+from sparsebench.statistics import TaskScores, estimate, pairwise, standings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Measured:
         examples: A hash of the examples; None where the predictions are not known.
     """
 
-    panel: Panel
+    panel: TaskScores
     examples: str | None
 
 
@@ -49,12 +49,12 @@ def measured(chosen: Mapping[int, RunResult | None], cell: Cell, read: ReadPredi
     known = [sampling for sampling in samplings if sampling is not None]
     examples = {sampling.examples for sampling in known}
     if len(known) < len(runs) or len(examples) != 1:
-        return Measured(Panel(scores), None)
+        return Measured(TaskScores(scores), None)
     terms = np.mean([sampling.terms for sampling in known], axis=0)
-    return Measured(Panel(scores, terms), examples.pop())
+    return Measured(TaskScores(scores, terms), examples.pop())
 
 
-def paired(rows: Sequence[Sequence[Measured]]) -> list[list[Panel]]:
+def paired(rows: Sequence[Sequence[Measured]]) -> list[list[TaskScores]]:
     """Returns the panels of rows whose examples can be paired, task by task.
 
     Where rows were not asked the same examples of a task, or predictions of one are not known,

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparsebench.leaderboard.run_terms import group_by
 from sparsebench.results.records import Status
-from sparsebench.statistics import Panel, estimate, influence
+from sparsebench.statistics import TaskScores, estimate, influence
 from sparsebench.suite import training_for
 
 if TYPE_CHECKING:
@@ -156,4 +156,4 @@ def _difference(
     if not values:
         return None
     sampling = np.mean(terms, axis=0) if len({len(t) for t in terms}) == 1 else None
-    return estimate([Panel(np.array(values), sampling if len(terms) == len(values) else None)])
+    return estimate([TaskScores(np.array(values), sampling if len(terms) == len(values) else None)])
