@@ -14,7 +14,7 @@ from sparsebench.errors import UnknownNameError, UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sparsebench.leaderboard import Table
+    from sparsebench.leaderboard import Leaderboard
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
     from sparsebench.results.store import Store
@@ -49,12 +49,12 @@ class Folder:
     read: Callable[[RunResult], dict[str, Predictions] | None]
     evidence: Mapping[str, Verified]
 
-    def table(self) -> Table:
+    def board(self) -> Leaderboard:
         """Makes the leaderboard."""
         from sparsebench.leaderboard import build
 
         return build(
-            self.results, read=self.read, evidence=self.evidence, unreadable=self.unreadable
+            self.results, read=self.read, verified=self.evidence, unreadable=self.unreadable
         )
 
 

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import folder, options
-from sparsebench.errors import UnknownNameError, UserError
+from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
-    from sparsebench.leaderboard.costs import Cost
+    from sparsebench.leaderboard.cost_columns import Cost
 
 
 class Format(StrEnum):
@@ -88,26 +88,24 @@ def leaderboard(
     --update writes Markdown between the lines `<!-- sparsebench:leaderboard -->` and
     `<!-- /sparsebench:leaderboard -->` of a file.
     """
-    from sparsebench.leaderboard import FORMATS, TerminalTable, plot
+    from sparsebench.leaderboard import FORMATS, TerminalDocument, plot, scores_document
 
     chosen = _format(form, output=output, update=update)
     axis = _cost(cost, chosen)
     wanted = options.overrides(tasks=tasks, methods=methods)
-    table = folder.read_folder(results, wanted=wanted).table()
+    board = folder.read_folder(results, wanted=wanted).board()
     if chosen is Format.TABLE:
-        Console().print(TerminalTable(table))
+        Console().print(TerminalDocument(scores_document(board)))
     elif chosen is Format.PNG and output:
-        from sparsebench.leaderboard.plot.png import render_png
-
-        folder.write_bytes(output, render_png(table, cost=axis))
+        folder.write_bytes(output, plot.to_png(board, cost=axis))
     else:
-        text = plot.render(table, cost=axis) if chosen is Format.SVG else FORMATS[chosen](table)
+        text = plot.to_svg(board, cost=axis) if chosen is Format.SVG else FORMATS[chosen](board)
         _deliver(text, output=output, update=update)
 
 
 def _deliver(text: str, *, output: Path | None, update: Path | None) -> None:
     if update:
-        from sparsebench.leaderboard.block import with_block
+        from sparsebench.leaderboard.render.markdown import with_block
 
         folder.write_text(update, with_block(folder.read_text(update), text))
     elif output:
@@ -153,11 +151,8 @@ def _cost(name: str | None, form: Format) -> Cost:
         UserError: There is no plot to draw.
         UnknownNameError: No such cost.
     """
-    from sparsebench.leaderboard.costs import COSTS
+    from sparsebench.leaderboard.cost_columns import COSTS, cost_named
 
     if name and form not in (Format.SVG, Format.PNG):
         raise UserError("--cost is for svg and png; the HTML page has a plot for every cost")
-    by_name = {cost.name: cost for cost in COSTS}
-    if name and name not in by_name:
-        raise UnknownNameError("cost", name, known=by_name, where="--cost")
-    return by_name[name] if name else COSTS[0]
+    return cost_named(name) if name else COSTS[0]

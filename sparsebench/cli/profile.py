@@ -255,13 +255,14 @@ def _prepare(settings: ProfileSettings) -> None:
 def _print(
     results: Sequence[ProfileResult], evens: Sequence[BreakEvens], chosen: Format | None
 ) -> None:
-    from sparsebench.execution.profile_runs.table import FORMATS, TerminalCosts
+    from sparsebench.leaderboard import RENDERERS, TerminalDocument, costs_document
 
     form = chosen or (Format.TABLE if sys.stdout.isatty() else Format.MARKDOWN)
+    document = costs_document(results, evens)
     if form is Format.TABLE:
-        Console().print(TerminalCosts(results, evens))
+        Console().print(TerminalDocument(document))
     else:
-        sys.stdout.write(FORMATS[form](results, evens))
+        sys.stdout.write(RENDERERS[form](document))
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from sparsebench.cli.folder import Folder
     from sparsebench.papers import Paper, PublishedTable
-    from sparsebench.papers.exact import Checked
-    from sparsebench.papers.trained import Held
+    from sparsebench.papers.exact import CheckedFigure
+    from sparsebench.papers.scores import ComparedScore
 
 FAILED = 1
 """Exit code where a figure that must come out the same does not."""
@@ -72,7 +72,7 @@ def _exact(paper: Paper, console: Console) -> bool:
     return not wrong
 
 
-def _exact_row(each: Checked) -> tuple[str, ...]:
+def _exact_row(each: CheckedFigure) -> tuple[str, ...]:
     figure = each.figure
     return (
         figure.what,
@@ -88,13 +88,13 @@ def _number(value: float, digits: int | None) -> str:
 
 
 def _table(table: PublishedTable, read: Folder | None, console: Console) -> None:
-    from sparsebench.papers.trained import Verdict, comparable, hold
+    from sparsebench.papers.scores import Agreement, comparable, compare_scores
     from sparsebench.suite.files import find_suite, load_suite
 
     suite = load_suite(find_suite(table.suite)).suite if table.suite else None
     results = read.results if read else ()
     reader = read.read if read else (lambda _: None)
-    held = list(hold(table, results, suite=suite, read=reader))
+    held = list(compare_scores(table, results, suite=suite, read=reader))
     source = _source(table.source, recalled=table.recalled)
     console.print(f"\n{table.name}: {table.model}, {table.split}; {source}")
     console.print(f"settings: {table.settings}")
@@ -111,7 +111,7 @@ def _table(table: PublishedTable, read: Folder | None, console: Console) -> None
             f"{others} {'result' if others == 1 else 'results'} left out: another backbone, "
             f"protocol, budget or setting than those of {table.suite}"
         )
-    waiting = sum(each.verdict is Verdict.WAITING for each in held)
+    waiting = sum(each.agreement is Agreement.WAITING for each in held)
     if waiting:
         way = (
             f"'sparsebench run {table.suite}'" if table.suite else "a suite that is not written yet"
@@ -119,10 +119,10 @@ def _table(table: PublishedTable, read: Folder | None, console: Console) -> None
         console.print(f"{waiting} of {len(held)} wait for {way}: {table.waits_for}")
 
 
-def _held_row(each: Held) -> Sequence[str]:
+def _held_row(each: ComparedScore) -> Sequence[str]:
     labels = (each.method, each.task, each.metric, f"{each.published:.1f}")
     if each.ours is None:
-        return (*labels, NOTHING, NOTHING, NOTHING, each.verdict.value)
+        return (*labels, NOTHING, NOTHING, NOTHING, each.agreement.value)
     difference = 100 * each.ours.value
     interval = each.ours.interval
     return (
@@ -130,7 +130,7 @@ def _held_row(each: Held) -> Sequence[str]:
         f"{each.published + difference:.1f}",
         f"{difference:+.1f}",
         NOTHING if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}",
-        each.verdict.value,
+        each.agreement.value,
     )
 
 

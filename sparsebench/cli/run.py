@@ -111,7 +111,7 @@ def _record_skips(cells: Sequence[PlannedRun], store: Store) -> None:
 
 def _conclude(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> int:
     """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
-    from sparsebench.leaderboard import FORMATS, TerminalTable, build
+    from sparsebench.leaderboard import RENDERERS, TerminalDocument, build, scores_document
     from sparsebench.results.records import Status
     from sparsebench.results.store import RESULT
 
@@ -119,12 +119,13 @@ def _conclude(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -
     results = [result for cell in cells if (result := store.find(cell.job.spec))]
     found = {store.folder(result.spec) / RESULT: result for result in results}
     board = build(
-        results, read=folder.reader(store), evidence=folder.evidence_of(found, root=store.root)
+        results, read=folder.reader(store), verified=folder.evidence_of(found, root=store.root)
     )
-    console.print(TerminalTable(board))
+    document = scores_document(board)
+    console.print(TerminalDocument(document))
     file = store.root / "leaderboard.md"
     try:
-        file.write_text(FORMATS["md"](board), encoding="utf-8")
+        file.write_text(RENDERERS["md"](document), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror})") from None
     console.print(f"Results: {store.root}   Leaderboard: {file}")

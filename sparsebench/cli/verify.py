@@ -38,7 +38,7 @@ def verify(
 ) -> None:
     """Check a folder of results: files, keys, and every score, computed again from predictions.
 
-    What was found to be sound is kept in verified.json, for the column 'evidence' of leaderboards.
+    What was found to be sound is kept in verified.json, for the column 'verified' of leaderboards.
     The exit code is 1 where anything is wrong.
     """
     from sparsebench.execution.verification import verify as check

@@ -42,7 +42,7 @@ def test_it_tunes_and_the_tuned_suite_runs(cli: Callable[..., Said]) -> None:
     (result,) = Store(Path("out"))
     assert result.tuned is not None
     assert len(result.tuned.trials) == 2
-    assert "| trials |" in " ".join(cli("leaderboard", "out").out.split())
+    assert "| search trials |" in " ".join(cli("leaderboard", "out").out.split())
 
 
 def test_a_search_for_a_setting_that_is_unknown_is_told(cli: Callable[..., Said]) -> None:

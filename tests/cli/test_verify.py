@@ -35,7 +35,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_what_is_sound_is_shown_on_the_leaderboard(cli: Callable[..., Said], results: Path) -> None:
-    assert "evidence" not in cli("leaderboard", str(results)).out.split("_Scores")[0]
+    assert "verified" not in cli("leaderboard", str(results)).out.split("_Scores")[0]
 
     said = cli("verify", str(results))
 
@@ -51,7 +51,7 @@ def test_an_edited_number_is_named_and_counts_as_reported(
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "score": 0.99}))
 
-    assert "| reported" not in cli("leaderboard", str(results)).out.split("evidence")[0]
+    assert "| recomputed" not in cli("leaderboard", str(results)).out
     said = cli("verify", str(results))
 
     assert said.code == 1

@@ -1,4 +1,4 @@
-"""Holds published scores against results that are there."""
+"""Compare published scores with stored results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsebench.leaderboard.run_terms import group_by
+from sparsebench.leaderboard.build.run_terms import group_by
 from sparsebench.results.records import Status
 from sparsebench.statistics import TaskScores, estimate, influence
 from sparsebench.suite import training_for
@@ -16,48 +16,48 @@ from sparsebench.suite import training_for
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sparsebench.leaderboard.sampling import ReadPredictions
-    from sparsebench.papers.schema import PublishedTable
+    from sparsebench.leaderboard.build.scores import ReadPredictions
+    from sparsebench.papers.published import PublishedTable
     from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate
     from sparsebench.suite import Suite
 
 RATE = "learning_rate"
-"""The setting that a suite's user may choose."""
+"""The setting that users of a suite may change."""
 
 SEEDS = 2
-"""Seeds that an interval over runs takes."""
+"""Seeds that an interval over runs requires."""
 
 
-class Verdict(StrEnum):
-    """How a published score and ours compare."""
+class Agreement(StrEnum):
+    """How our score compares with the published one."""
 
-    AGREES = "not separated"
-    """The published score is in our 95 % interval."""
+    AGREES = "not significantly different"
+    """The published score is in our 95 % confidence interval."""
 
     HIGHER = "ours is higher"
-    """Ours is higher by more than chance explains."""
+    """Ours is significantly higher."""
 
     LOWER = "ours is lower"
-    """Ours is lower by more than chance explains."""
+    """Ours is significantly lower."""
 
     UNSURE = "one seed"
-    """Ours has no interval."""
+    """Ours has no confidence interval."""
 
     WAITING = "waiting"
     """There is no result."""
 
 
 @dataclass(frozen=True)
-class Held:
+class ComparedScore:
     """A published score and ours.
 
     Attributes:
-        method: The label of the method; with its learning rate where there are several.
+        method: The label of the method, with its learning rate if there are several.
         task: The task.
-        metric: The metric that the paper shows.
+        metric: The metric in the paper.
         published: The published score.
-        ours: Ours less the published one, as shares; None where there is no result.
+        ours: Our score minus the published one, as shares; None without a result.
         seeds: The number of our seeds.
     """
 
@@ -69,27 +69,26 @@ class Held:
     seeds: int
 
     @property
-    def verdict(self) -> Verdict:
-        """How they compare."""
+    def agreement(self) -> Agreement:
+        """How our score compares with the published one."""
         if self.ours is None:
-            return Verdict.WAITING
+            return Agreement.WAITING
         if self.seeds < SEEDS or self.ours.interval is None:
-            return Verdict.UNSURE
+            return Agreement.UNSURE
         low, high = self.ours.interval
         if low <= 0 <= high:
-            return Verdict.AGREES
-        return Verdict.HIGHER if low > 0 else Verdict.LOWER
+            return Agreement.AGREES
+        return Agreement.HIGHER if low > 0 else Agreement.LOWER
 
 
 def comparable(run: RunResult, suite: Suite) -> bool:
-    """Whether a run of a suite was made with its backbone, protocol, budget and settings.
+    """Return whether a run has the backbone, protocol, budget and settings of its suite.
 
-    A run of the suite may not have been: options of the command line change them. Another learning
-    rate is no other method.
+    Options of the command line can change them. The learning rate may differ.
 
     Args:
         run: A run of the suite.
-        suite: The suite as it stands in its file.
+        suite: The suite, as read from its file.
     """
     if run.spec.task not in suite.tasks or run.spec.protocol is not suite.protocol:
         return False
@@ -106,23 +105,23 @@ def comparable(run: RunResult, suite: Suite) -> bool:
     )
 
 
-def hold(
+def compare_scores(
     table: PublishedTable,
     results: Iterable[RunResult],
     *,
     suite: Suite | None,
     read: ReadPredictions,
-) -> Iterator[Held]:
-    """Yields every score of a table beside ours.
+) -> Iterator[ComparedScore]:
+    """Yield every score of a table with ours.
 
     Args:
         table: The published table.
-        results: Results; those of the table's suite count that are comparable.
-        suite: The table's suite as it stands in its file; None where it has none.
+        results: Results; the comparable ones of the table's suite count.
+        suite: The table's suite, as read from its file; None if it has none.
         read: Reads the predictions of a run.
     """
-    made = (run for run in results if run.status is Status.OK)
-    runs = [r for r in made if suite and r.suite == suite.name and comparable(r, suite)]
+    ok = (run for run in results if run.status is Status.OK)
+    runs = [r for r in ok if suite and r.suite == suite.name and comparable(r, suite)]
     for method, scores in table.rows.items():
         for task, score in scores.items():
             metric = table.metrics[task]
@@ -132,7 +131,7 @@ def hold(
                 name = f"{method}, {RATE}={rate}" if len(by_rate) > 1 else method
                 found = _difference(alike, score / 100, metric, table.splits.get(task), read)
                 seeds = len({run.spec.seed for run in alike})
-                yield Held(name, task, metric, score, found, seeds)
+                yield ComparedScore(name, task, metric, score, found, seeds)
 
 
 def _difference(
@@ -149,8 +148,8 @@ def _difference(
         if value is None:
             return None
         values.append(value - published)
-        told = (read(run) or {}).get(chosen)
-        found = influence(metric, told.predictions, told.references) if told else None
+        stored = (read(run) or {}).get(chosen)
+        found = influence(metric, stored.predictions, stored.references) if stored else None
         if found is not None:
             terms.append(found / len(found))
     if not values:

@@ -1,16 +1,16 @@
-"""The table as LaTeX, with booktabs: a ``table*`` a group, in which no name can give a command."""
+"""LaTeX with booktabs: a ``table*`` per table, in which no name can become a command."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sparsebench.leaderboard.table import Group, Table
-    from sparsebench.leaderboard.text import TextColumn
+    from sparsebench.leaderboard.render.document import (
+        TextColumn,
+        TextDocument,
+        TextSection,
+        TextTable,
+    )
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -31,24 +31,26 @@ _SPECIAL = {
 }
 
 
-def render(table: Table) -> str:
-    """Returns LaTeX that takes the package booktabs."""
-    lines = [f"% {line}" for line in warnings(table)]
-    columns = [text_columns(group) for group in table.groups]
-    parts = ["\n".join(lines), *map(_table, table.groups, columns), f"% {legend(columns)}"]
+def to_latex(document: TextDocument) -> str:
+    """Return LaTeX that requires the package booktabs."""
+    warnings = "\n".join(f"% {line}" for line in document.warnings)
+    tables = [_table(section, table) for section in document.sections for table in section.tables]
+    parts = [warnings, *tables, f"% {document.legend}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def escape(text: str) -> str:
-    """Returns text that LaTeX sets as it is."""
+    """Return text that LaTeX typesets as it is."""
     return "".join(_SPECIAL.get(char, char) for char in text)
 
 
-def _table(group: Group, columns: Sequence[TextColumn]) -> str:
-    sides = "".join("r" if column.is_number else "l" for column in columns)
-    headings = " & ".join(escape(column.heading) for column in columns)
-    rows = (" & ".join(row) for row in zip(*map(_cells, columns), strict=True))
-    caption = " ".join([f"{heading(group)}.", *(f"{note}." for note in notes(group))])
+def _table(section: TextSection, table: TextTable) -> str:
+    """Return a table with the section's heading as caption; the last one has its notes, too."""
+    notes = section.notes if table is section.tables[-1] else ()
+    caption = " ".join([f"{section.heading}.", *(f"{note}." for note in notes)])
+    sides = "".join("r" if column.is_number else "l" for column in table.columns)
+    headings = " & ".join(escape(column.heading) for column in table.columns)
+    rows = (" & ".join(row) for row in zip(*map(_cells, table.columns), strict=True))
     return "\n".join(
         [
             r"\begin{table*}",

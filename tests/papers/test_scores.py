@@ -8,7 +8,7 @@ import pytest
 from factories import make_result
 
 from sparsebench.papers import PublishedTable
-from sparsebench.papers.trained import Verdict, comparable, hold
+from sparsebench.papers.scores import Agreement, comparable, compare_scores
 from sparsebench.results.records import RunResult, Status
 from sparsebench.schema.training import Protocol
 from sparsebench.suite import MethodEntry, Suite
@@ -35,32 +35,32 @@ SUITE = Suite.model_validate(
 )
 
 
-def verdicts(*scores: float, **spec: object) -> dict[str, Verdict]:
+def agreements(*scores: float, **spec: object) -> dict[str, Agreement]:
     results = [make_result(score, task="rte", seed=n, **spec) for n, score in enumerate(scores)]
-    return verdicts_of(results)
+    return agreements_of(results)
 
 
-def verdicts_of(results: list[RunResult]) -> dict[str, Verdict]:
-    held = hold(TABLE, results, suite=SUITE, read=lambda _: None)
-    return {each.task: each.verdict for each in held}
+def agreements_of(results: list[RunResult]) -> dict[str, Agreement]:
+    held = compare_scores(TABLE, results, suite=SUITE, read=lambda _: None)
+    return {each.task: each.agreement for each in held}
 
 
 def test_without_results_everything_waits() -> None:
-    assert set(verdicts().values()) == {Verdict.WAITING}
+    assert set(agreements().values()) == {Agreement.WAITING}
 
 
 def test_the_interval_decides() -> None:
-    assert verdicts(0.79, 0.80, 0.82)["rte"] is Verdict.AGREES
-    assert verdicts(0.90, 0.901, 0.902)["rte"] is Verdict.HIGHER
-    assert verdicts(0.70, 0.701, 0.702)["rte"] is Verdict.LOWER
-    assert verdicts(0.79)["rte"] is Verdict.UNSURE
+    assert agreements(0.79, 0.80, 0.82)["rte"] is Agreement.AGREES
+    assert agreements(0.90, 0.901, 0.902)["rte"] is Agreement.HIGHER
+    assert agreements(0.70, 0.701, 0.702)["rte"] is Agreement.LOWER
+    assert agreements(0.79)["rte"] is Agreement.UNSURE
 
 
 def test_other_suites_methods_and_failures_do_not_count() -> None:
-    assert verdicts(0.8, 0.8, method="full")["rte"] is Verdict.WAITING
+    assert agreements(0.8, 0.8, method="full")["rte"] is Agreement.WAITING
     other = make_result(0.8, task="rte").model_copy(update={"suite": "another"})
     failed = make_result(status=Status.OOM, task="rte")
-    assert verdicts_of([other, failed])["rte"] is Verdict.WAITING
+    assert agreements_of([other, failed])["rte"] is Agreement.WAITING
 
 
 def test_other_backbones_protocols_and_budgets_do_not_count() -> None:
@@ -70,8 +70,8 @@ def test_other_backbones_protocols_and_budgets_do_not_count() -> None:
         {"protocol": Protocol.PAPER},
     ]
     others = [make_result(0.8, task="rte", seed=2, **change) for change in changes]
-    assert verdicts_of(others)["rte"] is Verdict.WAITING
-    assert verdicts_of([*others, make_result(0.8, task="rte")])["rte"] is Verdict.UNSURE
+    assert agreements_of(others)["rte"] is Agreement.WAITING
+    assert agreements_of([*others, make_result(0.8, task="rte")])["rte"] is Agreement.UNSURE
 
 
 def test_runs_of_other_settings_do_not_count() -> None:
@@ -90,22 +90,26 @@ def test_learning_rates_are_apart_and_seeds_are_counted_once() -> None:
         make_result(0.8, task="rte", seed=1, settings={"learning_rate": rate})
         for rate in (1e-4, 5e-4)
     ]
-    held = [h for h in hold(TABLE, results, suite=SUITE, read=lambda _: None) if h.task == "rte"]
+    held = [
+        h
+        for h in compare_scores(TABLE, results, suite=SUITE, read=lambda _: None)
+        if h.task == "rte"
+    ]
 
     assert [(h.method, h.seeds) for h in held] == [
         ("lora, learning_rate=0.0001", 1),
         ("lora, learning_rate=0.0005", 1),
     ]
-    assert {h.verdict for h in held} == {Verdict.UNSURE}
+    assert {h.agreement for h in held} == {Agreement.UNSURE}
 
 
 def test_a_metric_that_was_not_stored_waits() -> None:
-    assert verdicts_of([make_result(0.8, task="mrpc")])["mrpc"] is Verdict.WAITING
+    assert agreements_of([make_result(0.8, task="mrpc")])["mrpc"] is Agreement.WAITING
 
 
 def test_ours_is_beside_it() -> None:
     results = [make_result(score, task="rte", seed=n) for n, score in enumerate((0.81, 0.83))]
-    found = next(iter(hold(TABLE, results, suite=SUITE, read=lambda _: None)))
+    found = next(iter(compare_scores(TABLE, results, suite=SUITE, read=lambda _: None)))
 
     assert found.ours is not None
     assert found.ours.value == pytest.approx(0.02)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import SHAPES, make_costs
 from rich.console import Console
 
-from sparsebench.execution.profile_runs.table import FORMATS, TerminalCosts
+from sparsebench.leaderboard import RENDERERS, TerminalDocument, costs_document
 from sparsebench.results.costs import BreakEven, Latency, RuntimeCost
 from sparsebench.results.profiles import BreakEvens, ProfileResult, ProfileSpec, profile_key
 from sparsebench.results.records import Status
 from sparsebench.schema.spec import MethodChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def times(ratio: float) -> Latency:
@@ -63,54 +66,58 @@ def row(
     return ProfileResult(key=profile_key(spec), spec=spec, status=status, reason=reason, costs=made)
 
 
+def render(form: str, rows: list[ProfileResult], break_evens: Sequence[BreakEvens] = ()) -> str:
+    return RENDERERS[form](costs_document(rows, break_evens))
+
+
 def test_an_uncounted_operator_is_named() -> None:
-    text = FORMATS["md"]([row(uncounted=("aten::linear",))], [])
+    text = render("md", [row(uncounted=("aten::linear",))])
     assert "2.0000 unverified: aten::linear" in text
-    assert "unverified" not in FORMATS["md"]([row()], [])
+    assert "unverified" not in render("md", [row()])
 
 
 def test_a_count_that_disagrees_says_by_how_much() -> None:
-    text = FORMATS["md"]([row(gmacs=2.0, closed_form=2.1)], [])
+    text = render("md", [row(gmacs=2.0, closed_form=2.1)])
     assert "unverified: 4.8% away from the closed form" in text
 
 
 def test_a_mask_on_a_dense_kernel_never_looks_fast() -> None:
-    (line,) = [line for line in FORMATS["md"]([row()], []).splitlines() if "| dense" in line]
+    (line,) = [line for line in render("md", [row()]).splitlines() if "| dense" in line]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[3:7] == ["1.000×", "0.990 to 1.010", "4.00×", "0.25"]
+    assert cells[3:8] == ["1.000×", "0.990 to 1.010", "4.00×", "1.00×", "0.25"]
 
 
-def test_answers_that_differ_are_marked() -> None:
+def test_outputs_that_differ_are_marked() -> None:
     wrong = RuntimeCost(
         name="csr", latency=times(0.5), theoretical=4.0, difference=0.1, tolerance=1e-4
     )
-    assert "csr answers differ" in FORMATS["md"]([row(runtimes=(wrong,))], [])
+    assert "csr outputs differ" in render("md", [row(runtimes=(wrong,))])
 
 
 @pytest.mark.parametrize("form", ["md", "csv", "json"])
 def test_a_row_that_failed_keeps_its_reason(form: str) -> None:
     rows = [row(), row("full", status=Status.OOM, reason="a batch of 8 does not fit")]
-    text = FORMATS[form](rows, [])
+    text = render(form, rows)
     assert "a batch of 8 does not fit" in text
     assert "it needs a CUDA device" in text
     assert "oom" in text
 
 
 def test_csv_has_a_line_for_each_row_and_runtime() -> None:
-    lines = list(csv.DictReader(io.StringIO(FORMATS["csv"]([row(), row("full")], []))))
+    lines = list(csv.DictReader(io.StringIO(render("csv", [row(), row("full")]))))
     assert [(line["method"], line["runtime"]) for line in lines] == [
         ("magnitude", "dense"),
         ("magnitude", "2:4"),
         ("full", "dense"),
         ("full", "2:4"),
     ]
-    assert float(lines[0]["realised"]) == pytest.approx(0.25)
-    assert lines[1]["realised"] == ""
+    assert float(lines[0]["efficiency"]) == pytest.approx(0.25)
+    assert lines[1]["efficiency"] == ""
 
 
 def test_json_keeps_every_sample() -> None:
     made = row()
-    content = json.loads(FORMATS["json"]([made], []))
+    content = json.loads(render("json", [made]))
     assert ProfileResult.model_validate(content["rows"][0]) == made
 
 
@@ -136,14 +143,14 @@ def test_break_even_says_where_a_runtime_never_gains() -> None:
             for size, sparsity in ((768, 0.88), (3072, None))
         ),
     )
-    text = FORMATS["md"]([made], [found])
+    text = render("md", [made], [found])
     assert "| 88% | 50%: 3.00×, 90%: 0.80× |" in " ".join(text.split())
     assert "| never |" in " ".join(text.split())
 
 
 def test_a_terminal_shows_the_same() -> None:
     console = Console(width=240, record=True, file=io.StringIO())
-    console.print(TerminalCosts([row(uncounted=("aten::mm",))]))
+    console.print(TerminalDocument(costs_document([row(uncounted=("aten::mm",))])))
     text = console.export_text()
     assert "unverified: aten::mm" in text
     assert "it needs a CUDA device" in text

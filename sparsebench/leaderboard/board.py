@@ -1,4 +1,4 @@
-"""The one table behind every format: raw values, nothing rounded, nothing escaped."""
+"""The leaderboard as data: raw values, nothing rounded, nothing escaped."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sparsebench.statistics import Standing
 
 MISSING = "missing"
-"""What is said of a run that has no result."""
+"""The kind of failure of a run without a result."""
 
 NOT_APPLICABLE = "n/a"
-"""What is said of a run that was skipped."""
+"""The kind of failure of a run that was skipped."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Failure:
 
     Attributes:
         seed: The seed of the run.
-        kind: ``missing``, ``n/a``, ``no score``, or how it ended: ``oom``, ``diverged`` ...
-        reason: Why, in one line.
+        kind: ``missing``, ``n/a``, ``no score``, or the status of the run, such as ``oom``.
+        reason: The reason, in one line.
     """
 
     seed: int
@@ -39,13 +39,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """How sure a mean is.
+    """The 95 % confidence interval of a mean, and the two parts of its standard error.
 
     Attributes:
-        seed_error: The part of its standard error that comes from the seeds; None for one seed.
-        sampling_error: The part that comes from the choice of examples; None where the predictions
-            are not known.
-        half_width: Half the width of its 95 % interval.
+        seed_error: Standard error from the seeds; None for one seed.
+        sampling_error: Standard error from the choice of examples; None where the predictions are
+            not stored.
+        half_width: Half the width of the interval.
     """
 
     seed_error: float | None
@@ -55,17 +55,17 @@ class ConfidenceInterval:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one task.
+    """The scores of one method on one task.
 
     Attributes:
         scores: Seed -> score, of the runs that have one.
-        failures: The runs that have none, by seed.
-        sureness: How sure the mean is; None where there is no mean, or nothing is known of it.
+        failures: The runs without a score, by seed.
+        confidence_interval: That of the mean; None without a mean or an estimate of its error.
     """
 
     scores: Mapping[int, float]
     failures: tuple[Failure, ...] = ()
-    sureness: ConfidenceInterval | None = None
+    confidence_interval: ConfidenceInterval | None = None
 
     @property
     def mean(self) -> float | None:
@@ -74,7 +74,7 @@ class Cell:
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over the seeds; None where there is no mean, or but one seed."""
+        """Standard deviation over the seeds; None without a mean, or for a single seed."""
         return None if self.failures else spread(self.scores.values())
 
 
@@ -86,36 +86,36 @@ class Average:
         value: Mean over seeds of the mean over tasks.
         spread: Standard deviation over seeds of the mean over tasks; None for one seed.
         seeds: The number of seeds.
-        sureness: How sure the value is; None where nothing is known of it.
+        confidence_interval: That of the value; None without an estimate of its error.
     """
 
     value: float
     spread: float | None
     seeds: int
-    sureness: ConfidenceInterval | None = None
+    confidence_interval: ConfidenceInterval | None = None
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a method costs: the median over the runs of its row. None where it was not measured.
+class CostSummary:
+    """The costs of a method: medians over the runs of its row. None where not measured.
 
     Attributes:
-        trainable: Parameters that train, the head apart.
-        trainable_share: The same as a share of the backbone's parameters, the head apart.
+        trainable: Trainable parameters, without the head.
+        trainable_share: The same as a share of the backbone's parameters, without the head.
         macs: Multiply-adds of all matrix products in one forward pass of one sequence.
-        unverified: Why the multiply-adds cannot be trusted, if so: operators that were not
-            counted, or else what the trouble is.
+        unverified: Why the multiply-adds are in doubt: operators that were not counted, or else
+            the reason; empty where they are not.
         latency_ratio: Seconds of a forward pass over those of the untouched backbone.
-        noisy: Whether the samples of half of the runs or more scatter too much.
-        realised: The measured speed-up over that which skipping every zero would promise.
-        density: The share of activations of the feed-forward networks that is not small.
-        layer_densities: The same of each of them: ``encoder 0`` and on, those that were removed
-            left out; empty where that was not measured.
+        noisy: True if the samples of half of the runs or more scatter too much.
+        efficiency: Measured over theoretical speed-up of the deployed model.
+        activation_density: Share of FFN activations above the threshold.
+        layer_activation_densities: The same for each FFN, ``encoder 0`` and on, without those that
+            were removed; empty where not measured.
         training_bytes: Peak memory of training.
         inference_bytes: Peak memory of inference.
-        encoder_sparsity: The share of the blocks' matrices that is zero or gone.
-        sparsity: The share of the whole model that is zero or gone.
-        macs_nonzero: The multiply-adds without stored zeros: what a perfect kernel would run.
+        encoder_sparsity: Share of the weights in the blocks' matrices that are zero or removed.
+        sparsity: Share of all weights that are zero or removed.
+        macs_nonzero: Multiply-adds without stored zeros.
         steps: Optimizer steps of training.
     """
 
@@ -125,9 +125,9 @@ class Figures:
     unverified: tuple[str, ...] = ()
     latency_ratio: float | None = None
     noisy: bool = False
-    realised: float | None = None
-    density: float | None = None
-    layer_densities: Mapping[str, float] = field(default_factory=dict)
+    efficiency: float | None = None
+    activation_density: float | None = None
+    layer_activation_densities: Mapping[str, float] = field(default_factory=dict)
     training_bytes: int | None = None
     inference_bytes: int | None = None
     encoder_sparsity: float | None = None
@@ -141,11 +141,11 @@ class Column:
     """One task.
 
     Attributes:
-        name: What it is called here, unique in the group.
+        name: Its heading, unique in the group.
         task: The registered name.
         version: The version of the task.
         data_fingerprint: The hash of its examples.
-        metrics: What its headline score is called.
+        metrics: The names of its headline metric.
     """
 
     name: str
@@ -160,46 +160,52 @@ class Row:
     """One method with its settings.
 
     Attributes:
-        name: What it is called here, unique in the group.
+        name: Its heading, unique in the group.
         method: The method, its version and its settings.
-        cells: One a column.
+        cells: One per column.
         average: None where any cell has a failure.
-        figures: What it costs.
-        status: ``ok``, or how many runs failed in which way: ``1 oom, 2 missing``.
-        standing: Where it stands among the rows that have an average; None where it has none, or
-            where there are too few seeds to say.
-        worse_than: The names of the rows that are better and separated from it.
-        evidence: What the scores rest on: the least of its runs.
-        trials: The trials that its settings were chosen from; None where nobody says so.
+        costs: Its costs.
+        status: ``ok``, or the number of runs for each kind of failure: ``1 oom, 2 missing``.
+        standing: Its rank among the rows with an average; None without an average, or with too few
+            seeds to rank.
+        worse_than: The names of the rows that are significantly better.
+        verified: How far its scores are verified: the weakest of its runs.
+        search_trials: The number of search trials that its settings were chosen from; None where
+            not recorded.
     """
 
     name: str
     method: MethodChoice
     cells: tuple[Cell, ...]
     average: Average | None
-    figures: Figures
+    costs: CostSummary
     status: str
     standing: Standing | None = None
     worse_than: tuple[str, ...] = ()
-    evidence: Verified = Verified.REPORTED
-    trials: int | None = None
+    verified: Verified = Verified.REPORTED
+    search_trials: int | None = None
+
+    @property
+    def verified_in_words(self) -> str:
+        """``no``, ``recomputed`` or ``rerun``."""
+        return "no" if self.verified is Verified.REPORTED else self.verified.value
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that may be compared: of one backbone, under one protocol.
+    """Rows that can be compared: of one backbone, under one protocol.
 
     Attributes:
-        name: What the backbone is called here, unique among the groups of one protocol.
+        name: The backbone's heading, unique among the groups of one protocol.
         model: The backbone's name.
         model_fingerprint: The hash of its content, or its Hub commit.
-        protocol: Which weights are reported.
-        flagged: Whether scores were selected on the split that they are reported on.
+        protocol: The rule that selects the reported weights.
+        flagged: True if scores were selected on the split that is reported.
         columns: The tasks.
         seeds: The seeds that every method is expected to have on every task.
         rows: Best average first; those without one last.
-        unequal_budgets: Whether runs on one task have trained for different numbers of steps.
-        notes: What must be known to read the rows: what failed and why, what differs.
+        unequal_budgets: True if runs on one task were trained for different numbers of steps.
+        notes: Failures with their reasons, and differences that limit the comparison.
     """
 
     name: str
@@ -215,8 +221,8 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A leaderboard.
+class Leaderboard:
+    """All groups of a set of results.
 
     Attributes:
         groups: By name, then by protocol.
@@ -229,6 +235,6 @@ class Table:
 
 
 def spread(values: Iterable[float]) -> float | None:
-    """Returns the sample standard deviation, or None for fewer than two values."""
+    """Return the sample standard deviation, or None for fewer than two values."""
     known = list(values)
     return statistics.stdev(known) if len(known) > 1 else None
