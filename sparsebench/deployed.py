@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from sparsebench.bounded_files import MIB, read_json
 from sparsebench.errors import UserError
 from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
 from sparsebench.models.backbone import auto_class
@@ -36,6 +37,8 @@ RECORD_FILE = "deployed.json"
 WEIGHTS_FILE = "model.safetensors"
 COMPRESSED_FILE = "model.sparse.safetensors"
 ADAPTER = "adapter"
+
+_LARGEST_RECORD = 50 * MIB
 
 
 class DeployedRecord(FrozenModel):
@@ -158,10 +161,11 @@ def read_record(folder: str | Path) -> DeployedRecord:
         UserError: There is none, or it is of another version.
     """
     file = Path(folder) / RECORD_FILE
+    if not file.exists():
+        raise UserError(f"{file} does not exist: {folder} is not a deployed model")
+    content = read_json(file, limit=_LARGEST_RECORD)
     try:
-        return DeployedRecord.model_validate_json(file.read_bytes())
-    except OSError:
-        raise UserError(f"{file} is not there: {folder} holds no deployed model") from None
+        return DeployedRecord.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))

@@ -122,7 +122,7 @@ MISTAKES = [
         "--lengths: profile.lengths.0: should be greater than or equal to 1, not 0",
     ),
     (("nowhere",), "unknown suite 'nowhere'"),
-    ((".",), "holds no deployed model"),
+    ((".",), "is not a deployed model"),
 ]
 
 

@@ -292,7 +292,7 @@ class TestOverrides:
             ),
             ({"sets": ("lora-16.r.x=1",)}, "--set lora-16.r.x=1: 'x' cannot be set within 16"),
             ({"sets": ("full.x=[1",)}, "--set full.x=[1: the value:1: "),
-            ({"sets": ("full.x=!!python/name:os.system",)}, "is refused"),
+            ({"sets": ("full.x=!!python/name:os.system",)}, "is not allowed"),
             (
                 {"sets": ("training.bach_size=3",)},
                 "training.bach_size=3: training.bach_size: unknown key; did you mean 'batch_size'?",
