@@ -77,7 +77,7 @@ def test_a_run_is_rerun_only_while_what_was_made_again_agrees(
 ) -> None:
     def made_again(now: float) -> None:
         monkeypatch.setattr(
-            VERIFY, "_again", lambda runs, **_: [RerunOutcome(run, now) for run in runs]
+            VERIFY, "_rerun", lambda runs, **_: [RerunOutcome(run, now) for run in runs]
         )
 
     stored = next(iter(Store(results))).score
@@ -121,7 +121,7 @@ def test_a_copy_that_is_wrong_is_not_made_again(
         drawn.extend(run.score for run in runs)
         return []
 
-    monkeypatch.setattr(VERIFY, "_again", again)
+    monkeypatch.setattr(VERIFY, "_rerun", again)
     run = Store(results).files()[0].parent
     shutil.copytree(run, results / "zcopy")
     content = json.loads((run / "result.json").read_text())

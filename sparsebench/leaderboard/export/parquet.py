@@ -23,10 +23,14 @@ def write_parquet(results: Iterable[RunResult], file: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [_flat(result) for result in sorted(results, key=lambda result: result.key)]
+    parquet.write_table(pa.table(flat_table(sorted(results, key=lambda r: r.key))), file)
+
+
+def flat_table(results: Iterable[RunResult]) -> dict[str, list[Any]]:
+    """Return results as columns by name, one value per run; a missing value is None."""
+    rows = [_flat(result) for result in results]
     names = sorted({name for row in rows for name in row}, key=_order)
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    parquet.write_table(pa.table(columns), file)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _flat(result: RunResult) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What ``sparsebench run`` shows while it goes: a live display, or plain lines off a terminal."""
+"""The progress of runs: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sparsebench.cli.durations import duration
-from sparsebench.cli.tally import OK, Tally
+from sparsebench.api.tally import OK, Tally, duration
 from sparsebench.execution.events import Awaited, Finished, Progressed, Started
 from sparsebench.leaderboard.text import clean, percent
 
@@ -23,20 +22,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from sparsebench.cli.tally import Running, Snapshot
+    from sparsebench.api.tally import Running, Snapshot
     from sparsebench.execution.events import Event, Report
 
 WIDTHS = (8, 9, 10)
 """Characters for the phase, the steps and the loss, so that nothing moves as they change."""
 
 SHOWN = 8
-"""Running runs that the live display has room for."""
+"""The most runs that the live display lists."""
 
 REDRAW = 0.1
-"""The fewest seconds between two drawings of the live display that show but another step."""
+"""The fewest seconds between two updates of the live display that show only another step."""
 
 INTERVAL = 10.0
-"""Seconds between two lines about the steps of a run, off a terminal."""
+"""Seconds between two lines about steps, off a terminal."""
 
 
 @contextmanager
@@ -47,16 +46,16 @@ def progress(
     console: Console,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Report]:
-    """Shows how runs go.
+    """Show the progress of runs.
 
     Args:
-        titles: Key -> title, of the runs that are to be made now.
-        cached: The number of runs whose results are there already.
-        console: Where to show it; live if it is a terminal, else as plain lines.
+        titles: Key -> title of each run.
+        cached: The number of cached runs.
+        console: Where to show it: live if it is a terminal, else as plain lines.
         clock: Returns seconds.
 
     Yields:
-        What takes the events of the runs; any thread may call it.
+        A function that takes the events of the runs, from any thread.
     """
     tally = Tally(titles, clock=clock)
     if console.is_terminal and not console.is_dumb_terminal:
@@ -64,14 +63,14 @@ def progress(
         with Live(view, console=console, transient=True, auto_refresh=False) as live:
             yield _live_report(tally, live, clock)
     else:
-        before = f", {cached} are there already" if cached else ""
-        _print(console, Text(f"{_runs(len(titles))} to make{before}"))
+        more = f", {cached} more cached" if cached else ""
+        _print(console, Text(f"{_runs(len(titles))}{more}"))
         yield _plain_report(tally, console, clock)
     _print(console, Text(_summary(tally.snapshot())))
 
 
 def _live_report(tally: Tally, live: Live, clock: Callable[[], float]) -> Report:
-    """Draws where there is something new, never twice at a time: that would garble the screen."""
+    """Update the display after each event; the lock keeps two threads from drawing at once."""
     lock = threading.Lock()
     drawn, phases = 0.0, dict[str, str]()
 
@@ -114,15 +113,15 @@ def _line(event: Event, tally: Tally) -> Text:
     if isinstance(event, Started):
         return Text(f"started  {title}")
     if isinstance(event, Awaited):
-        return Text(f"         {title}: made by another command, its result is waited for")
+        return Text(f"         {title}: run by another command, waiting for its result")
     if isinstance(event, Progressed):
-        told = [event.phase, _steps(event), _loss(event), _left(now)]
-        return Text(f"         {title}: {', '.join(part for part in told if part)}")
+        parts = [event.phase, _steps(event), _loss(event), _left(now)]
+        return Text(f"         {title}: {', '.join(part for part in parts if part)}")
     return Text.assemble(f"{now.finished}/{now.total}  ", _ended(event, title=title))
 
 
 class _LiveView:
-    """The live display, drawn anew from the tally whenever it is asked for."""
+    """The live display of a tally."""
 
     def __init__(self, tally: Tally, cached: int) -> None:
         self._tally = tally
@@ -134,13 +133,13 @@ class _LiveView:
 
 
 def _overview(now: Snapshot, *, cached: int) -> RenderableType:
-    told = [f"{now.finished}/{_runs(now.total)}"]
-    told += [f"{now.failed} failed"] if now.failed else []
-    told += [f"{cached} from before"] if cached else []
-    told += [left] if (left := _left(now)) else []
+    parts = [f"{now.finished}/{_runs(now.total)}"]
+    parts += [f"{now.failed} failed"] if now.failed else []
+    parts += [f"{cached} cached"] if cached else []
+    parts += [left] if (left := _left(now)) else []
     done = now.finished + sum(run.trained for run in now.running)
     grid = Table.grid(padding=(0, 1))
-    grid.add_row(ProgressBar(total=max(now.total, 1), completed=done, width=20), " · ".join(told))
+    grid.add_row(ProgressBar(total=max(now.total, 1), completed=done, width=20), " · ".join(parts))
     return grid
 
 
@@ -188,8 +187,8 @@ def _left(now: Snapshot) -> str:
 
 def _summary(now: Snapshot) -> str:
     counts = sorted(now.statuses.items(), key=lambda item: (item[0] != OK, item[0]))
-    told = ", ".join(f"{count} {status}" for status, count in counts) or "none finished"
-    return f"{now.finished} of {_runs(now.total)} in {duration(now.seconds)}: {told}"
+    outcomes = ", ".join(f"{count} {status}" for status, count in counts) or "none finished"
+    return f"{now.finished} of {_runs(now.total)} in {duration(now.seconds)}: {outcomes}"
 
 
 def _runs(count: int) -> str:

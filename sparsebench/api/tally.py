@@ -1,4 +1,4 @@
-"""What is known of the runs while they go: which are running, which are done, how long is left."""
+"""The state of runs in progress: which run, which have ended, how much time is left."""
 
 from __future__ import annotations
 
@@ -19,20 +19,30 @@ if TYPE_CHECKING:
 OK = "ok"
 """The status of a run that has a score."""
 
-TELLING = 0.05
-"""Share of its training after which a run's own pace says more than that of the runs before."""
+OWN_PACE = 0.05
+"""Share of its training after which a run's own pace predicts more than that of earlier runs."""
+
+MINUTE = 60
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``40 s``, ``2 min`` or ``1 h 20 min``."""
+    if seconds < 1.5 * MINUTE:
+        return f"{max(1, round(seconds))} s"
+    hours, minutes = divmod(round(seconds / MINUTE), 60)
+    return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n)
 
 
 @dataclass(frozen=True)
 class Running:
-    """A run that goes on.
+    """A run in progress.
 
     Attributes:
-        title: What it is called.
-        since: When it began, by the tally's clock.
-        latest: What it said last.
+        title: Its title.
+        since: When it began, in seconds of the tally's clock.
+        latest: Its latest event.
         trained: The share of its training that is done.
-        entered: When its latest phase began.
+        entered: When its latest phase began, in seconds of the tally's clock.
     """
 
     title: str
@@ -42,7 +52,7 @@ class Running:
     entered: float = 0.0
 
     def moved(self, event: Progressed, now: float) -> Running:
-        """Returns the run as it is after an event."""
+        """Return the run after an event."""
         is_step = event.phase == "train" and event.total
         trained = event.done / event.total if is_step else self.trained
         same = self.latest is not None and self.latest.phase == event.phase
@@ -50,14 +60,14 @@ class Running:
         return replace(self, latest=event, trained=trained, entered=entered)
 
     def seconds_left(self, now: float, typical: float) -> float:
-        """Estimates how long it goes on: by its pace in training, then by that in evaluation.
+        """Estimate the time left, from the pace of its training, then of its evaluation.
 
         Args:
-            now: By the tally's clock.
-            typical: What a whole run takes.
+            now: Seconds of the tally's clock.
+            typical: Seconds of a whole run.
         """
         age, latest = now - self.since, self.latest
-        training = age / self.trained - age if self.trained >= TELLING else typical - age
+        training = age / self.trained - age if self.trained >= OWN_PACE else typical - age
         if latest is None or latest.phase == "train" or not latest.done:
             return max(0.0, training)
         evaluating = (now - self.entered) * (latest.total - latest.done) / latest.done
@@ -69,11 +79,11 @@ class Snapshot:
     """The tally at one moment.
 
     Attributes:
-        total: Runs to make.
-        statuses: Status -> the number of runs that ended so.
-        running: The runs that go on, the oldest first.
-        seconds: Since the first event was awaited.
-        seconds_left: An estimate; None while there is nothing to estimate by.
+        total: The number of runs.
+        statuses: Status -> the number of runs that ended with it.
+        running: The runs in progress, the oldest first.
+        seconds: Seconds since the tally was created.
+        seconds_left: An estimate; None while there is nothing to estimate from.
     """
 
     total: int
@@ -84,20 +94,20 @@ class Snapshot:
 
     @property
     def finished(self) -> int:
-        """Runs that ended, with or without a score."""
+        """The number of runs that ended, with or without a score."""
         return sum(self.statuses.values())
 
     @property
     def failed(self) -> int:
-        """Runs that ended without a score."""
+        """The number of runs that ended without a score."""
         return self.finished - self.statuses.get(OK, 0)
 
 
 class Tally:
-    """Keeps count of runs by their events; any thread may tell it and ask it.
+    """A count of runs from their events, safe to use from any thread.
 
     Args:
-        titles: Key -> title, of the runs to make.
+        titles: Key -> title of each run.
         clock: Returns seconds.
     """
 
@@ -113,11 +123,11 @@ class Tally:
         self._lanes = 1
 
     def title(self, key: str) -> str:
-        """Returns what a run is called."""
+        """Return the title of a run."""
         return self._titles.get(key, key)
 
     def add(self, event: Event) -> None:
-        """Takes one event."""
+        """Count one event."""
         with self._lock:
             if isinstance(event, Finished):
                 self._running.pop(event.key, None)
@@ -132,7 +142,7 @@ class Tally:
             self._lanes = max(self._lanes, len(self._running))
 
     def snapshot(self) -> Snapshot:
-        """Returns the tally as it is now."""
+        """Return the tally at this moment."""
         with self._lock:
             return Snapshot(
                 total=max(len(self._titles), len(self._ended)),
@@ -143,9 +153,9 @@ class Tally:
             )
 
     def _seconds_left(self) -> float | None:
-        """Estimates the time left from the runs that ended and from the pace of those that go on.
+        """Estimate the time left, from the runs that ended and from the pace of the others.
 
-        Runs that failed may have ended early: they count only where no other has ended.
+        A run that failed may have ended early: it counts only if no other has ended.
         """
         waiting = len(self._titles) - len(self._ended) - len(self._running)
         open_ = waiting + len(self._running)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from sparsebench.cli.progress import progress
+from sparsebench.api.progress import progress
 from sparsebench.execution.events import Finished, Progressed, Started
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_off_a_terminal_a_line_tells_of_each_start_and_end() -> None:
     )
 
     assert lines == [
-        "5 runs to make, 3 are there already",
+        "5 runs, 3 more cached",
         "started  mrpc · bert · lora · seed 1",
         "1/5  ✓ mrpc · bert · lora · seed 1  85.3  2 s",
         "started  mrpc · bert · lora · seed 2",
@@ -100,7 +100,7 @@ def test_a_terminal_shows_what_runs_and_what_ended() -> None:
     text = "\n".join(lines)
     assert "mrpc · bert · lora · seed 1  85.3  60 s" in text.replace("\n", "")
     assert "oom: 2 GiB short" in text
-    assert "2/5 runs · 1 failed · 2 from before · about 3 min left" in text
+    assert "2/5 runs · 1 failed · 2 cached · about 3 min left" in text
     running = [line for line in lines if line.endswith("loss 0.457")]
     assert running
     assert re.search(r"120/230", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparsebench.cli.tally import Tally
+from sparsebench.api.tally import Tally
 from sparsebench.execution.events import Finished, Progressed, Started
 
 TITLES = {key: f"run {key}" for key in "abcdef"}
