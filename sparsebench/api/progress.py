@@ -63,8 +63,8 @@ def progress(
         with Live(view, console=console, transient=True, auto_refresh=False) as live:
             yield _live_report(tally, live, clock)
     else:
-        more = f", {cached} more cached" if cached else ""
-        _print(console, Text(f"{_runs(len(titles))}{more}"))
+        more = f", {cached} cached" if cached else ""
+        _print(console, Text(f"{_runs(len(titles))} pending{more}"))
         yield _plain_report(tally, console, clock)
     _print(console, Text(_summary(tally.snapshot())))
 

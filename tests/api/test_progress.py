@@ -55,7 +55,7 @@ def test_off_a_terminal_a_line_tells_of_each_start_and_end() -> None:
     )
 
     assert lines == [
-        "5 runs, 3 more cached",
+        "5 runs pending, 3 cached",
         "started  mrpc · bert · lora · seed 1",
         "1/5  ✓ mrpc · bert · lora · seed 1  85.3  2 s",
         "started  mrpc · bert · lora · seed 2",

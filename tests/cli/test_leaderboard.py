@@ -192,5 +192,5 @@ def test_plots_are_drawn_against_the_cost_that_is_named(folder: Path, tmp_path: 
         call(folder, "--output", tmp_path / "plot.svg", "--cost", "latencies")
     with pytest.raises(UserError, match="for svg and png"):
         call(folder, "--cost", "latency", "--format", "md")
-    with pytest.raises(UserError, match="takes --output FILE"):
+    with pytest.raises(UserError, match="requires --output FILE"):
         call(folder, "--format", "png")

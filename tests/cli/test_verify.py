@@ -135,7 +135,7 @@ def test_a_run_that_cannot_be_made_again_says_why(cli: Callable[..., Said], resu
     said = cli("verify", str(results), "--rerun", "1", "--data", str(results))
 
     assert said.code == 1
-    assert "could not be made again" in said.out
+    assert "could not be rerun" in said.out
 
 
 def test_mistakes_are_told(cli: Callable[..., Said], tmp_path: Path) -> None:
