@@ -111,6 +111,8 @@ def _rerun(results: Sequence[RunResult], *, data: Path | None, device: str) -> l
                 jobs.append(job_for(result, data=DataSource(folder=data), store=Path(root)))
             except UserError as error:
                 reruns.append(RerunOutcome(result, None, str(error)))
+        if not jobs:
+            return reruns
         titles = {job.key: job.spec.title for job in jobs}
         with progress(titles, cached=0, console=Console(stderr=True)) as report:
             EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
