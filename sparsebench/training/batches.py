@@ -1,4 +1,4 @@
-"""Batches of training examples: of similar lengths, and sharded over several processes."""
+"""Batches of training examples: of similar lengths, sharded and weighed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 POOL = 8
 """Batches sorted by length together: more of them means less padding and less random batches."""
+
+TARGETS = "targets"
+"""The key of a batch that holds its number of targets, in this process and in all of them."""
 
 WEIGHT = "weight"
 """The key of a batch that holds the weight of its mean loss."""
@@ -66,30 +69,51 @@ def _cut(places: list[int], size: int) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def sharded(collate: Callable[..., Any], group: ProcessGroup) -> Callable[..., dict[str, Any]]:
-    """Return a collator that keeps this process's shard of the rows of a batch.
+def sharded(
+    collate: Callable[..., Any], group: ProcessGroup, *, shifts_labels: bool = False
+) -> Callable[..., dict[str, Any]]:
+    """Return a collator that keeps this process's shard of the rows of a micro-batch.
 
-    The mean over the shards of loss times weight is the mean loss of the batch: a shard weighs as
-    many examples as it has, or as many target tokens where each token is predicted. The last batch
-    of an epoch may have too few rows for all processes; a process without rows repeats one of the
-    others, with weight 0.
+    It adds the numbers of targets that ``weigh`` needs. The last batch of an epoch may have too few
+    rows for all processes; a process without rows repeats one of the others, which weighs nothing.
 
     Args:
         collate: Turns rows into a batch.
-        group: The processes that share the batch.
+        group: The processes that share each micro-batch.
+        shifts_labels: Whether the first label of a sequence is no target, as in a language model
+            without an encoder.
     """
+    skipped = int(shifts_labels)
 
     def collate_shard(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        mine = rows[group.rank :: group.size]
-        weight = group.size * _targets(mine) / max(1, _targets(rows))
-        return {**collate(list(mine or rows[:1])), WEIGHT: torch.tensor(weight)}
+        own = rows[group.rank :: group.size]
+        counts = torch.tensor([_count_targets(own, skipped), _count_targets(rows, skipped)])
+        return {**collate(list(own or rows[:1])), TARGETS: counts}
 
     return collate_shard
 
 
-def _targets(rows: Sequence[Mapping[str, Any]]) -> int:
+def weigh(batches: Sequence[dict[str, Any]], group: ProcessGroup) -> None:
+    """Give the micro-batches of one optimizer step their weights, in place.
+
+    The mean over micro-batches and processes of loss times weight is the mean loss of the whole
+    batch: a shard weighs as many examples as it has, or as many target tokens where each token is
+    predicted.
+
+    Args:
+        batches: This process's shards of the micro-batches, from a ``sharded`` collator.
+        group: The processes that share them.
+    """
+    counts = [batch.pop(TARGETS) for batch in batches]
+    total = torch.stack(counts)[:, 1].sum().clamp(min=1)
+    for batch, (own, _) in zip(batches, counts, strict=True):
+        batch[WEIGHT] = own * (group.size * len(batches)) / total
+
+
+def _count_targets(rows: Sequence[Mapping[str, Any]], skipped: int) -> int:
     """Return the number of predictions that the mean loss of the rows averages over."""
     labels = [row.get("labels") for row in rows]
     return sum(
-        sum(label != IGNORED for label in each) if isinstance(each, list) else 1 for each in labels
+        sum(label != IGNORED for label in each[skipped:]) if isinstance(each, list) else 1
+        for each in labels
     )

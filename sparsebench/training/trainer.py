@@ -13,7 +13,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded
+from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded, weigh
 from sparsebench.training.checkpoints import load_state, mark_complete, save_state
 
 if TYPE_CHECKING:
@@ -67,7 +67,18 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)
         self.method = method
         self.group = group
+        decodes_only = not getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
+        self.data_collator = sharded(self.data_collator, group, shifts_labels=decodes_only)
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], Any]:
+        """Return the micro-batches of one optimizer step, with their weights."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches:
+            weigh(batches, self.group)
+        return batches, count
 
     def compute_loss(
         self,
@@ -76,13 +87,15 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's own signature
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the task loss plus the method's penalty."""
+        """Return the weighted task loss plus the method's penalty."""
+        weight = inputs.pop(WEIGHT)
         if self.group.size > 1:
-            with self._loss_within_forward(inputs.pop(WEIGHT)):
+            with self._loss_within_forward(weight):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
+        loss = _weighted(loss, weight)
         penalty = self.method.penalty(self.accelerator.unwrap_model(model))
         if penalty is not None:
             loss = loss + penalty
@@ -97,7 +110,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         """
 
         def total_loss(model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Tensor]:  # noqa: ARG001
-            loss = outputs["loss"] * weight
+            loss = _weighted(outputs["loss"], weight)
             penalty = self.method.penalty(model)
             return {"loss": loss if penalty is None else loss + penalty}
 
@@ -127,7 +140,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             self.train_dataset,
             batch_size=self.args.train_batch_size * self.group.size,
             sampler=self._get_train_sampler(self.train_dataset),
-            collate_fn=sharded(self.data_collator, self.group),
+            collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
         return prepare_data_loader(  # type: ignore[no-any-return]
@@ -158,6 +171,11 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
         load_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
+
+
+def _weighted(loss: Tensor, weight: Tensor) -> Tensor:
+    """Return loss times weight; 0 for a micro-batch without targets, whose mean loss is NaN."""
+    return torch.where(weight > 0, loss * weight, torch.zeros_like(loss))
 
 
 class StageCallback(TrainerCallback):  # type: ignore[misc]
