@@ -11,7 +11,7 @@ from sparsebench.method_registry import configure, prepared
 from sparsebench.models import load_backbone, model_source
 from sparsebench.papers.published import ExactFigure, Measure
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.flops import flops
+from sparsebench.profiling.flops import count_flops
 from sparsebench.tasks import Form
 
 if TYPE_CHECKING:
@@ -110,4 +110,4 @@ def _macs(model: nn.Module) -> int:
         target_length=1,
         device=torch.device("meta"),
     )
-    return flops(model, inputs).matrix
+    return count_flops(model, inputs).matrix

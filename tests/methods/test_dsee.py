@@ -18,7 +18,7 @@ from tiny_models import KINDS, tiny_backbone, tiny_batch
 from sparsebench.models import Role, anatomy_of, load_backbone, model_source
 from sparsebench.models.families import Form
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.flops import flops
+from sparsebench.profiling.flops import count_flops
 from sparsebench.results.costs import FlopStatus
 from sparsebench.sparsity.branches import branches
 
@@ -303,7 +303,7 @@ class TestPublishedTable:
         inputs = dummy_inputs(
             model.config, batch_size=1, length=128, target_length=1, device=torch.device("meta")
         )
-        counted = flops(model, inputs)
+        counted = count_flops(model, inputs)
         assert counted.status is FlopStatus.VERIFIED
         return counted.matrix
 

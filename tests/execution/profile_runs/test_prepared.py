@@ -11,7 +11,7 @@ from tiny_models import KINDS, tiny_backbone
 from sparsebench.execution.profile_runs.prepared import finish
 from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import anatomy_of
-from sparsebench.profiling.parameters import parameters
+from sparsebench.profiling.parameters import count_parameters
 
 
 def finished(name: str, kind: str = "bert", **settings: Any) -> Any:
@@ -20,7 +20,7 @@ def finished(name: str, kind: str = "bert", **settings: Any) -> Any:
 
 
 def block_sparsity(model: Any) -> float:
-    return parameters(model).encoder_sparsity
+    return count_parameters(model).encoder_sparsity
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,4 @@
-"""Runs a deployed model under every runtime that can, beside the untouched backbone."""
+"""Run a deployed model under every runtime that supports it, beside the untouched backbone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import torch
 
 from sparsebench.errors import one_line
 from sparsebench.errors.memory import out_of_memory
-from sparsebench.profiling.inference import inference, shapes_of
-from sparsebench.profiling.latency import latencies
-from sparsebench.profiling.outputs import answers, largest_difference
+from sparsebench.profiling.inference import (
+    device_of,
+    inference,
+    largest_difference,
+    output_logits,
+    shapes_of,
+)
+from sparsebench.profiling.latency import latencies, move_to_fresh_memory
 from sparsebench.profiling.parameters import peft_base
-from sparsebench.profiling.placement import move_to_fresh_memory
 from sparsebench.results.costs import RuntimeCost
 
 if TYPE_CHECKING:
@@ -31,39 +35,39 @@ TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-9}
 _HALF_TOLERANCE = 2e-2
 
 
-def realised(
+def measure_runtimes(
     model: nn.Module,
     inputs: Mapping[str, Tensor],
     *,
     runtimes: Mapping[str, Runtime],
     reference: nn.Module | None,
-    effort: TimingBudget,
+    timing: TimingBudget,
     theoretical: Mapping[str, float] | None = None,
 ) -> tuple[RuntimeCost, ...]:
-    """Measures the latency of a deployed model under several runtimes, in the same rounds.
+    """Measure the latency of a deployed model under several runtimes, in the same rounds.
 
     Args:
-        model: The deployed model, on the device to measure on.
+        model: The deployed model, on the device of the measurement.
         inputs: The tensors of one forward pass, by keyword, on that device.
         runtimes: The runtimes by name.
         reference: The untouched backbone, on that device.
-        effort: How long to measure.
-        theoretical: The speed-up that each runtime's arithmetic promises, by its name.
+        timing: The time to spend.
+        theoretical: The theoretical speed-up under each runtime, by its name.
 
     Returns:
-        A record for each runtime; one that cannot run the model has the reason.
+        A record for each runtime; for one that cannot run the model, with the reason.
     """
     converted, reasons = _convert(model, runtimes)
     tolerance = TOLERANCES.get(_dtype(model), _HALF_TOLERANCE)
-    exact = _answers(model, inputs)
+    exact = _logits(model, inputs)
     differences: dict[str, float] = {}
     for name, module in list(converted.items()):
         try:
-            differences[name] = largest_difference(exact, _answers(module, inputs))
+            differences[name] = largest_difference(exact, _logits(module, inputs))
         except Exception as error:  # noqa: BLE001 - a kernel may refuse a shape in any way
             reasons[name] = one_line(error)
             del converted[name]
-    times = _times(converted, inputs, reference=reference, effort=effort)
+    times = _times(converted, inputs, reference=reference, timing=timing)
     return tuple(
         RuntimeCost(name=name, reason=reasons[name])
         if name in reasons
@@ -81,8 +85,8 @@ def realised(
 def _convert(
     model: nn.Module, runtimes: Mapping[str, Runtime]
 ) -> tuple[dict[str, nn.Module], dict[str, str]]:
-    """Returns the models that run, and why others do not."""
-    device = next(model.parameters()).device
+    """Return the converted models by runtime, and why others could not be converted."""
+    device = device_of(model)
     converted: dict[str, nn.Module] = {}
     reasons: dict[str, str] = {}
     for name, runtime in runtimes.items():
@@ -104,7 +108,7 @@ def _times(
     inputs: Mapping[str, Tensor],
     *,
     reference: nn.Module | None,
-    effort: TimingBudget,
+    timing: TimingBudget,
 ) -> dict[str, Latency]:
     everything = [*models.values(), *([reference] if reference is not None else [])]
 
@@ -117,19 +121,19 @@ def _times(
         return latencies(
             {name: lambda module=module: forward(module) for name, module in models.items()},  # type: ignore[misc]
             reference=None if reference is None else lambda: forward(reference),
-            device=next(everything[0].parameters()).device if everything else torch.device("cpu"),
+            device=device_of(everything[0]) if everything else torch.device("cpu"),
             shapes=shapes_of(inputs),
-            effort=effort,
+            timing=timing,
             between_blocks=lambda: move_to_fresh_memory(everything),
         )
 
 
-def _answers(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+def _logits(model: nn.Module, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
     with inference(model):
-        return answers(model(**inputs))
+        return output_logits(model(**inputs))
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
-    """Returns the type of the embeddings, the largest matrix that no runtime touches."""
+    """Return the type of the embeddings, the largest matrix that no runtime changes."""
     tensor: Tensor = max(peft_base(model).parameters(), key=torch.numel)
     return tensor.dtype
