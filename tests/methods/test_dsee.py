@@ -9,10 +9,8 @@ import pytest
 import torch
 from method_steps import largest_difference, predict, round_trip, snapshot, train_steps
 from sparsebench_methods.dsee import DSEE, DSEEConfig, Prune, Score, Support
-from sparsebench_methods.dsee.coefficients import coefficients
-from sparsebench_methods.dsee.grebsmo import residual
-from sparsebench_methods.dsee.support import positions
-from sparsebench_methods.dsee.update import Update
+from sparsebench_methods.dsee.pruning import coefficients
+from sparsebench_methods.dsee.update import Update, positions, residual
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench.models import Role, anatomy_of, load_backbone, model_source

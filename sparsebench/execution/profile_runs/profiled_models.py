@@ -161,7 +161,7 @@ def _method_choice(suite: Suite, label: str) -> tuple[MethodChoice, tuple[str, .
     entry = suite.methods[label]
     name = entry.method or label
     kind = METHODS.get(name)
-    stand_ins = {k: v for k, v in kind.stand_ins.items() if k not in entry.settings}
+    stand_ins = {k: v for k, v in kind.profile_settings.items() if k not in entry.settings}
     method = configure(name, {**entry.settings, **stand_ins})
     notes = [f"{label}: {key}={value} stands for its default" for key, value in stand_ins.items()]
     if method.learns_sparsity:

@@ -1,8 +1,8 @@
 """AdaLoRA's rank allocation (arXiv:2303.10512), on PEFT's layers, in shares of the run.
 
-PEFT allocates ranks right after an optimizer step, from the gradients of that step, by counting
-steps. Here it happens before the next step, which is the same, on the gradients that the last
-backward pass left, and a step is a share of ``total_step``.
+PEFT allocates ranks directly after an optimizer step, from the gradients of that step, and counts
+steps. Here the allocation happens before the next step, from the same gradients, and a step is a
+share of ``total_step``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _FACTORS = ("lora_A", "lora_B", "lora_E")
 
 @dataclass
 class _Factor:
-    """One of the three factors of a layer's update, beside what is remembered of it.
+    """One of the three factors of a layer's update, with its statistics.
 
     Attributes:
-        name: What the allocator calls it.
-        layer: The layer; its buffers hold the running means of importance, and, once it is saved,
-            the last gradient.
+        name: Its name in the allocator.
+        layer: The layer. Its buffers hold the running means of importance and, once the layer is
+            saved, the last gradient.
         kind: One of ``_FACTORS``.
-        gradient: The last gradient, which the training loop lets go of before the next step.
+        gradient: The last gradient, which the training loop drops before the next step.
     """
 
     name: str
@@ -41,16 +41,16 @@ class _Factor:
         return found
 
     def last_gradient(self) -> Tensor:
-        """Returns that of the last step, which may have been taken before the run was resumed."""
+        """Return the gradient of the last step, from the checkpoint if the run was just resumed."""
         return self.memory("gradient").clone() if self.gradient is None else self.gradient
 
     def memory(self, what: str) -> Tensor:
-        """Returns a buffer: ``sensitivity``, ``uncertainty`` or ``gradient``."""
+        """Return a buffer: ``sensitivity``, ``uncertainty`` or ``gradient``."""
         found: Tensor = getattr(self.layer, f"{what}_{self.kind[-1]}")
         return found
 
     def remember(self) -> None:
-        """Registers the buffers."""
+        """Register the buffers."""
         import torch
 
         for what in ("sensitivity", "uncertainty", "gradient"):
@@ -60,7 +60,7 @@ class _Factor:
         hooked.register_state_dict_pre_hook(self._save_gradient)
 
     def watch(self) -> None:
-        """Keeps hold of every gradient from now on."""
+        """Keep every gradient from now on."""
         hooked: Any = self.parameter
         hooked.register_post_accumulate_grad_hook(self._keep_gradient)
 
@@ -73,10 +73,10 @@ class _Factor:
 
 
 class RankSchedule:
-    """Prunes singular values from ``tinit`` on, and keeps those that are left from ``tfinal`` on.
+    """Prunes singular values from ``tinit`` on, and fixes the remaining ones from ``tfinal`` on.
 
-    Which ranks were kept and how important each factor was are buffers of the layers, so that a
-    resumed run goes on as if it had not stopped.
+    The remaining ranks and the importance of each factor are buffers of the layers, so that a
+    resumed run equals one that was not interrupted.
 
     Args:
         adapted: The ``peft.PeftModel`` of an AdaLoRA adapter.
@@ -101,7 +101,7 @@ class RankSchedule:
         return self._step(progress) >= self._fixed_from
 
     def advance(self, progress: float) -> None:
-        """Allocates ranks after the step that brought the run to ``progress``."""
+        """Allocate ranks after the step that ended at ``progress``."""
         import torch
 
         if not self._watching:
@@ -109,7 +109,7 @@ class RankSchedule:
             for factor in self._factors:
                 factor.watch()
         if progress == 0 or self._config.init_r <= self._config.target_r:
-            return  # no step was taken yet, or there is nothing to prune
+            return  # before the first step, or nothing to prune
         step = self._step(progress)
         if all(bool(layer.kept.all()) for layer in self._layers):
             self._allocate(min(step, self._fixed_from))
@@ -122,7 +122,7 @@ class RankSchedule:
                 layer.lora_E["default"].masked_fill_(~layer.kept, 0.0)
 
     def penalty(self) -> Tensor:
-        """Returns the mean distance of the singular vectors from orthogonality, weighted."""
+        """Return the weighted mean distance of the singular vectors from orthogonality."""
         import torch
 
         terms = []

@@ -1,7 +1,7 @@
-"""What we know of the tuners of the PEFT library: which apply, and what they must be told.
+"""The tuners of the PEFT library: which of them apply, and the settings that they require.
 
-A tuner is named by its PEFT type in lower case, such as ``ia3``. Everything else about it is asked
-of the installed library.
+The name of a tuner is its PEFT type in lower case, such as ``ia3``. All else is read from the
+installed library.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ OURS = frozenset(
         "task_type",
     }
 )
-"""Fields of PEFT's configurations that are not for a suite to set."""
+"""Fields of PEFT's configurations that a suite must not set."""
 
 _NEVER = {
-    "adaption_prompt": "it is made for LLaMA's attention, and PEFT can neither merge nor remove it",
-    "cpt": "its prompt is made of training examples, which a method does not see",
+    "adaption_prompt": "it is for LLaMA's attention only, and PEFT can neither merge nor remove it",
+    "cpt": "its prompt consists of training examples, which a method does not see",
     "multitask_prompt_tuning": "it learns one prompt for several tasks, and a run has one task",
     "poly": "it routes between several tasks, and a run has one task",
     "shadow": "it trains a second network with a loss of its own",
-    "xlora": "it mixes adapters that were trained before",
+    "xlora": "it mixes adapters from earlier training",
 }
 _NEEDS = {"trainable_tokens": "token_indices"}
-"""Tuners that do nothing until a setting says what to train."""
+"""Tuners that train nothing without a setting."""
 
 _LINEAR_ONLY = frozenset(
     {
@@ -65,13 +65,13 @@ _LINEAR_ONLY = frozenset(
 """Tuners that cannot adapt GPT-2's transposed ``Conv1D``."""
 
 _PROMPTS = frozenset({"prompt_tuning", "p_tuning"})
-"""Tuners that put virtual tokens in front of the input."""
+"""Tuners that prepend virtual tokens to the input."""
 
 _NORMS = {Family.BERT: "LayerNorm", Family.ROBERTA: "LayerNorm"}
-"""What ``ln_tuning`` tunes, where PEFT does not know."""
+"""The targets of ``ln_tuning`` where PEFT has no default."""
 
 _SCHEDULES = {"adalora": {"total_step": 10_000, "tinit": 1_000, "tfinal": 5_000}}
-"""AdaLoRA's phases: ranks fall between 10 % and 50 % of the run, and are fixed afterwards."""
+"""AdaLoRA's phases: ranks shrink between 10 % and 50 % of the run, and are fixed afterwards."""
 
 _TASK_TYPES = {
     Form.CLASSIFICATION: "SEQ_CLS",
@@ -82,17 +82,17 @@ _TASK_TYPES = {
 
 
 def tuners() -> dict[str, type[Any]]:
-    """Returns the configuration class of every tuner that the installed PEFT knows, by name."""
+    """Return the configuration class of every tuner of the installed PEFT, by name."""
     from peft import PEFT_TYPE_TO_CONFIG_MAPPING
 
     return {kind.value.lower(): cls for kind, cls in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
 
 
 def check_settings(tuner: str, settings: Mapping[str, Any]) -> None:
-    """Checks the names of a tuner and of its settings.
+    """Check the names of a tuner and of its settings.
 
     Raises:
-        UnknownNameError: PEFT knows no such tuner, or the tuner no such setting.
+        UnknownNameError: PEFT has no such tuner, or the tuner has no such setting.
     """
     known = tuners()
     if tuner not in known:
@@ -104,24 +104,24 @@ def check_settings(tuner: str, settings: Mapping[str, Any]) -> None:
 
 
 def refusal(tuner: str, settings: Mapping[str, Any], *, family: Family, form: Form) -> str | None:
-    """Returns why a tuner cannot work on such a backbone, or None if it can."""
+    """Return why a tuner cannot work on a kind of backbone, or None if it can."""
     gpt2, needed = family is Family.GPT2, _NEEDS.get(tuner, "")
     reasons = {
         f"{tuner} does not apply: {_NEVER.get(tuner)}": tuner in _NEVER,
-        f"{tuner} trains nothing until settings.{needed} says what": (
+        f"{tuner} trains nothing without settings.{needed}": (
             tuner in _NEEDS and not settings.get(needed)
         ),
-        "adamss counts raw steps with use_asa, and schedules are shares of the run here": (
+        "adamss counts raw steps with use_asa; schedules here are shares of the run": (
             tuner == "adamss" and bool(settings.get("use_asa"))
         ),
         "beft trains biases, and T5 has none": tuner == "beft" and family is Family.T5,
         f"{tuner} cannot adapt the transposed matrices of GPT-2 (Conv1D)": (
             gpt2 and tuner in _LINEAR_ONLY
         ),
-        f"with {tuner}, what GPT-2 answers would depend on padding; prefix_tuning does not": (
+        f"with {tuner}, the predictions of GPT-2 depend on padding; use prefix_tuning": (
             gpt2 and tuner in _PROMPTS
         ),
-        f"the virtual tokens of {tuner} shift the positions of spans; prefix_tuning does not": (
+        f"the virtual tokens of {tuner} shift the positions of spans; use prefix_tuning": (
             form is Form.SPAN and tuner in _PROMPTS
         ),
     }
@@ -136,7 +136,7 @@ def is_prompt(tuner: str) -> bool:
 
 
 def automatic(tuner: str, backbone: Backbone) -> dict[str, Any]:
-    """Returns what a tuner must be told and we know; the user's settings come on top."""
+    """Return the settings that follow from the backbone; the user's settings override them."""
     if is_prompt(tuner):
         return {"task_type": _TASK_TYPES[backbone.form], "num_virtual_tokens": 20}
     family = backbone.family
@@ -152,14 +152,14 @@ def automatic(tuner: str, backbone: Backbone) -> dict[str, Any]:
 
 
 def targets(tuner: str, backbone: Backbone) -> list[str]:
-    """Returns what a tuner adapts where PEFT has no default for the family."""
+    """Return the targets of a tuner for a family without a default in PEFT."""
     if tuner == "ln_tuning":
         return [_NORMS[backbone.family]]
     return paths(backbone, Role.QUERY, Role.VALUE)
 
 
 def paths(backbone: Backbone, *roles: Role) -> list[str]:
-    """Returns the modules that hold the matrices of the given roles, each once."""
+    """Return the paths of the modules that hold the matrices of some roles, each once."""
     return list(dict.fromkeys(matrix.path for matrix in backbone.anatomy.matrices(*roles)))
 
 
