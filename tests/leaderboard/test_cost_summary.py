@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from factories import make_costs, make_densities, make_result
-from sparsebench.leaderboard.build.cost_summary import summarize_costs
 
 from sparsebench.leaderboard.board import CostSummary
+from sparsebench.leaderboard.build.cost_summary import summarize_costs
 from sparsebench.results.costs import RuntimeCost
 
 
