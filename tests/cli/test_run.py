@@ -231,12 +231,12 @@ def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> Non
         (("--executor", "ray", "-x", "adress=auto"), "unknown key; did you mean 'address'?"),
         (("-x", "gpu=2"), "unknown key; did you mean 'gpus'?"),
         (("-x", "gpus=64"), "a run is to have 64 GPUs, and this machine has"),
-        (("--time-limit", "2 moons"), "--time-limit: limits.time: '2 moons' is no such limit"),
+        (("--time-limit", "2 moons"), "--time-limit: limits.time: '2 moons' is not a limit"),
         (("--methods", "lorra"), "did you mean 'lora'?"),
         (("--models", "quick/brt"), "did you mean 'quick/bert'?"),
         (("--tasks", "toy-colla"), "did you mean 'toy-cola'?"),
         (("--set", "lora.rank=3"), "rank"),
-        (("--budget", "3 moons"), "'3 moons' is no budget"),
+        (("--budget", "3 moons"), "'3 moons' is not a budget"),
     ],
 )
 def test_a_mistake_is_one_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
