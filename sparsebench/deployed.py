@@ -19,10 +19,9 @@ from pydantic import Field, ValidationError
 from sparsebench.bounded_files import MIB, read_json
 from sparsebench.errors import UserError
 from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
-from sparsebench.models.backbone import auto_class
-from sparsebench.models.bottlenecks import bottleneck_widths, insert_bottlenecks
+from sparsebench.models.backbone import auto_class, keep_untied
 from sparsebench.models.families import Form
-from sparsebench.models.surgery import keep_untied
+from sparsebench.models.wrappers import bottleneck_widths, insert_bottlenecks
 from sparsebench.schema.base import FrozenModel
 from sparsebench.sparsity.removal import apply_record, removal_record
 

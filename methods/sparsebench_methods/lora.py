@@ -64,5 +64,5 @@ class LoRA(PEFT):
             "lora_dropout": self.config.dropout,
             "use_rslora": self.config.rank_stabilised,
             "target_modules": peft_tuners.paths(backbone, *self.config.targets),
-            "fan_in_fan_out": backbone.family is Family.GPT2,
+            "fan_in_fan_out": backbone.family == Family.GPT2,
         }

@@ -105,7 +105,7 @@ def check_settings(tuner: str, settings: Mapping[str, Any]) -> None:
 
 def refusal(tuner: str, settings: Mapping[str, Any], *, family: Family, form: Form) -> str | None:
     """Return why a tuner cannot work on a kind of backbone, or None if it can."""
-    gpt2, needed = family is Family.GPT2, _NEEDS.get(tuner, "")
+    gpt2, needed = family == Family.GPT2, _NEEDS.get(tuner, "")
     reasons = {
         f"{tuner} does not apply: {_NEVER.get(tuner)}": tuner in _NEVER,
         f"{tuner} trains nothing without settings.{needed}": (
@@ -114,7 +114,7 @@ def refusal(tuner: str, settings: Mapping[str, Any], *, family: Family, form: Fo
         "adamss counts raw steps with use_asa; schedules here are shares of the run": (
             tuner == "adamss" and bool(settings.get("use_asa"))
         ),
-        "beft trains biases, and T5 has none": tuner == "beft" and family is Family.T5,
+        "beft trains biases, and T5 has none": tuner == "beft" and family == Family.T5,
         f"{tuner} cannot adapt the transposed matrices of GPT-2 (Conv1D)": (
             gpt2 and tuner in _LINEAR_ONLY
         ),
@@ -141,7 +141,7 @@ def automatic(tuner: str, backbone: Backbone) -> dict[str, Any]:
         return {"task_type": _TASK_TYPES[backbone.form], "num_virtual_tokens": 20}
     family = backbone.family
     known: dict[str, Any] = {
-        "fan_in_fan_out": family is Family.GPT2,  # the layout of ``Conv1D``
+        "fan_in_fan_out": family == Family.GPT2,  # the layout of ``Conv1D``
         "progressbar": False,
         **_SCHEDULES.get(tuner, {}),
     }

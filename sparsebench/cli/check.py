@@ -159,15 +159,14 @@ _ORDER = ("pass", "fail", "expected", "not applicable")
 
 
 def _families(text: str | None) -> tuple[Family, ...]:
-    from sparsebench.models import Family
+    from sparsebench.models import BUILT_IN_FAMILIES, Family
 
     names = options.words("--families", text)
     if names is None:
-        return tuple(Family)
-    known = [family.value for family in Family]
+        return BUILT_IN_FAMILIES
     for name in names:
-        if name not in known:
-            raise UnknownNameError("family", name, known=known, where="--families")
+        if name not in BUILT_IN_FAMILIES:
+            raise UnknownNameError("family", name, known=BUILT_IN_FAMILIES, where="--families")
     return tuple(Family(name) for name in names)
 
 

@@ -67,9 +67,9 @@ def list_(
     console = Console()
     _print(console, list(rows))
     if what is What.MODELS:
-        from sparsebench.models import Family
+        from sparsebench.models import FAMILIES
 
-        console.print(f"Also every folder or Hub id of the families {', '.join(Family)}.")
+        console.print(f"Also every folder or Hub id of the families {', '.join(FAMILIES)}.")
 
 
 def _print(console: Console, rows: list[Row]) -> None:

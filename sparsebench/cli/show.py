@@ -107,11 +107,11 @@ def _method(console: Console, name: str) -> None:
 
 
 def _task(console: Console, name: str) -> None:
-    from sparsebench.models import FORMS
+    from sparsebench.models import FAMILIES
     from sparsebench.tasks import TASKS
 
     task = TASKS.get(name)
-    families = [family for family, forms in FORMS.items() if set(forms) & set(task.forms)]
+    families = [name for name in FAMILIES if set(FAMILIES.get(name).forms) & set(task.forms)]
     facts = {
         "group": task.group,
         "forms": ", ".join(task.forms),
@@ -157,7 +157,7 @@ def _model(console: Console, name: str) -> None:
     source = model_source(name)
     folder = source.folder()
     facts = {
-        "family": source.family.value,
+        "family": source.family,
         "weights": "random" if folder is None else str(folder),
         "fingerprint": source.fingerprint,
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.inference import inference, output_logits, relative_error
 from sparsebench.profiling.parameters import nonzero_entries, peft_base
 from sparsebench.results.costs import THRESHOLD, Activations, LayerDensity

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.models.anatomy import Role, anatomy_of
+from sparsebench.models import Role, anatomy_of
 from sparsebench.profiling.latency import TimingBudget, latency
 from sparsebench.profiling.runtimes.base import MatrixShape
 from sparsebench.results.costs import BreakEven

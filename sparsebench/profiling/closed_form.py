@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
-from sparsebench.models.anatomy import Role, anatomy_of
+from sparsebench.models import Role, anatomy_of
 from sparsebench.profiling.parameters import peft_base, stored_entries
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.closed_form import closed_form, closed_form_of_a_token
 from sparsebench.profiling.flops import count_flops
 from sparsebench.profiling.inference import device_of, dummy_inputs

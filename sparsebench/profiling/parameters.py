@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.errors import UserError
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.results.costs import Parameters, Storage
 from sparsebench.sparsity.encoding import encoded_bytes
 

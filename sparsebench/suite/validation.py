@@ -15,7 +15,7 @@ from sparsebench.errors import UserError
 from sparsebench.errors.problems import Problem, Severity, in_order, located
 from sparsebench.method_registry import METHODS, setting_faults
 from sparsebench.models import Family, model_source
-from sparsebench.models.sources import RandomSource, UnreachableHubError
+from sparsebench.models.sources import RandomSource, UnreachableHubError, quick_backbones
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
 from sparsebench.tasks.bundled import load_data
 
@@ -146,7 +146,7 @@ class _Check:
                     families[spec] = source.family
                     self._lengths(source)
             except UnreachableHubError as error:
-                quick = [f"quick/{family}" for family in Family]
+                quick = quick_backbones()
                 near = difflib.get_close_matches(spec, quick, n=1, cutoff=0.8)
                 if near:
                     self.error(("models", index), f"{error}; did you mean {near[0]!r}?")

@@ -113,7 +113,7 @@ def test_a_sound_suite_has_no_problem() -> None:
         (
             "./bert",
             "./brt",
-            "s.yaml:3: model './brt': no folder with a config.json is there; folders count",
+            "s.yaml:3: model './brt': no folder with a config.json at this path",
         ),
         ("./bert", "./llama", "s.yaml:3: model './llama': no anatomy for models of type 'llama'"),
         ("[./bert]", "[./bert, ./bert]", "s.yaml:3: models: './bert' is repeated"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.parameters import peft_base
 
 if TYPE_CHECKING:

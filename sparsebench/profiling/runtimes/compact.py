@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from sparsebench.models.anatomy import Attention, anatomy_of
+from sparsebench.models import Attention, anatomy_of
 from sparsebench.profiling.parameters import peft_base
 from sparsebench.profiling.runtimes.base import KernelPair, Runtime
 from sparsebench.sparsity.removal import removal_record, remove_heads, remove_neurons

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.parameters import peft_base
 from sparsebench.profiling.runtimes.base import KernelPair, Runtime, zeros_in
 
