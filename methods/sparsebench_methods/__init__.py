@@ -1,1 +1,1 @@
-"""The built-in methods, which use only what any plugin may use."""
+"""The methods that come with sparsebench, written as anyone's plugin would be."""

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """Trains every parameter: the dense reference for the other methods."""
+    """Trains every parameter. The dense reference that the other methods are held against."""
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Let everything train."""
+        """Lets everything train."""
         model: nn.Module = backbone.model
         return model.requires_grad_(requires_grad=True)

@@ -1,4 +1,4 @@
-"""Load backbones with task heads, and read the anatomy of every family."""
+"""Loading backbones with heads, and the anatomy of each family."""
 
 from __future__ import annotations
 
@@ -6,39 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.models.adapters import attach_adapter
 from sparsebench.models.anatomy import (
-    BUILT_IN_FAMILIES,
     Anatomy,
     Attention,
     Block,
-    Family,
     FeedForward,
     Matrix,
     Role,
-)
-from sparsebench.models.architectures import ARCHITECTURES
-from sparsebench.models.backbone import Backbone, untie
-from sparsebench.models.families import (
-    FAMILIES,
-    GENERATING,
-    FamilyDefinition,
-    Form,
     anatomy_of,
 )
-from sparsebench.models.loading import empty_backbone, load_backbone
+from sparsebench.models.architectures import ARCHITECTURES
+from sparsebench.models.backbone import Backbone, empty_backbone, load_backbone
+from sparsebench.models.families import FORMS, GENERATING, Family, Form
 from sparsebench.models.sources import ModelSource, model_source
+from sparsebench.models.surgery import untie
 
 if TYPE_CHECKING:
-    from sparsebench.models.wrappers import (
-        Adapted,
-        ModuleWrapper,
-        bottleneck_widths,
-        insert_bottlenecks,
-    )
+    from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
+    from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
 
 __all__ = [
     "ARCHITECTURES",
-    "BUILT_IN_FAMILIES",
-    "FAMILIES",
+    "FORMS",
     "GENERATING",
     "Adapted",
     "Anatomy",
@@ -46,7 +34,6 @@ __all__ = [
     "Backbone",
     "Block",
     "Family",
-    "FamilyDefinition",
     "FeedForward",
     "Form",
     "Matrix",
@@ -61,13 +48,18 @@ __all__ = [
     "load_backbone",
     "model_source",
     "untie",
+    "unwrap",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the modules that need torch when they are first used."""
-    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks"):
-        from sparsebench.models import wrappers
+    """Imports what needs torch only when it is asked for."""
+    if name in ("Adapted", "bottleneck_widths", "insert_bottlenecks"):
+        from sparsebench.models import bottlenecks
 
-        return getattr(wrappers, name)
+        return getattr(bottlenecks, name)
+    if name in ("ModuleWrapper", "unwrap"):
+        from sparsebench.models import module_wrapper
+
+        return getattr(module_wrapper, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

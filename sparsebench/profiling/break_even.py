@@ -1,4 +1,4 @@
-"""Find the sparsity above which the product of a runtime is faster than the dense product."""
+"""Finds from which share of zeros on a runtime's product is faster than the dense one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.models import Role, anatomy_of
+from sparsebench.models.anatomy import Role, anatomy_of
 from sparsebench.profiling.latency import TimingBudget, latency
-from sparsebench.profiling.runtimes.base import MatrixShape
+from sparsebench.profiling.runtimes.base import Shape
 from sparsebench.results.costs import BreakEven
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sparsebench.profiling.runtimes import Runtime
 
-_TIMING = TimingBudget(warmup=1, rounds=12, seconds=0.05, limit=1.5)
+_EFFORT = TimingBudget(warmup=1, rounds=12, seconds=0.05, limit=1.5)
 
 
 def break_even(
@@ -29,16 +29,16 @@ def break_even(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[BreakEven]:
-    """Yield a record for each runtime that skips something and each matrix shape of a model.
+    """Yields a record for each runtime that skips something and each shape of matrix of a model.
 
-    A runtime that skips activations is measured only on the second matrix of the feed-forward
-    networks, which they are multiplied with.
+    A runtime that skips activations is held against the second matrix of the feed-forward networks
+    alone, which they go into.
 
     Args:
-        model: A plain model; only the shapes of its blocks' matrices are used.
+        model: A plain model, of which only the shapes of its blocks' matrices matter.
         runtimes: The runtimes by name.
-        tokens: Tokens that one product is applied to.
-        device: The device to measure on.
+        tokens: Tokens that a matrix is applied to at once.
+        device: Where to measure.
         dtype: The type of the weights.
     """
     for name, runtime in runtimes.items():
@@ -46,7 +46,7 @@ def break_even(
             continue
         roles = (Role.FFN_OUT,) if runtime.skips == "activations" else ()
         for rows, columns in _shapes(model, *roles):
-            shape = MatrixShape(rows=rows, columns=columns, tokens=tokens)
+            shape = Shape(rows=rows, columns=columns, tokens=tokens)
             ratios = _ratios(runtime, shape, device=device, dtype=dtype)
             if ratios:
                 yield BreakEven(
@@ -61,20 +61,20 @@ def break_even(
 
 
 def crossing(ratios: Mapping[float, float]) -> float | None:
-    """Return the sparsity above which all ratios are below 1, interpolated linearly.
+    """Returns the share from which on all ratios are under 1, between two by a straight line.
 
     Args:
-        ratios: Sparsity -> time over that of the dense product.
+        ratios: Share of zeros -> time over that of the dense product.
 
     Returns:
-        The break-even sparsity: the lowest measured one if the runtime is faster there already,
-        None if it is slower at the highest.
+        The share; the lowest that was measured where it gains already there, None where it loses
+        at the highest.
     """
     shares = sorted(ratios)
-    slower = [share for share in shares if ratios[share] >= 1]
-    if not slower:
+    losing = [share for share in shares if ratios[share] >= 1]
+    if not losing:
         return shares[0]
-    last = slower[-1]
+    last = losing[-1]
     if last == shares[-1]:
         return None
     after = shares[shares.index(last) + 1]
@@ -83,26 +83,26 @@ def crossing(ratios: Mapping[float, float]) -> float | None:
 
 
 def _shapes(model: nn.Module, *roles: Role) -> list[tuple[int, int]]:
-    """Return the distinct shapes of a model's matrices."""
+    """Returns the shapes of a model's matrices, each once."""
     sizes = [tuple(matrix.weight(model).shape) for matrix in anatomy_of(model).matrices(*roles)]
     return [(rows, columns) for rows, columns in dict.fromkeys(sizes)]
 
 
 @torch.no_grad()
 def _ratios(
-    runtime: Runtime, shape: MatrixShape, *, device: torch.device, dtype: torch.dtype
+    runtime: Runtime, shape: Shape, *, device: torch.device, dtype: torch.dtype
 ) -> dict[float, float]:
     ratios: dict[float, float] = {}
     for share in runtime.shares:
-        pair = runtime.kernel_pair(shape, share=share, device=device, dtype=dtype)
-        if pair is None:
+        trial = runtime.trial(shape, share=share, device=device, dtype=dtype)
+        if trial is None:
             continue
         time = latency(
-            pair.runtime,
-            reference=pair.dense,
+            trial.runtime,
+            reference=trial.dense,
             device=device,
             shapes={"tokens": (shape.tokens, shape.columns)},
-            timing=_TIMING,
+            effort=_EFFORT,
         )
         if time.ratio is not None:
             ratios[share] = time.ratio

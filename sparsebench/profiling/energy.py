@@ -1,7 +1,7 @@
-"""Read the energy counter and the processes of an NVIDIA device through NVML.
+"""Reads the energy counter of an NVIDIA device, and who else uses it, through NVML.
 
 NVML's Python binding, ``nvidia-ml-py``, is optional. Without it, or without a device that counts,
-the figure is missing with a reason.
+there is no figure and the reason is told.
 """
 
 from __future__ import annotations
@@ -22,21 +22,19 @@ if TYPE_CHECKING:
     Forward = Callable[[], object]
 
 _SECONDS = 2.0
-"""The counter is updated about ten times a second, so that this keeps its error under 5 %."""
+"""The counter moves about ten times a second; over this long, that is under a tenth."""
 
 
 class NoEnergyError(UserError):
-    """The device has no energy counter that can be read; the message says why."""
+    """The device does not tell what it draws; the message says why."""
 
 
-def measure_energy(
-    forward: Forward, *, device: torch.device, reference: Forward | None = None
-) -> Energy:
-    """Measure the energy of a forward pass.
+def energy(forward: Forward, *, device: torch.device, reference: Forward | None = None) -> Energy:
+    """Measures the energy of a forward pass.
 
     Args:
         forward: One forward pass of the model.
-        device: The device that it runs on.
+        device: Where it runs.
         reference: One forward pass of the untouched backbone.
 
     Raises:
@@ -60,7 +58,7 @@ def measure_energy(
 
 
 def other_processes(device: torch.device) -> tuple[str, ...]:
-    """Return the other processes that compute on a device, by NVML; none where it is missing."""
+    """Returns the other processes that compute on a device, as NVML tells; none without it."""
     try:
         nvml, handle = _handle(device)
         return tuple(_named(nvml, handle))
@@ -81,7 +79,7 @@ def _named(nvml: Any, handle: Any) -> Iterator[str]:
 
 def _handle(device: torch.device) -> tuple[Any, Any]:
     if device.type != "cuda":
-        raise NoEnergyError(f"a {device.type} device has no energy counter that can be read")
+        raise NoEnergyError(f"a {device.type} device has no energy counter that we read")
     if find_spec("pynvml") is None:
         raise NoEnergyError("nvidia-ml-py is not installed: pip install 'sparsebench[energy]'")
     import pynvml
@@ -91,11 +89,11 @@ def _handle(device: torch.device) -> tuple[Any, Any]:
         uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
         return pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid)
     except (pynvml.NVMLError, AttributeError) as error:
-        raise NoEnergyError(f"NVML failed: {error}") from None
+        raise NoEnergyError(f"NVML does not answer: {error}") from None
 
 
 def _counter(nvml: Any, handle: Any) -> int:
-    """Return the millijoules drawn since the driver was loaded."""
+    """Returns the millijoules that the device has drawn since its driver was loaded."""
     try:
         return int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
     except nvml.NVMLError as error:

@@ -1,4 +1,4 @@
-"""The spec of one resolved run, and the search for the settings of its method."""
+"""One fully resolved run, and the search that its settings come from."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from sparsebench.schema.training import GenerationSettings, HeldOut, Protocol, T
 
 
 class MethodChoice(FrozenModel):
-    """A method with every setting resolved."""
+    """A method with every setting resolved.
+
+    ``label`` is what tables call it; ``name`` is the registered method.
+    """
 
     label: str
-    """The name in tables."""
-
     name: str
-    """The registered name."""
-
     version: str
     settings: dict[str, Any]
 
 
 class RunSpec(FrozenModel):
-    """One resolved run: everything that determines its scores."""
+    """One run, fully resolved: all that decides its scores."""
 
     task: str
     task_version: str
     model: str
-    """The name of the backbone."""
+    """The backbone's name."""
 
     model_fingerprint: str
     """The content hash of the backbone, or its Hub commit."""
@@ -39,41 +38,42 @@ class RunSpec(FrozenModel):
     protocol: Protocol
     training: Training
     held_out: HeldOut | None = None
-    """Set only under a protocol that selects a checkpoint."""
+    """Only under a protocol that selects."""
 
     generation: GenerationSettings | None = None
-    """Set only if the task generates text and the suite sets how."""
+    """Only where text is generated, and only where the suite says how."""
 
     data_fingerprint: str
 
     @property
     def title(self) -> str:
-        """A short description of the run for messages."""
+        """The run in a few words, for messages."""
         return f"{self.task} · {self.model} · {self.method.label} · seed {self.seed}"
 
 
 class SearchTrial(FrozenModel):
-    """One search trial."""
+    """One try of an equal tuning.
+
+    ``score`` is the mean held-out score over the tasks of the tuning; None where a run failed.
+    """
 
     settings: dict[str, Any]
     score: float | None
-    """The mean held-out score over the tasks of the search; None if a run failed."""
-
     keys: tuple[str, ...]
     """The keys of its runs."""
 
     loss: float | None = None
-    """The mean training loss over the last quarter of the steps; the lower one decides a tie."""
+    """The mean training loss over the last quarter of its steps: the lower one decides a tie."""
 
 
 class TuningRecord(FrozenModel):
-    """The search for the settings of a method."""
+    """How the settings of a method were searched for."""
 
     tasks: tuple[str, ...]
-    """The tasks of the search."""
+    """The tasks that it was tuned on."""
 
     trials: tuple[SearchTrial, ...]
-    """All search trials, in order."""
+    """Every try, in the order they were made."""
 
     chosen: int = Field(ge=0)
-    """The index of the search trial whose settings were chosen."""
+    """The place of the trial whose settings the method has."""

@@ -1,4 +1,4 @@
-"""Finding suite files, and reading them so that every mistake has its line."""
+"""Suites as files: finding them, and reading them so that every mistake has its line."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parents[1]
 TABLES = ".tables.yaml"
-"""The ending of files with the published figures of a paper; they are not suites."""
+"""What the names of files end in that hold the published figures of a paper, and no suite."""
 
 _COMMAND_LINE = "the command line"
 _ENDINGS = (".yaml", ".yml")
-_PLACEHOLDERS: dict[str, Any] = {
+_STAND_INS: dict[str, Any] = {
     "name": "unnamed",
     "tasks": ["unnamed"],
     "models": ["unnamed"],
     "methods": ["unnamed"],
 }
-"""Values for missing keys while the other keys are checked."""
+"""What takes the place of an absent key while the others are checked."""
 
 
 def suites_home() -> Path:
-    """Return the folder of the suites that come with the package."""
+    """Returns the folder of the suites that come with the package."""
     installed = _PACKAGE / "_suites"
     return installed if installed.is_dir() else _PACKAGE.parent / "suites"
 
 
 def suites() -> dict[str, Path]:
-    """Return the suites that come with the package, by name."""
+    """Returns the suites that come with the package, by name."""
     home = suites_home()
     files = sorted(file for file in home.rglob("*.yaml") if not file.name.endswith(TABLES))
     return {file.relative_to(home).with_suffix("").as_posix(): file for file in files}
 
 
 def find_suite(text: str) -> Path:
-    """Find the file of a suite that is given as a path or by its name in the package.
+    """Returns the file that a user means: a path, or the name of a suite of the package.
 
     Raises:
-        UserError: There is no such suite; the message names the nearest.
+        UserError: There is no such suite; the message says the nearest.
     """
     try:
         path = Path(text).expanduser()
         is_file = path.is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # a name too long, an unknown home
+    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
         raise UserError(f"there is no file {text[:80]!r} ({error})") from None
     if is_file:
         return path
@@ -68,8 +68,8 @@ def find_suite(text: str) -> Path:
         return known[text]
     if path.is_dir():
         inside = ", ".join(sorted(str(file) for file in _files_in(path)))
-        hint = f"; it contains {inside}" if inside else suggestion(text, known)
-        raise UserError(f"{text}: a folder, not a suite{hint}")
+        told = f"; there are {inside}" if inside else suggestion(text, known)
+        raise UserError(f"{text}: a folder, not a suite{told}")
     of_package = {str(Path(name).parent) for name in known}
     if path.suffix in _ENDINGS or str(path.parent) not in of_package:
         beside = [str(path.with_name(file.name)) for file in _files_in(path.parent)]
@@ -84,13 +84,13 @@ def _files_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """A suite with the place of each of its parts.
+    """A suite with where each of its parts was written.
 
     Attributes:
         path: The file.
-        suite: The suite, without the parts that have problems.
-        problems: The mistakes in the file itself.
-        places: Path of keys -> ``FILE:LINE``, or the option that set it.
+        suite: The suite; if there are problems, what is left without the parts that have them.
+        problems: What is wrong with the file itself.
+        places: Path of keys -> where it was written.
     """
 
     path: Path
@@ -99,19 +99,19 @@ class SuiteFile:
     places: Mapping[tuple[str, ...], str]
 
     def where(self, *path: str | int) -> str:
-        """Return the place of a value: ``glue.yaml:12``, or the option that set it."""
+        """Returns where a value was written: ``glue.yaml:12``, or the option that set it."""
         return place_of(path, self.places)
 
 
 def load_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
-    """Read a suite without mistakes.
+    """Reads a suite.
 
     Args:
         path: The file.
-        overrides: The changes from the command line.
+        overrides: What the command line changes of it.
 
     Raises:
-        UserError: The suite has mistakes; the message has one line for each.
+        UserError: Anything is wrong with it; the message has one line for every mistake.
     """
     suite_file = read_suite(path, overrides)
     raise_errors(suite_file.problems)
@@ -119,43 +119,41 @@ def load_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
 
 
 def read_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
-    """Read a suite that may have mistakes; they are in ``problems``.
+    """Reads a suite that may have mistakes; they are in ``problems``.
 
     Args:
         path: The file.
-        overrides: The changes from the command line.
+        overrides: What the command line changes of it.
 
     Raises:
-        UserError: The file is not a suite at all.
+        UserError: Nothing of it can be read.
     """
     document = yamlfile.read(path)
     if not isinstance(document.data, dict):
-        raise UserError(
-            f"{path}: not a suite: a suite is a mapping with the keys {', '.join(_PLACEHOLDERS)}"
-        )
+        raise UserError(f"{path}: not a suite, which is a mapping with {', '.join(_STAND_INS)}")
     places = {keys: f"{path}:{line}" for keys, line in document.lines.items()}
     draft = Draft(data=document.data, places={(): f"{path}:1", **places})
     for line, key in document.repeats:
-        draft.add_error(f"{path}:{line}", f"the key {key!r} is repeated")
+        draft.blame(f"{path}:{line}", f"the key {key!r} is there twice")
     return _checked(path, draft, overrides)
 
 
 def suite_of(overrides: Overrides) -> SuiteFile:
-    """Build a suite for cost measurement from the command line alone."""
-    return _from_options({"models": [], "methods": {}}, overrides)
+    """Makes a suite for costs of what the command line says alone."""
+    return _said({"models": [], "methods": {}}, overrides)
 
 
 def profile_settings(given: Mapping[str, object], sets: Iterable[str] | None) -> ProfileSettings:
-    """Build the section ``profile`` from the command line alone.
+    """Returns the section ``profile`` as the command line alone says it.
 
     Args:
         given: Settings by key.
-        sets: More settings, each ``profile.key=value``.
+        sets: More of them, each ``profile.key=value``.
 
     Raises:
-        UserError: A setting is wrong; the message has one line for each mistake.
+        UserError: Anything is wrong; the message has one line for every mistake.
     """
-    suite_file = _from_options(
+    suite_file = _said(
         {"models": ["any"], "methods": {"any": {}}},
         Overrides(sets=tuple(sets or ()), profile=given),
     )
@@ -163,7 +161,7 @@ def profile_settings(given: Mapping[str, object], sets: Iterable[str] | None) ->
     return suite_file.suite.profile or ProfileSettings()
 
 
-def _from_options(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
+def _said(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
     draft = Draft(data={"name": "profile", "profile": {}, **data}, places={(): _COMMAND_LINE})
     return _checked(Path(_COMMAND_LINE), draft, overrides)
 
@@ -178,7 +176,7 @@ def _checked(path: Path, draft: Draft, overrides: Overrides | None) -> SuiteFile
 
 
 def _name_entries(draft: Draft, section: str) -> None:
-    """Convert a list of names to a mapping, so that paths lead to entries in both notations."""
+    """Turns a list of names into a mapping, so that a path leads to an entry in either case."""
     listed = draft.data.get(section)
     if not isinstance(listed, list):
         return
@@ -186,11 +184,9 @@ def _name_entries(draft: Draft, section: str) -> None:
     for index, name in enumerate(listed):
         where = draft.where((section, index))
         if not isinstance(name, str):
-            draft.add_error(
-                where, f"{section}: {name!r} is not a name; for settings, use a mapping"
-            )
+            draft.blame(where, f"{section}: {name!r} is no name; for settings, write a mapping")
         elif name in entries:
-            draft.add_error(where, f"{section}: {name!r} is repeated")
+            draft.blame(where, f"{section}: {name!r} is there twice")
         else:
             entries[name] = {}
     rest = _without(draft.data, [(section,)])
@@ -198,29 +194,29 @@ def _name_entries(draft: Draft, section: str) -> None:
 
 
 def _check(draft: Draft) -> Suite:
-    """Validate a draft; invalid parts become problems and are removed until the rest is valid."""
+    """Returns the suite; bad parts become problems and are left out, until the rest is sound."""
     optional = {"tasks"} if "profile" in draft.data else set()
-    for key in _PLACEHOLDERS:
+    for key in _STAND_INS:
         if key not in {*draft.data, *optional} and (key,) not in draft.places:
-            draft.add_error(draft.where(()), f"the key {key!r} is missing")
+            draft.blame(draft.where(()), f"the key {key!r} is missing")
     while True:
-        data = {**_PLACEHOLDERS, **draft.data}
+        data = {**_STAND_INS, **draft.data}
         try:
             suite = Suite.model_validate(data)
         except ValidationError as error:
             faults = explain(error, Suite, data)
             for path, message in faults:
-                draft.add_error(draft.where(path), located(path, message))
+                draft.blame(draft.where(path), located(path, message))
             if any(not path for path, _ in faults):
                 raise_errors(draft.problems)
             draft.data = _without(draft.data, [path for path, _ in faults])
         else:
-            removed = [key for key in ("tasks", "models", "methods") if key not in draft.data]
-            return suite.model_copy(update={key: type(getattr(suite, key))() for key in removed})
+            gone = [key for key in ("tasks", "models", "methods") if key not in draft.data]
+            return suite.model_copy(update={key: type(getattr(suite, key))() for key in gone})
 
 
 def _without(data: dict[Any, Any], paths: Iterable[KeyPath]) -> dict[Any, Any]:
-    """Return a copy of nested mappings without the values at the paths."""
+    """Returns a copy of nested mappings that lacks what is at the paths."""
     copy = dict(data)
     for key, *rest in paths:
         inner = copy.get(key)

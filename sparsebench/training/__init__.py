@@ -1,4 +1,4 @@
-"""Training and prediction: one loop on ``transformers.Trainer`` for every method."""
+"""The bridge to ``transformers.Trainer``: one loop for every method."""
 
 from __future__ import annotations
 

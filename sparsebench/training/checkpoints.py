@@ -1,7 +1,7 @@
-"""The state of a training on disk: every parameter and buffer in safetensors, and notes in JSON.
+"""The state of a training on disk: every parameter and buffer, in safetensors; what is whole of it.
 
-The Trainer writes a checkpoint file by file, and resumes from an incomplete one as if it were at
-the first step. So a checkpoint counts only once it is marked as complete.
+The Trainer writes a checkpoint file by file, and goes on from one that lacks the last of them as if
+it were at its first step. So a checkpoint counts only once it is marked as whole.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-_COMPLETE = "whole.json"
+_WHOLE = "whole.json"
 
 
 def save_state(model: nn.Module, file: Path) -> None:
-    """Write every parameter and buffer of a model, atomically."""
+    """Writes every parameter and buffer of a model, whole or not at all."""
     from safetensors.torch import save_model
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -30,14 +30,14 @@ def save_state(model: nn.Module, file: Path) -> None:
 
 
 def load_state(model: nn.Module, file: Path) -> None:
-    """Load a state that ``save_state`` wrote into a model of the same structure."""
+    """Reads back what ``save_state`` wrote, into a model of the same structure."""
     from safetensors.torch import load_model
 
     load_model(model, str(file), strict=True)
 
 
 def save_notes(notes: Any, file: Path) -> None:
-    """Write a JSON value, atomically."""
+    """Writes a JSON value, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     partial.write_text(json.dumps(notes), encoding="utf-8")
@@ -45,26 +45,26 @@ def save_notes(notes: Any, file: Path) -> None:
 
 
 def load_notes(file: Path) -> Any:
-    """Read a JSON value; None if the file does not exist."""
+    """Reads a JSON value; None where there is no file."""
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def mark_complete(checkpoint: Path) -> None:
-    """Mark a checkpoint whose files are all written."""
-    save_notes({}, checkpoint / _COMPLETE)
+def mark_whole(checkpoint: Path) -> None:
+    """Marks a checkpoint whose files are all written."""
+    save_notes({}, checkpoint / _WHOLE)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last complete checkpoint of a stage, and remove incomplete ones."""
-    complete = []
+    """Returns the last whole checkpoint of a stage, and removes what was torn."""
+    whole = []
     for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / _COMPLETE).is_file():
-            complete.append(checkpoint)
+        if (checkpoint / _WHOLE).is_file():
+            whole.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)
-    return max(complete, key=step_of, default=None)
+    return max(whole, key=step_of, default=None)
 
 
 def step_of(checkpoint: Path) -> int:
-    """Return the steps of the stage that a checkpoint was written after."""
+    """Returns the steps of the stage that were done when a checkpoint was written."""
     return int(checkpoint.name.rpartition("-")[2])

@@ -37,10 +37,7 @@ if TYPE_CHECKING:
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
         ("csr", ["csr (runtime)", "stored and multiplied as CSR"]),
-        (
-            "training",
-            ["section of a suite", "checkpoint_every", "The maximum norm of the gradient"],
-        ),
+        ("training", ["section of a suite", "checkpoint_every", "The largest norm of a gradient"]),
         ("costs", ["name: costs\n"]),
         ("section:costs", ["key ", "target_length", "Decoder tokens"]),
     ],

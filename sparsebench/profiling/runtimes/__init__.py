@@ -1,11 +1,11 @@
-"""Runtimes: ways to run the weights of a deployed model."""
+"""Runtimes: ways in which the weights of a deployed model can be run."""
 
 from __future__ import annotations
 
-from sparsebench.profiling.runtimes.base import KernelPair, Runtime
+from sparsebench.profiling.runtimes.base import Runtime, Trial
 from sparsebench.registry import Registry
 
-__all__ = ["RUNTIMES", "KernelPair", "Runtime"]
+__all__ = ["RUNTIMES", "Runtime", "Trial"]
 
 
 def _check(loaded: object) -> type[Runtime]:
@@ -15,4 +15,4 @@ def _check(loaded: object) -> type[Runtime]:
 
 
 RUNTIMES: Registry[type[Runtime]] = Registry("sparsebench.runtimes", kind="runtime", check=_check)
-"""The installed runtimes, by the name that users type."""
+"""The runtimes that are installed, by the name users type."""
