@@ -19,7 +19,7 @@ import torch
 from tabulate import tabulate
 from training_steps import CASES, REFERENCES, TrainingStep, peak_memory
 
-from sparsebench.profiling.device import describe
+from sparsebench.results.provenance import describe_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,8 @@ def table(pytestconfig: pytest.Config) -> Iterator[Table]:
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():  # type: ignore[union-attr]
         cells = [{"a step of": label, **row} for label, row in rows.items()]
-        print(f"\n\n{describe(DEVICE).name}\n\n{tabulate(cells, headers='keys', tablefmt='pipe')}")
+        table = tabulate(cells, headers="keys", tablefmt="pipe")
+        print(f"\n\n{describe_device(DEVICE).name}\n\n{table}")
 
 
 @cache

@@ -32,7 +32,7 @@ from sparsebench.quick import lexicon
 from sparsebench.quick.documents import Document, documents
 from sparsebench.quick.examples import draw_examples
 from sparsebench.quick.language import acceptable
-from sparsebench.quick.vocabulary import END, MASK, PAD, START, UNKNOWN, vocabulary
+from sparsebench.quick.lexicon import END, MASK, PAD, START, UNKNOWN, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""``python -m sparsebench``: the same as ``sparsebench``."""
+"""``python -m sparsebench``, the same as ``sparsebench``."""
 
 from sparsebench.cli import main
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from sparsebench.bounded_files import MIB, read_json
 from sparsebench.errors import UserError
 from sparsebench.models.adapters import detached, has_adapter, load_adapter, save_adapter
-from sparsebench.models.backbone import auto_class
-from sparsebench.models.bottlenecks import bottleneck_widths, insert_bottlenecks
+from sparsebench.models.backbone import auto_class, keep_untied
 from sparsebench.models.families import Form
-from sparsebench.models.surgery import keep_untied
+from sparsebench.models.wrappers import bottleneck_widths, insert_bottlenecks
 from sparsebench.schema.base import FrozenModel
 from sparsebench.sparsity.removal import apply_record, removal_record
 
@@ -37,8 +37,10 @@ WEIGHTS_FILE = "model.safetensors"
 COMPRESSED_FILE = "model.sparse.safetensors"
 ADAPTER = "adapter"
 
+_LARGEST_RECORD = 50 * MIB
 
-class Record(FrozenModel):
+
+class DeployedRecord(FrozenModel):
     """What a deployed model's configuration does not tell."""
 
     format: Literal[1] = 1
@@ -151,17 +153,18 @@ def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module
     return model.to(device).eval()
 
 
-def read_record(folder: str | Path) -> Record:
+def read_record(folder: str | Path) -> DeployedRecord:
     """Reads the record of a deployed model.
 
     Raises:
         UserError: There is none, or it is of another version.
     """
     file = Path(folder) / RECORD_FILE
+    if not file.exists():
+        raise UserError(f"{file} does not exist: {folder} is not a deployed model")
+    content = read_json(file, limit=_LARGEST_RECORD)
     try:
-        return Record.model_validate_json(file.read_bytes())
-    except OSError:
-        raise UserError(f"{file} is not there: {folder} holds no deployed model") from None
+        return DeployedRecord.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
@@ -174,7 +177,7 @@ def _save_plain(
     from safetensors.torch import save_file
 
     tensors, tied = _tensors(model)
-    record = Record(
+    record = DeployedRecord(
         form=form,
         head=head,
         attention=_attention(model),
@@ -214,7 +217,7 @@ def _attention(model: Any) -> str:
     return chosen if chosen in {"eager", "sdpa"} else "sdpa"
 
 
-def _skeleton(config: Any, record: Record) -> Any:
+def _skeleton(config: Any, record: DeployedRecord) -> Any:
     """Returns the model that was deployed, without memory for its parameters."""
     from accelerate import init_empty_weights
 
@@ -226,7 +229,7 @@ def _skeleton(config: Any, record: Record) -> Any:
     return model
 
 
-def _load_plain(folder: Path, record: Record) -> nn.Module:
+def _load_plain(folder: Path, record: DeployedRecord) -> nn.Module:
     from transformers import AutoConfig, GenerationConfig
 
     with _reading(folder / "config.json"):

@@ -1,18 +1,24 @@
-"""The contract between the harness and a method: all that the author of a plugin implements.
+"""The contract between the harness and a method: all that a plugin implements.
 
-A method turns a backbone into a training view, trains it through the harness's one loop, and ends
-in a plain model. The harness calls, in this order::
+A method turns a backbone into a training view, trains it in the harness's one loop, and deploys a
+plain model. The harness calls, in this order::
 
-    model = method.prepare(backbone)
+    method.refuses(family, form)               when the suite is planned, and again in the run
+    view = method.prepare(backbone)            with the seed of the run set
     for stage in method.stages():
-        method.begin_stage(model, stage)
+        method.begin_stage(view, stage)
+        method.parameter_groups(view)          once, for the optimizer of the stage
         for every optimizer step:
-            method.before_step(model, progress)
-            loss = task_loss + method.penalty(model)
-    model = method.deploy(model)
+            method.before_step(view, progress)
+            for every micro-batch:
+                loss = task_loss + method.penalty(view)        and the backward pass
+            method.is_final(progress)          in the last stage, after a checkpoint is scored
+    method.before_step(view, 1.0)
+    model = method.deploy(view)                with the selected checkpoint loaded, in eval mode
 
-What a method learns or decides must live in the model, as parameters or buffers: that is what a
-checkpoint saves and what a resumed run gets back.
+A resumed run calls ``prepare`` and every ``begin_stage`` up to the current stage again, and then
+loads the checkpoint. All that a method learns or decides must therefore be parameters or buffers of
+the view: a checkpoint holds nothing else.
 """
 
 from __future__ import annotations
@@ -34,13 +40,13 @@ if TYPE_CHECKING:
 
 
 class MethodConfig(FrozenModel):
-    """The settings of a method; subclass it, and give every field a default and a description."""
+    """The settings of a method. A subclass gives every field a default and a description."""
 
     learning_rate: float = Field(default=5e-5, gt=0)
     """Peak learning rate."""
 
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay of what trains, biases and normalisation apart."""
+    """Decoupled weight decay of all that trains, except biases and normalisation."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Stage:
     """One phase of training, with an optimizer and a learning-rate schedule of its own.
 
     Attributes:
-        name: What the phase does, such as ``"tune"``.
+        name: The name of the phase, such as ``"tune"``.
         share: Its share of the run's one budget; the shares of all stages sum to 1.
     """
 
@@ -59,9 +65,9 @@ class Stage:
 class Method(ABC):
     """A way to fine-tune a backbone.
 
-    A subclass states its settings in ``Config``, and who described it in ``paper``; its docstring
-    is what ``sparsebench show`` prints. ``starts_pretrained`` and ``target_sparsity`` are what it
-    promises, and ``sparsebench check`` holds it to them.
+    A subclass declares its settings in ``Config`` and its paper in ``paper``; ``sparsebench show``
+    prints its docstring. ``starts_pretrained`` and ``target_sparsity`` are claims, which
+    ``sparsebench check`` verifies.
 
     Args:
         config: The settings, an instance of ``Config``.
@@ -74,59 +80,62 @@ class Method(ABC):
     """The paper, such as ``"arXiv:2106.09685"``."""
 
     version: ClassVar[str] = "1"
-    """Change it when results change: runs made with another version are not reused."""
+    """Change it when results change: results of another version are not reused."""
 
-    stand_ins: ClassVar[Mapping[str, Any]] = {}
-    """Settings under which costs are the same and an untrained model is made sooner: what
-    ``sparsebench profile`` uses where the user sets nothing else."""
+    profile_settings: ClassVar[Mapping[str, Any]] = {}
+    """Defaults that ``sparsebench profile`` uses instead: the costs of the deployed model are the
+    same, and an untrained model is prepared faster."""
 
     expected_failures: ClassVar[Mapping[str, str]] = {}
-    """Name of a check that the method is known to fail -> the reason."""
+    """The checks that the method is known to fail, each with the reason."""
 
     def __init__(self, config: Any = None) -> None:
         self.config: Any = config if config is not None else self.Config()
 
     @property
     def starts_pretrained(self) -> bool:
-        """Whether what ``prepare`` returns answers, untrained, as the pretrained model does."""
+        """Whether the view that ``prepare`` returns has the logits of the pretrained model."""
         return True
 
     @property
     def target_sparsity(self) -> float | None:
-        """The share of the weights of the blocks that is zero in what ships; None if not set."""
+        """The share of the blocks' weights that is zero in the deployed model; None: no claim."""
         return None
 
     @property
     def learns_sparsity(self) -> bool:
-        """Whether how many weights or parts go is learned, so that an untrained model hides it."""
+        """Whether training decides how many weights or parts are removed.
+
+        If so, the costs of an untrained model are not those of a trained one.
+        """
         return False
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
-        """Returns why the method cannot work on such a backbone, or None if it can."""
+        """Return why the method cannot work on a family in a form, or None if it can."""
         return None
 
     @abstractmethod
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Turns a backbone into the training view.
+        """Turn a backbone into the training view.
 
         Afterwards ``requires_grad`` says what trains. The backbone's model may be changed in place
-        and returned; ``backbone.anatomy`` tells its parts.
+        and returned; ``backbone.anatomy`` describes its parts.
         """
 
     def stages(self) -> Sequence[Stage]:
-        """Returns the phases of training; by default a single one."""
+        """Return the phases of training; by default a single one."""
         return (Stage("train", 1.0),)
 
     def begin_stage(self, model: nn.Module, stage: Stage) -> None:  # noqa: B027 - optional
-        """Is called before a stage's optimizer is made; may change what trains, and the shapes."""
+        """Change what trains, or the shapes, before the optimizer of a stage is created."""
 
     def before_step(self, model: nn.Module, progress: float) -> None:  # noqa: B027 - optional
-        """Is called before every optimizer step.
+        """Update masks or schedules before every optimizer step.
 
         Args:
             model: The training view.
-            progress: The share of the whole budget that is spent, from 0 (before the first step)
-                to 1 (called once more after the last): schedules never count in raw steps.
+            progress: The used share of the whole budget, from 0 (before the first step) to 1
+                (once more after the last step): schedules never count raw steps.
         """
 
     def is_final(self, progress: float) -> bool:  # noqa: ARG002
@@ -137,14 +146,14 @@ class Method(ABC):
         return True
 
     def penalty(self, model: nn.Module) -> Tensor | None:  # noqa: ARG002
-        """Returns a scalar to add to the task loss of the forward pass just made, or None."""
+        """Return a scalar to add to the task loss of the last forward pass, or None."""
         return None
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Returns the optimizer's groups; what a group does not set is as the config says.
+        """Return the optimizer's groups; values that a group does not set are those of the config.
 
-        By default everything that trains is one group, with the weight decay of the config on
-        matrices and none on vectors (biases, normalisation).
+        By default all that trains is in two groups: matrices, with the weight decay of the config,
+        and vectors (biases, normalisation), without weight decay.
         """
         trained = [p for p in model.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
@@ -154,9 +163,9 @@ class Method(ABC):
         return [group for group in groups if group["params"]]
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Turns the trained view into the plain model that ships and is measured.
+        """Turn the trained view into the plain model that is saved, reloaded and measured.
 
-        No hook, mask or parametrization of the method may remain. By default the training view
-        ships as it is.
+        No hook, mask or parametrization of the method may remain. By default the training view is
+        deployed as it is.
         """
         return model

@@ -67,14 +67,14 @@ class TwinStages(Sound):
 
 class FailsOnT5(Sound):
     def prepare(self, backbone: Backbone) -> nn.Module:
-        if backbone.family is Family.T5:
+        if backbone.family == Family.T5:
             raise AttributeError("'T5Model' object has no attribute 'encoder.layer'")
         return super().prepare(backbone)
 
 
 class RefusesWithoutReason(Sound):
     def refuses(self, family: Family, form: Form) -> str | None:
-        return "" if family is Family.T5 else None
+        return "" if family == Family.T5 else None
 
 
 class StartsElsewhere(Sound):

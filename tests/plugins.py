@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,3 +52,27 @@ def install(
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
     for name, source in modules.items():
         (folder / f"{name}.py").write_text(source, encoding="utf-8")
+
+
+def install_in_place(folder: Path) -> None:
+    """Writes the metadata of a package with a ``src`` folder beside its source, as pip would."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    for group, points in project["entry-points"].items():
+        source = folder / "src"
+        install(source, name, group=group, points=points)
+        (source / f"{name.replace('-', '_')}-1.0.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+        )
+
+
+def python(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python in the folder of a package that ``install_in_place`` has installed."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": str(package / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

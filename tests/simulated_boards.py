@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparsebench.statistics import Panel, Standing, estimate, pairwise, standings
+from sparsebench.statistics import Standing, TaskScores, estimate, pairwise, standings
 
 TASKS, EXAMPLES, METHODS = 3, 300, 6
 BETTER = METHODS - 1
@@ -20,7 +20,7 @@ HARDNESS = 1.0, 1.2
 
 def simulate(
     generator: np.random.Generator, *, seeds: int, seed_spread: float, lead: float
-) -> list[list[Panel]]:
+) -> list[list[TaskScores]]:
     """One leaderboard: accuracy of equally good methods, and of one that leads by some logits."""
     hardness = generator.normal(*HARDNESS, (TASKS, 1, EXAMPLES))
     luck = generator.normal(0, seed_spread, (METHODS, TASKS, seeds, 1))
@@ -29,10 +29,10 @@ def simulate(
     correct = (generator.random(chance.shape) < chance).astype(float)
     scores = correct.mean(-1)
     terms = (correct - scores[..., None]).mean(2) / EXAMPLES
-    return [[Panel(scores[m, t], terms[m, t]) for t in range(TASKS)] for m in range(METHODS)]
+    return [[TaskScores(scores[m, t], terms[m, t]) for t in range(TASKS)] for m in range(METHODS)]
 
 
-def ranked(board: list[list[Panel]]) -> list[Standing]:
+def ranked(board: list[list[TaskScores]]) -> list[Standing]:
     means = [float(np.mean([panel.scores.mean() for panel in row])) for row in board]
     return standings(means, pairwise(board))
 
@@ -42,7 +42,7 @@ def separated(standing: list[Standing]) -> bool:
     return any(each.rank > 1 for each in standing)
 
 
-def held(board: list[list[Panel]], *, truth: float) -> list[bool]:
+def held(board: list[list[TaskScores]], *, truth: float) -> list[bool]:
     """Whether the interval of each method holds the truth."""
     intervals = [estimate(row).interval or (1.0, 0.0) for row in board]
     return [low <= truth <= high for low, high in intervals]

@@ -147,7 +147,7 @@ def test_a_parametrization_left_behind_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_model_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no deployed model"):
+    with pytest.raises(UserError, match="is not a deployed model"):
         load(tmp_path / "nowhere")
 
 

@@ -1,1 +1,1 @@
-"""The methods that come with sparsebench, written as anyone's plugin would be."""
+"""The built-in methods, which use only what any plugin may use."""

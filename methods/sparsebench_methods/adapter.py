@@ -20,12 +20,12 @@ class AdapterConfig(MethodConfig):
     """Peak learning rate."""
 
     reduction: int = Field(default=16, ge=1)
-    """The bottleneck has the model's width over this many units."""
+    """The width of the model divided by the width of the bottleneck."""
 
     places: tuple[Literal["output", "ffn_out"], ...] = Field(
         default=("output", "ffn_out"), min_length=1
     )
-    """The matrices that they stand behind: the ``output`` of attention, ``ffn_out``, or both."""
+    """The matrices that an adapter follows: the ``output`` of attention, ``ffn_out``, or both."""
 
 
 class Adapter(Method):
@@ -34,7 +34,7 @@ class Adapter(Method):
     Adapters and the task head train; adapters start as the identity. The paper also trains the
     norms; here they stay frozen, as in most later work.
 
-    An adapter cannot be merged: the deployed model has it, and pays for it.
+    An adapter cannot be merged: the deployed model keeps it, and its cost.
     """
 
     Config = AdapterConfig
@@ -42,7 +42,7 @@ class Adapter(Method):
     config: AdapterConfig
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Freezes all but the head, and puts an adapter behind each of the matrices."""
+        """Freeze everything but the head, and insert an adapter behind each of the matrices."""
         backbone.freeze()
         model: nn.Module = backbone.model
         widths = {

@@ -1,4 +1,4 @@
-"""BitFit: training the biases."""
+"""BitFit: training the biases and the task head."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BitFitConfig(MethodConfig):
     """Settings of ``bitfit``."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak learning rate: few values train, and they stand a high one."""
+    """Peak learning rate: high, as few values train."""
 
 
 class BitFit(Method):
@@ -26,11 +26,11 @@ class BitFit(Method):
     paper = "arXiv:2106.10199"
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
-        """Refuses T5, which has no bias."""
-        return "T5 has no biases to train" if family is Family.T5 else None
+        """Refuse T5, which has no bias."""
+        return "T5 has no biases to train" if family == Family.T5 else None
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Freezes all but the biases and the head."""
+        """Freeze everything but the biases and the head."""
         model: nn.Module = backbone.model
         backbone.freeze()
         for name, parameter in model.named_parameters():

@@ -1,7 +1,9 @@
-"""DEFT: a fine-tuning method trained towards sparse activations."""
+"""DEFT: fine-tuning with a penalty on the density of the activations."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,44 +12,47 @@ from pydantic import Field, model_validator
 
 from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, UserError
 from sparsebench.method_registry import configure
+from sparsebench.models import ModuleWrapper, unwrap
 from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
-from sparsebench_methods.densities import attach, densities, detach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
+    from torch.utils.hooks import RemovableHandle
+
+    from sparsebench import Anatomy
 
 _WRAPPERS = ("deft", "ada_deft")
 
 
 class DEFTConfig(MethodConfig):
-    """Settings of ``deft``; learning rate and weight decay are the wrapped method's unless set."""
+    """Settings of ``deft``; learning rate and weight decay default to the wrapped method's."""
 
     wraps: str = "lora"
-    """The method that trains under the density penalty."""
+    """The method that trains under the penalty."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of that method."""
 
     surrogate: Surrogate = Surrogate.RATIO
-    """What stands for "is not zero" in the penalty."""
+    """The differentiable function that approximates "is not zero" in the penalty."""
 
     eps: float = Field(default=1e-7, gt=0)
-    """Of the surrogate ``ratio``."""
+    """The constant of the surrogate ``ratio``."""
 
     beta: float = Field(default=1.0, gt=0)
-    """Of the surrogate ``tanh``."""
+    """The constant of the surrogate ``tanh``."""
 
     encoder_weight: float = Field(default=1.0, ge=0)
-    """Weight of the mean density of the encoder's layers: all of BERT and RoBERTa."""
+    """Weight of the mean density of the encoder's layers: all layers of BERT and RoBERTa."""
 
     decoder_weight: float = Field(default=1.0, ge=0)
-    """Weight of the mean density of the decoder's layers: all of GPT-2."""
+    """Weight of the mean density of the decoder's layers: all layers of GPT-2."""
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_wrapped_method(cls, given: Any) -> Any:
+    def _rates_of_the_wrapped_method(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
         wrapped = _wrapped(given.get("wraps", "lora"), given.get("settings", {})).config
@@ -69,11 +74,11 @@ def _wrapped(name: Any, settings: Any) -> Method:
 class DEFT(Method):
     """Density-efficient fine-tuning: another method, with a penalty on dense activations.
 
-    The penalty is the mean over the layers of the mean over batch, tokens and neurons of a
-    surrogate for "this activation is not zero". Padding counts, as in the authors' code. The
-    activations are those of the backbone's feed-forward networks, never an adapter's own.
+    The penalty is the mean over layers of the mean over batch, tokens and neurons of a surrogate
+    for "this activation is not zero". Padding counts, as in the authors' code. The activations are
+    those of the backbone's feed-forward networks, not those of an adapter.
 
-    Not to be confused with the tuner of the PEFT library of the same name.
+    The tuner of the same name in the PEFT library is another method.
     """
 
     Config: ClassVar[type[MethodConfig]] = DEFTConfig
@@ -94,31 +99,31 @@ class DEFT(Method):
         return self.inner.target_sparsity
 
     def refuses(self, family: Family, form: Form) -> str | None:
-        """Refuses what the wrapped method refuses."""
+        """Refuse what the wrapped method refuses."""
         return self.inner.refuses(family, form)
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Prepares the wrapped method, and listens to the activation functions."""
+        """Prepare the wrapped method, and measure the activations of every FFN."""
         anatomy = backbone.anatomy
         model = self.inner.prepare(backbone)
         config = self.config
         measure = partial(
             mean_surrogate, surrogate=config.surrogate, eps=config.eps, beta=config.beta
         )
-        attach(backbone.model, anatomy, whole=model, measure=measure)
+        add_meters(backbone.model, anatomy, whole=model, measure=measure)
         self._stacks = {block.path: block.stack for block in anatomy.blocks}
         return model
 
     def stages(self) -> Sequence[Stage]:
-        """Returns those of the wrapped method."""
+        """Return the stages of the wrapped method."""
         return self.inner.stages()
 
     def begin_stage(self, model: nn.Module, stage: Stage) -> None:
-        """Does what the wrapped method does."""
+        """Do as the wrapped method."""
         self.inner.begin_stage(model, stage)
 
     def before_step(self, model: nn.Module, progress: float) -> None:
-        """Does what the wrapped method does."""
+        """Do as the wrapped method."""
         self.inner.before_step(model, progress)
 
     def is_final(self, progress: float) -> bool:
@@ -126,11 +131,11 @@ class DEFT(Method):
         return self.inner.is_final(progress)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Returns those of the wrapped method."""
+        """Return the groups of the wrapped method."""
         return self.inner.parameter_groups(model)
 
     def penalty(self, model: nn.Module) -> Tensor:
-        """Returns the density penalty, and what the wrapped method adds of its own."""
+        """Return the density penalty plus the penalty of the wrapped method."""
         measured = densities(model)
         weights = {"encoder": self.config.encoder_weight, "decoder": self.config.decoder_weight}
         terms = []
@@ -143,7 +148,7 @@ class DEFT(Method):
         return torch.stack(terms if own is None else [*terms, own]).sum()
 
     def layer_weights(self, model: nn.Module, layers: Sequence[str]) -> Tensor | float:  # noqa: ARG002
-        """Returns how much the density of each layer of a stack counts; here, all the same.
+        """Return the weight of the density of each layer of a stack, here the same for all.
 
         Args:
             model: The training view.
@@ -152,6 +157,118 @@ class DEFT(Method):
         return 1 / len(layers)
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Takes off what listened, and deploys as the wrapped method does."""
-        detach(model)
+        """Take the measurement off, and deploy as the wrapped method does."""
+        remove_meters(model)
         return self.inner.deploy(model)
+
+
+@dataclass
+class Meter:
+    """Collects one value for each layer in a forward pass.
+
+    It records between the start and the end of a forward pass of the whole model. Recomputation
+    later, as by gradient checkpointing in the backward pass, is not recorded.
+
+    Attributes:
+        measure: Maps activations to a scalar.
+    """
+
+    measure: Callable[[Tensor], Tensor]
+    _recording: bool = False
+    _values: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    _handles: list[RemovableHandle] = field(default_factory=list)
+
+    def hook(self, model: nn.Module) -> None:
+        """Record the forward passes of a model from now on."""
+        start = model.register_forward_pre_hook(self._start)
+        self._handles = [start, model.register_forward_hook(self._stop, always_call=True)]
+
+    def unhook(self) -> None:
+        """Stop recording for good."""
+        for handle in self._handles:
+            handle.remove()
+
+    def add(self, layer: str, activations: Tensor) -> None:
+        """Measure the activations of a layer."""
+        value = self.measure(activations)  # always: checkpointing compares the operators
+        if self._recording:
+            self._values[layer].append(value)
+
+    def take(self, layer: str) -> Tensor:
+        """Return the value of a layer in the last forward pass, and forget it.
+
+        Raises:
+            UserError: There is not exactly one value.
+        """
+        values = self._values.pop(layer, [])
+        if len(values) != 1:
+            raise UserError(
+                f"the activations of {layer} were seen {len(values)} times in a forward pass in "
+                "training, not once; gradient checkpointing must be of the non-reentrant kind"
+            )
+        return values[0]
+
+    def _start(self, *_: Any) -> None:
+        self._values.clear()
+        self._recording = True
+
+    def _stop(self, *_: Any) -> None:
+        self._recording = False
+
+
+class Metered(ModuleWrapper):
+    """An activation function whose outputs a meter measures in training.
+
+    Args:
+        inner: The activation function.
+        layer: The path of the block.
+        meter: The meter.
+    """
+
+    def __init__(self, inner: nn.Module, *, layer: str, meter: Meter) -> None:
+        super().__init__(inner)
+        self.layer = layer
+        self.meter = meter
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the activations."""
+        activations: Tensor = self.inner(inputs)
+        if self.training and torch.is_grad_enabled():
+            self.meter.add(self.layer, activations)
+        return activations
+
+
+def add_meters(
+    model: nn.Module, anatomy: Anatomy, *, whole: nn.Module, measure: Callable[[Tensor], Tensor]
+) -> None:
+    """Measure the outputs of the activation function of every FFN, in place.
+
+    Args:
+        model: The transformers model.
+        anatomy: Its anatomy.
+        whole: The module that training calls: the model, or a wrapper around it.
+        measure: Maps activations to a scalar.
+    """
+    meter = Meter(measure)
+    meter.hook(whole)
+    for block in anatomy.blocks:
+        if block.ffn is not None:
+            path = block.ffn.activation
+            metered = Metered(model.get_submodule(path), layer=block.path, meter=meter)
+            model.set_submodule(path, metered)
+
+
+def densities(model: nn.Module) -> dict[str, Tensor]:
+    """Return the values of the last forward pass, by the path of the block.
+
+    Raises:
+        UserError: A layer was not measured exactly once.
+    """
+    metered = [module for module in model.modules() if isinstance(module, Metered)]
+    return {module.layer: module.meter.take(module.layer) for module in metered}
+
+
+def remove_meters(model: nn.Module) -> None:
+    """Take all meters off a model, in place."""
+    for metered in unwrap(model, Metered):
+        metered.meter.unhook()

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """Trains every parameter. The dense reference that the other methods are held against."""
+    """Trains every parameter: the dense reference for the other methods."""
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Lets everything train."""
+        """Let everything train."""
         model: nn.Module = backbone.model
         return model.requires_grad_(requires_grad=True)

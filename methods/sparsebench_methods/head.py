@@ -1,4 +1,4 @@
-"""Training the task head alone: the floor."""
+"""Training the task head alone: the lower reference."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class HeadConfig(MethodConfig):
     """Settings of ``head``."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak learning rate: a head starts from random weights and stands a high one."""
+    """Peak learning rate: high, as a head starts from random weights."""
 
 
 class Head(Method):
-    """Trains the task head and freezes the rest, a linear probe. The floor for the other methods.
+    """Trains the task head and freezes the rest: a linear probe, the lower reference.
 
-    A model that answers in words has no head of its own. Its output projection trains instead,
-    untied from the embedding of the input, which stays frozen; it counts as trainable.
+    A model that generates text has no task head. Its output projection trains instead, untied from
+    the input embedding, which stays frozen; it counts as trainable.
     """
 
     Config = HeadConfig
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Freezes all but the head."""
+        """Freeze everything but the head."""
         model: nn.Module = backbone.model
         backbone.freeze()
         if not backbone.head:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from sparsebench import Backbone, Family, MethodConfig, Role
-from sparsebench_methods import tuners
+from sparsebench_methods import peft_tuners
 from sparsebench_methods.peft import PEFT
 
 
@@ -15,7 +15,7 @@ class LoRAConfig(MethodConfig):
     """Settings of ``lora``."""
 
     learning_rate: float = Field(default=5e-4, gt=0)
-    """Peak learning rate: the order that the paper uses on GLUE."""
+    """Peak learning rate: the order of magnitude of the paper on GLUE."""
 
     r: int = Field(default=8, ge=1)
     """The rank of every update."""
@@ -24,7 +24,7 @@ class LoRAConfig(MethodConfig):
     """The update is scaled by ``alpha / r``."""
 
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    """The share of inputs that the update does not see while training."""
+    """The share of inputs that the update does not see in training."""
 
     targets: tuple[Role, ...] = Field(default=(Role.QUERY, Role.VALUE), min_length=1)
     """The matrices to adapt, by role; see the method for GPT-2."""
@@ -36,11 +36,12 @@ class LoRAConfig(MethodConfig):
 class LoRA(PEFT):
     """Low-rank updates of the query and value matrices, merged on deploy (LoRA, PEFT's own).
 
-    The paper's targets, and the rank, alpha and dropout that most later work compares with.
+    The targets are those of the paper; rank, alpha and dropout are those that most later work
+    compares with.
 
-    GPT-2 keeps query, key and value in one matrix. As most of the field does, the update is to that
-    matrix as a whole, so any of the three roles stands for all of them. The paper adapts the rows
-    of query and value apart; both train 32 * width values a block at the defaults.
+    GPT-2 has query, key and value in one matrix. As in most of the field, the update is of that
+    matrix as a whole, so each of the three roles means all of them. The paper adapts the rows of
+    query and of value separately; both train 32 * width values a block at the defaults.
     """
 
     Config = LoRAConfig
@@ -56,12 +57,12 @@ class LoRA(PEFT):
         return {}
 
     def settings(self, backbone: Backbone) -> dict[str, Any]:
-        """Returns the arguments of PEFT's configuration."""
+        """Return the arguments of PEFT's configuration."""
         return {
             "r": self.config.r,
             "lora_alpha": self.config.alpha,
             "lora_dropout": self.config.dropout,
             "use_rslora": self.config.rank_stabilised,
-            "target_modules": tuners.paths(backbone, *self.config.targets),
-            "fan_in_fan_out": backbone.family is Family.GPT2,
+            "target_modules": peft_tuners.paths(backbone, *self.config.targets),
+            "fan_in_fan_out": backbone.family == Family.GPT2,
         }

@@ -1,4 +1,4 @@
-"""LoRA on a fixed magnitude mask: what a learned mask must beat."""
+"""LoRA on a fixed magnitude mask: the baseline for methods with a learned mask."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ class LoRAMagnitude(Method):
 
     @property
     def starts_pretrained(self) -> bool:
-        """Whether nothing is pruned: the masks hold from the start."""
+        """Whether nothing is pruned: the masks are there from the start."""
         return self.config.sparsity == 0
 
     @property
     def target_sparsity(self) -> float | None:
-        """The sparsity that is set; under the structured pattern none, as it leaves no zeros."""
+        """The sparsity in the settings; None with the structured pattern, which leaves no zeros."""
         return None if self.config.pattern is Pattern.STRUCTURED else self.config.sparsity
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Freezes all but the head, chooses the masks and adds the updates."""
+        """Freeze everything but the head, choose the masks and add the updates."""
         model: nn.Module = backbone.model
         config = self.config
         backbone.freeze()
@@ -70,7 +70,7 @@ class LoRAMagnitude(Method):
         return model
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Merges the masked updates into the masked weights."""
+        """Merge the masked updates into the masked weights."""
         prune(model, pattern=self.config.pattern)
         return model
 
@@ -93,5 +93,5 @@ class MaskedLoRA(Masked):
         self.scale = scale
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Returns the masked and updated weight ``[out, in]``."""
+        """Return the masked and updated weight ``[out, in]``."""
         return torch.addmm(weight, self.B, self.A, alpha=self.scale) * self.mask

@@ -1,4 +1,4 @@
-"""Magnitude pruning: the smallest weights go, at once or little by little."""
+"""Magnitude pruning: the smallest weights are pruned, at once or gradually."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Mode(StrEnum):
     """All at once, with or without training afterwards."""
 
     GRADUAL = "gradual"
-    """On a cubic schedule while training."""
+    """On a cubic schedule in training."""
 
 
 class MagnitudeConfig(ScheduleConfig, PatternConfig):
@@ -36,10 +36,10 @@ class MagnitudeConfig(ScheduleConfig, PatternConfig):
     """When weights are pruned: ``one_shot`` or ``gradual``."""
 
     refresh: float = Field(default=0.01, ge=0, le=1)
-    """Gradual: masks are chosen anew whenever such a share of the run has passed; 0: every step."""
+    """Gradual: the share of the run between two choices of the masks; 0: choose at every step."""
 
     retrain: float = Field(default=0.5, ge=0, le=1)
-    """One-shot: share of the run after pruning, a stage of its own; 0 prunes at the very end."""
+    """One-shot: the share of the run after pruning, a second stage; 0 prunes at the very end."""
 
 
 class Magnitude(ScheduledSparsity):
@@ -47,7 +47,7 @@ class Magnitude(ScheduledSparsity):
 
     ``gradual`` (Zhu and Gupta): sparsity grows on a cubic schedule. A pruned weight gets no
     gradient, keeps its value, and comes back if others become smaller. ``one_shot``: full
-    fine-tuning, then all pruning at once, then fine-tuning of what is left.
+    fine-tuning, then pruning at once, then fine-tuning of the remaining weights.
     """
 
     Config = MagnitudeConfig
@@ -71,7 +71,7 @@ class Magnitude(ScheduledSparsity):
 
     @property
     def scope(self) -> Scope:
-        """Where weights compete."""
+        """Between which matrices weights compete."""
         return self.config.scope
 
     @property
@@ -80,13 +80,13 @@ class Magnitude(ScheduledSparsity):
         return self.config.pattern
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Lets everything train, the matrices of the blocks under a mask."""
+        """Let everything train, the matrices of the blocks under a mask."""
         model: nn.Module = backbone.model.requires_grad_(requires_grad=True)
         attach(model, {m: Masked(m.weight(model)) for m in backbone.anatomy.matrices()})
         return model
 
     def stages(self) -> Sequence[Stage]:
-        """Returns one stage, or for one-shot pruning those before and after it."""
+        """Return one stage, or for one-shot pruning those before and after it."""
         if self.config.mode is Mode.GRADUAL:
             return super().stages()
         after = self.config.retrain
@@ -94,12 +94,12 @@ class Magnitude(ScheduledSparsity):
         return [stage for stage in stages if stage.share > 0]
 
     def begin_stage(self, model: nn.Module, stage: Stage) -> None:
-        """Prunes before the second stage of one-shot pruning."""
+        """Prune before the second stage of one-shot pruning."""
         if stage.name == "retrain":
             self.choose(model, self.config.sparsity)
 
     def before_step(self, model: nn.Module, progress: float) -> None:
-        """Chooses the masks again where the schedule has moved."""
+        """Choose the masks again if the sparsity of the schedule has changed."""
         sparsity = self.schedule.at(progress)
         if sparsity:
             self.reach(model, sparsity)

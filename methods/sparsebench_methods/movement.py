@@ -1,10 +1,82 @@
-"""Movement pruning: the weights that training moves towards zero go."""
+"""Movement pruning: weights that training moves towards zero are pruned."""
 
 from __future__ import annotations
 
-from sparsebench.sparsity import Scope
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from torch import nn
+
+from sparsebench import Method, MethodConfig
+from sparsebench.sparsity import Masked, Scope, attach, attached, straight_through
 from sparsebench_methods.scheduled import ScheduleConfig, ScheduledSparsity
-from sparsebench_methods.scored import Scored, ScoredConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sparsebench import Backbone
+
+
+class ScoredConfig(MethodConfig):
+    """Settings of every method with a score for each weight."""
+
+    learning_rate: float = Field(default=3e-5, gt=0)
+    """Peak learning rate of the weights."""
+
+    score_learning_rate: float = Field(default=1e-2, gt=0)
+    """Peak learning rate of the scores."""
+
+    train_embeddings: bool = False
+    """Whether the embeddings train; the authors freeze them."""
+
+
+class ScoredWeight(Masked):
+    """The map ``weight * mask`` with a learned score for each weight, 0 at first.
+
+    Args:
+        weight: The matrix ``[out, in]``.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(weight)
+        self.scores = nn.Parameter(weight.detach().new_zeros(weight.shape))
+
+    def score(self, weight: Tensor) -> Tensor:  # noqa: ARG002 - the score does not depend on it
+        """Return the learned scores ``[out, in]``."""
+        return self.scores
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the masked weight ``[out, in]``."""
+        return straight_through(weight, self.scores, self.mask)
+
+
+class ScoredMethod(Method):
+    """Trains the model, and a score for every weight in the matrices of its blocks."""
+
+    config: Any
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        """Let everything but the embeddings train, and add the scores."""
+        model: nn.Module = backbone.model.requires_grad_(requires_grad=True)
+        if not self.config.train_embeddings:
+            blocks = tuple(f"{block.path}." for block in backbone.anatomy.blocks)
+            for name, module in model.named_modules():
+                if isinstance(module, nn.Embedding) and not name.startswith(blocks):
+                    module.requires_grad_(requires_grad=False)
+        matrices = backbone.anatomy.matrices()
+        attach(model, {matrix: ScoredWeight(matrix.weight(model)) for matrix in matrices})
+        return model
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Give the scores a learning rate of their own, and no weight decay."""
+        scores = [change.scores for _, change in attached(model, ScoredWeight)]
+        taken = {id(score) for score in scores}
+        groups = [
+            {**group, "params": [p for p in group["params"] if id(p) not in taken]}
+            for group in super().parameter_groups(model)
+        ]
+        rate = self.config.score_learning_rate
+        return [*groups, {"params": scores, "lr": rate, "weight_decay": 0.0}]
 
 
 class MovementConfig(ScoredConfig, ScheduleConfig):
@@ -14,11 +86,11 @@ class MovementConfig(ScoredConfig, ScheduleConfig):
     """Whether scores compete within each matrix or across all."""
 
 
-class Movement(Scored, ScheduledSparsity):
-    """Trains the weights, and of the blocks' matrices a score for each weight as well.
+class Movement(ScoredMethod, ScheduledSparsity):
+    """Trains the weights, and a score for each weight in the matrices of the blocks.
 
-    A score gathers how far training moves its weight away from zero; the weights with the lowest
-    scores are pruned, on a cubic schedule, and may come back. No distillation.
+    A score accumulates how far training moves its weight away from zero. The weights with the
+    lowest scores are pruned, on a cubic schedule, and may come back. No distillation.
     """
 
     Config = MovementConfig
@@ -27,5 +99,5 @@ class Movement(Scored, ScheduledSparsity):
 
     @property
     def scope(self) -> Scope:
-        """Where scores compete."""
+        """Between which matrices scores compete."""
         return self.config.scope

@@ -1,4 +1,4 @@
-"""The bridge to the PEFT library: any of its tuners that applies to the task."""
+"""Any tuner of the PEFT library that fits the task."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from sparsebench import Backbone, Family, Form, Method, MethodConfig, UnknownNameError, UserError
 from sparsebench.models import attach_adapter
-from sparsebench_methods import tuners
-from sparsebench_methods.adalora import RankSchedule
+from sparsebench_methods import peft_tuners
+from sparsebench_methods.peft_adalora import RankSchedule
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,37 +23,37 @@ _REFUSALS = (
     TypeError,
     ValueError,
 )
-"""What PEFT raises for a configuration that does not fit the model."""
+"""The errors of PEFT for a configuration that does not fit the model."""
 
 
 class PEFTConfig(MethodConfig):
     """Settings of ``peft``."""
 
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak learning rate; what is right differs widely between tuners."""
+    """Peak learning rate; the best one differs widely between tuners."""
 
     tuner: str = "lora"
     """The tuner, as PEFT calls it, in lower case: ``lora``, ``ia3``, ``prefix_tuning``, ..."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the tuner's own configuration in PEFT; what is not set has PEFT's default."""
+    """Settings of the tuner's configuration in PEFT; the others have PEFT's defaults."""
 
     @model_validator(mode="after")
     def _tuner_knows_its_settings(self) -> PEFTConfig:
         try:
-            tuners.check_settings(self.tuner, self.settings)
+            peft_tuners.check_settings(self.tuner, self.settings)
         except UnknownNameError as error:
             raise ValueError(str(error)) from None
         return self
 
 
 class PEFT(Method):
-    """Any tuner of the PEFT library, with the task head trained as it is.
+    """Any tuner of the PEFT library, with the task head trained in full.
 
-    A tuner that changes matrices trains in place, and is merged into them on deploy. One that
-    learns a prompt or a cache, and one that PEFT cannot merge, ships as the model and its adapter.
-    Where PEFT has no default targets for a family, the query and value matrices are adapted.
-    Virtual tokens are 20 unless set.
+    A tuner that changes matrices trains in place, and deploy merges it. One that learns a prompt or
+    a cache, or that PEFT cannot merge, is deployed as the model and its adapter. If PEFT has no
+    default targets for a family, the query and value matrices are adapted. The number of virtual
+    tokens is 20 unless set.
 
     AdaLoRA's ``tinit`` and ``tfinal`` are shares of its ``total_step``, whatever the run's length.
     PEFT's ``deft`` is not the method of arXiv:2402.01911.
@@ -63,12 +63,12 @@ class PEFT(Method):
 
     @property
     def starts_pretrained(self) -> bool:
-        """Whether the tuner changes matrices: a prompt that is not trained yet is seen already."""
-        return not tuners.is_prompt(self.tuner)
+        """Whether the tuner changes matrices: an untrained prompt already changes the outputs."""
+        return not peft_tuners.is_prompt(self.tuner)
 
     def refuses(self, family: Family, form: Form) -> str | None:
-        """Refuses tuners that PEFT does not have for the family, or that cannot fit the task."""
-        return tuners.refusal(self.tuner, self._settings, family=family, form=form)
+        """Refuse tuners that PEFT lacks for the family, or that do not fit the task."""
+        return peft_tuners.refusal(self.tuner, self._settings, family=family, form=form)
 
     @property
     def tuner(self) -> str:
@@ -80,23 +80,23 @@ class PEFT(Method):
         return dict(self.config.settings)
 
     def settings(self, backbone: Backbone) -> dict[str, Any]:
-        """Returns the arguments of the tuner's configuration for a backbone."""
-        return {**tuners.automatic(self.tuner, backbone), **self._settings}
+        """Return the arguments of the tuner's configuration for a backbone."""
+        return {**peft_tuners.automatic(self.tuner, backbone), **self._settings}
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Adds the tuner; what it adds and the head train, the rest is frozen.
+        """Add the tuner; its parameters and the head train, the rest is frozen.
 
         Returns:
             The backbone's own model, changed in place; for a prompt, a ``peft.PeftModel``.
 
         Raises:
-            UserError: PEFT cannot adapt the model so; the message has its reason.
+            UserError: PEFT cannot adapt the model with these settings; the message has the reason.
         """
         if reason := self.refuses(backbone.family, backbone.form):
             raise UserError(reason)
         head = {id(backbone.model.get_parameter(name)) for name in backbone.head}
         try:
-            config = tuners.tuners()[self.tuner](**self.settings(backbone))
+            config = peft_tuners.tuners()[self.tuner](**self.settings(backbone))
             self._adapted = attach_adapter(backbone.model, config)
         except _REFUSALS as error:
             raise UserError(
@@ -113,7 +113,7 @@ class PEFT(Method):
         return view
 
     def before_step(self, model: nn.Module, progress: float) -> None:  # noqa: ARG002
-        """Moves AdaLoRA's ranks on."""
+        """Update AdaLoRA's ranks."""
         if self._ranks:
             self._ranks.advance(progress)
 
@@ -122,11 +122,11 @@ class PEFT(Method):
         return self._ranks is None or self._ranks.is_final(progress)
 
     def penalty(self, model: nn.Module) -> Tensor | None:  # noqa: ARG002
-        """Returns AdaLoRA's orthogonal regularisation."""
+        """Return AdaLoRA's orthogonal regularisation."""
         return self._ranks.penalty() if self._ranks else None
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Merges the tuner into the matrices; a prompt, or what cannot be merged, stays on."""
+        """Merge the tuner into the matrices; keep a prompt, or a tuner that cannot be merged."""
         adapted: nn.Module = self._adapted
         if adapted is model:
             return model

@@ -1,4 +1,4 @@
-"""PST: low-rank updates of weights and of their importance, under a mask that they decide."""
+"""PST: low-rank updates of weights and of their importance, which determines the mask."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class PSTConfig(ScheduleConfig):
     """Scale of the importance ``R + C`` of rows and columns."""
 
     train_head: bool = True
-    """Whether the task head trains; the authors' code leaves it at its random start."""
+    """Whether the task head trains; the authors' code keeps its random values."""
 
     detach_magnitude: bool = False
-    """Whether the magnitude in the score passes no gradient; the authors' code lets it pass."""
+    """Whether the magnitude in the score passes no gradient; in the authors' code it does."""
 
 
 class PST(ScheduledSparsity):
-    """Trains low-rank updates of frozen weights and of the importance that decides their mask.
+    """Trains low-rank updates of frozen weights, and of the importance that determines their mask.
 
-    A weight becomes ``M * W'`` with ``W' = W0 + beta U V``. Its mask M is without the lowest of
-    ``|W'| + alpha1 A B + alpha2 (R + C)`` in its matrix, chosen again at every step; gradients pass
-    the mask straight through. Sparsity grows on a cubic schedule.
+    A weight becomes ``M * W'`` with ``W' = W0 + beta U V``. Its mask M prunes the lowest of
+    ``|W'| + alpha1 A B + alpha2 (R + C)`` in its matrix, and is chosen again at every step;
+    gradients pass the mask straight through. Sparsity grows on a cubic schedule.
     """
 
     Config = PSTConfig
@@ -61,7 +61,7 @@ class PST(ScheduledSparsity):
     config: PSTConfig
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Freezes the model, but for the head if it trains, and adds U, V, A, B, R and C."""
+        """Freeze the model, except the head if it trains, and add U, V, A, B, R and C."""
         model: nn.Module = backbone.model
         backbone.freeze(except_head=self.config.train_head)
         matrices = backbone.anatomy.matrices()
@@ -70,9 +70,9 @@ class PST(ScheduledSparsity):
 
 
 class PSTWeight(Masked):
-    """The map ``W0 -> M * (W0 + beta U V)``, with the parameters that M is chosen by.
+    """The map ``W0 -> M * (W0 + beta U V)``, with the parameters that determine M.
 
-    At the start it is the plain weight, and its scores are the plain magnitudes.
+    At the start it returns the plain weight, and its scores are the plain magnitudes.
 
     Args:
         weight: The frozen weight W0 ``[out, in]``.
@@ -92,7 +92,7 @@ class PSTWeight(Masked):
         self.config = config
 
     def score(self, weight: Tensor) -> Tensor:
-        """Returns the importance ``[out, in]``: magnitude plus what was learned from data."""
+        """Return the importance ``[out, in]``: magnitude plus the learned terms."""
         config = self.config
         score = torch.addmm(weight, self.U, self.V, alpha=config.beta).abs_()
         score.addmm_(self.A, self.B, alpha=config.alpha1)
@@ -100,7 +100,7 @@ class PSTWeight(Masked):
         return score.add_(self.C, alpha=config.alpha2)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Returns ``M * W'`` ``[out, in]``."""
+        """Return ``M * W'`` ``[out, in]``."""
         learned = (self.U, self.V, self.A, self.B, self.R, self.C)
         result: Tensor = _MaskedUpdate.apply(weight, *learned, self.mask, self.config)  # type: ignore[no-untyped-call]
         return result
@@ -109,13 +109,13 @@ class PSTWeight(Masked):
 class _MaskedUpdate(torch.autograd.Function):
     """``M * (W0 + beta U V)``, with the straight-through gradients of all six factors.
 
-    Nothing of the weight's size is kept for the backward pass but what is there anyway, W0 and the
-    mask; the scores are not computed at all.
+    The backward pass needs no other tensor of the weight's size than W0 and the mask, which exist
+    anyway; the scores are not computed.
     """
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, *rest: Any) -> Tensor:
-        """Returns the masked weight ``[out, in]``."""
+        """Return the masked weight ``[out, in]``."""
         *learned, mask, config = rest
         ctx.save_for_backward(weight, *learned, mask)
         ctx.config = config
@@ -123,7 +123,7 @@ class _MaskedUpdate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        """Returns the gradients; ``grad`` is G, that of ``M * W'``."""
+        """Return the gradients; ``grad`` is G, the gradient of ``M * W'``."""
         with no_autocast(grad):
             return _MaskedUpdate._gradients(grad, ctx.saved_tensors, ctx.config)
 

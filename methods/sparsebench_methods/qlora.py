@@ -1,4 +1,4 @@
-"""QLoRA: low-rank updates beside weights that are kept in four bits while they train."""
+"""QLoRA: low-rank updates beside weights that are stored in four bits during training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STD = 0.02
 
 
 class _Product(torch.autograd.Function):
-    """The product with a quantised weight, of which nothing is kept for the backward pass."""
+    """The product with a quantised weight; the backward pass unpacks the weight again."""
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, holder: Quantized) -> torch.Tensor:
@@ -37,11 +37,11 @@ class _Product(torch.autograd.Function):
 
 
 class Quantized(nn.Module):
-    """A frozen linear module whose weight is kept in NF4: four bits, and a scale a block.
+    """A frozen linear module whose weight is stored in NF4: four bits, and a scale a block.
 
     Args:
         inner: The ``Linear`` or ``Conv1D``.
-        matrix: A matrix that it holds.
+        matrix: A matrix of the module.
     """
 
     packed: torch.Tensor
@@ -64,7 +64,7 @@ class Quantized(nn.Module):
         self.bias: nn.Parameter | None = inner.bias
 
     def oriented(self) -> torch.Tensor:
-        """Returns the weight ``[out, in]`` as four bits have left it."""
+        """Return the unpacked weight ``[out, in]``, rounded to four bits."""
         from bitsandbytes import functional
 
         state = functional.QuantState(
@@ -80,22 +80,22 @@ class Quantized(nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """A copy of the weight in full precision, in the layout of the module."""
+        """A copy of the unpacked weight, in the layout of the module."""
         return self.oriented().T if self.transposed else self.oriented()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Returns the product with the weight, which is unpacked for it and again in backward."""
+        """Return the product ``[..., out]`` of inputs ``[..., in]`` with the unpacked weight."""
         outputs: torch.Tensor = _Product.apply(inputs, self)  # type: ignore[no-untyped-call]
         return outputs if self.bias is None else outputs + self.bias
 
     def plain(self) -> nn.Module:
-        """Returns the module as it was, with the weight as four bits have left it."""
+        """Return a module of the original class with the unpacked weight."""
         rows, columns = self.shape
         sizes = (rows, columns) if self.transposed else (columns, rows)
-        made: Any = self.kind(*sizes)  # Conv1D takes (out, in), Linear (in, out)
-        made.weight = nn.Parameter(self.weight.contiguous(), requires_grad=False)
-        made.bias = self.bias
-        return made  # type: ignore[no-any-return]
+        plain: Any = self.kind(*sizes)  # the arguments of Conv1D are (out, in), of Linear (in, out)
+        plain.weight = nn.Parameter(self.weight.contiguous(), requires_grad=False)
+        plain.bias = self.bias
+        return plain  # type: ignore[no-any-return]
 
 
 class QLoRAConfig(MethodConfig):
@@ -115,12 +115,12 @@ class QLoRAConfig(MethodConfig):
 
 
 class QLoRA(Method):
-    """LoRA on every matrix of the blocks, which are kept in four bits (NF4) while training.
+    """LoRA on every matrix of the blocks, which are stored in four bits (NF4) during training.
 
-    Needs bitsandbytes: ``pip install 'sparsebench[qlora]'``. The paper also quantises the scales,
+    Needs bitsandbytes: ``pip install 'sparsebench[qlora]'``. The paper also quantises the scales
     and pages the optimizer; neither is done here.
 
-    What ships is plain: the weights as four bits have left them, with the updates merged. Four bits
+    The deployed model is plain: the weights, rounded to four bits, plus the updates. Four bits
     save memory in training only.
     """
 
@@ -130,17 +130,17 @@ class QLoRA(Method):
 
     @property
     def starts_pretrained(self) -> bool:
-        """No: four bits change the weights."""
+        """False: rounding to four bits changes the weights."""
         return False
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
-        """Refuses everything where bitsandbytes is not installed."""
+        """Refuse everything if bitsandbytes is not installed."""
         if find_spec("bitsandbytes") is None:
             return "qlora needs bitsandbytes: pip install 'sparsebench[qlora]'"
         return None
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Quantises the matrices of the blocks, and puts an update beside each.
+        """Quantise the matrices of the blocks, and attach an update to each.
 
         Raises:
             UserError: bitsandbytes is not installed, or a matrix does not divide into blocks.
@@ -171,7 +171,7 @@ class QLoRA(Method):
         return model
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Unpacks the weights, and merges the updates into them."""
+        """Unpack the weights, and merge the updates into them."""
         found = [(path, m) for path, m in model.named_modules() if isinstance(m, Quantized)]
         for path, module in found:
             model.set_submodule(path, module.plain())

@@ -1,4 +1,4 @@
-"""What methods with a mask share: how sparse, in which pattern, and on which schedule."""
+"""Settings and steps that methods with a mask share: sparsity, pattern and schedule."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class SparsityConfig(MethodConfig):
     """Settings of every method that prunes to a given sparsity."""
 
     sparsity: float = Field(default=0.9, ge=0, lt=1)
-    """Share of the weights of the blocks that is pruned in the end; embeddings and head stay."""
+    """Final share of pruned weights in the matrices of the blocks; the others are not pruned."""
 
 
 class PatternConfig(SparsityConfig):
-    """Settings of every method whose mask may be given a pattern."""
+    """Settings of every method whose mask has a pattern."""
 
     scope: Scope = Scope.PER_MATRIX
     """Whether weights compete within each matrix or across all."""
@@ -47,13 +47,13 @@ class ScheduleConfig(SparsityConfig):
     """Settings of every method that prunes on a schedule."""
 
     initial_sparsity: float = Field(default=0.0, ge=0, lt=1)
-    """The same share before the schedule starts."""
+    """The share before the schedule starts."""
 
     start: float = Field(default=0.1, ge=0, le=1)
-    """Share of the run after which sparsity begins to grow."""
+    """Share of the run after which the sparsity begins to grow."""
 
     end: float = Field(default=0.8, ge=0, le=1)
-    """Share of the run after which sparsity is final."""
+    """Share of the run after which the sparsity is final."""
 
     @model_validator(mode="after")
     def _start_before_end(self) -> Self:
@@ -63,7 +63,7 @@ class ScheduleConfig(SparsityConfig):
 
 
 class ScheduledSparsity(Method):
-    """Chooses masks before every step, at the sparsity that the schedule has reached."""
+    """Chooses masks before every step, at the current sparsity of the schedule."""
 
     config: ScheduleConfig
 
@@ -75,7 +75,7 @@ class ScheduledSparsity(Method):
 
     @property
     def scope(self) -> Scope:
-        """Where scores compete."""
+        """Between which matrices scores compete."""
         return Scope.PER_MATRIX
 
     @property
@@ -85,20 +85,20 @@ class ScheduledSparsity(Method):
 
     @property
     def target_sparsity(self) -> float | None:
-        """The sparsity that is set; under the structured pattern none, as it leaves no zeros."""
+        """The sparsity in the settings; None with the structured pattern, which leaves no zeros."""
         return None if self.pattern is Pattern.STRUCTURED else self.config.sparsity
 
     def choose(self, model: nn.Module, sparsity: float) -> None:
-        """Chooses all masks again."""
+        """Choose all masks again."""
         remask(model, sparsity=sparsity, scope=self.scope, pattern=self.pattern)
 
     def reach(self, model: nn.Module, sparsity: float) -> None:
-        """Chooses all masks again, unless they have this sparsity already."""
+        """Choose all masks again, unless they have this sparsity already."""
         if not has_sparsity(model, sparsity, scope=self.scope, pattern=self.pattern):
             self.choose(model, sparsity)
 
     def before_step(self, model: nn.Module, progress: float) -> None:
-        """Chooses all masks again, at the sparsity of the schedule."""
+        """Choose all masks again, at the sparsity of the schedule."""
         self.choose(model, self.schedule.at(progress))
 
     def is_final(self, progress: float) -> bool:
@@ -106,7 +106,7 @@ class ScheduledSparsity(Method):
         return self.schedule.is_final(progress)
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Prunes for good, to the final sparsity whatever the checkpoint had."""
+        """Prune for good, to the final sparsity whatever the checkpoint had."""
         self.reach(model, self.config.sparsity)
         prune(model, pattern=self.pattern)
         return model

@@ -1,4 +1,4 @@
-"""Soft movement pruning: scores under a threshold, and a penalty that pushes them there."""
+"""Soft movement pruning: a threshold prunes by score, and a penalty lowers the scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from sparsebench.sparsity import Schedule, attached, fold_masked, keep_highest
-from sparsebench_methods.scored import Scored, ScoredConfig, ScoredWeight
+from sparsebench_methods.movement import ScoredConfig, ScoredMethod, ScoredWeight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,13 +19,13 @@ class SoftMovementConfig(ScoredConfig):
     """Settings of ``soft_movement``."""
 
     threshold: float = Field(default=0.1, gt=0, lt=1)
-    """Final threshold tau that the sigmoid of a score must be over for its weight to stay."""
+    """Final threshold tau: a weight stays if the sigmoid of its score is above it."""
 
     penalty: float = Field(default=400.0, ge=0)
-    """Final weight lambda of the penalty; it decides the sparsity that is reached."""
+    """Final weight lambda of the penalty, which determines the sparsity."""
 
     keep_at_least: float = Field(default=0.005, ge=0, lt=1)
-    """Share of each matrix that stays whatever its scores."""
+    """Share of each matrix that always stays."""
 
     start: float = Field(default=0.1, ge=0, le=1)
     """Share of the run after which the threshold begins to rise from 0."""
@@ -34,12 +34,12 @@ class SoftMovementConfig(ScoredConfig):
     """Share of the run after which the threshold is final."""
 
 
-class SoftMovement(Scored):
-    """Movement pruning in which the weights that stay are those with ``sigmoid(score) > tau``.
+class SoftMovement(ScoredMethod):
+    """Movement pruning that keeps the weights with ``sigmoid(score) > tau``.
 
     The threshold tau rises on a cubic schedule, and with it the weight of a penalty on the mean
-    ``sigmoid(score)``. The sparsity that is reached is not set: it follows from the penalty, the
-    scores' learning rate and the length of the run. No distillation.
+    ``sigmoid(score)``. The final sparsity is not a setting: it follows from the penalty, the
+    learning rate of the scores and the length of the run. No distillation.
     """
 
     Config = SoftMovementConfig
@@ -52,7 +52,7 @@ class SoftMovement(Scored):
 
     @property
     def learns_sparsity(self) -> bool:
-        """Yes: it follows from the penalty."""
+        """True: the sparsity follows from the penalty."""
         return True
 
     @property
@@ -62,7 +62,7 @@ class SoftMovement(Scored):
 
     @torch.no_grad()
     def before_step(self, model: nn.Module, progress: float) -> None:
-        """Applies the threshold of the schedule to the scores."""
+        """Apply the threshold of the schedule to the scores."""
         self._risen = self.schedule.at(progress)
         tau = self._risen * self.config.threshold
         limit = math.log(tau / (1 - tau)) if tau else -math.inf
@@ -80,13 +80,13 @@ class SoftMovement(Scored):
         return self.schedule.is_final(progress)
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        """Returns lambda times the mean over all matrices of their mean ``sigmoid(score)``."""
+        """Return lambda times the mean over all matrices of their mean ``sigmoid(score)``."""
         if self._risen == 0:
             return None
         means = [change.scores.sigmoid().mean() for _, change in attached(model, ScoredWeight)]
         return torch.stack(means).mean() * (self.config.penalty * self._risen)
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Folds the masks into the weights."""
+        """Fold the masks into the weights."""
         fold_masked(model)
         return model

@@ -1,4 +1,4 @@
-"""The command line: one file a command, heavy libraries imported inside the one that needs them."""
+"""The command line: a file for each command; heavy libraries are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sparsebench.cli.fetch import fetch
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
-from sparsebench.cli.pack import pack
 from sparsebench.cli.plan import plan
 from sparsebench.cli.profile import profile
 from sparsebench.cli.reproduce import reproduce
@@ -46,7 +45,6 @@ app.command()(show)
 app.command()(leaderboard)
 app.command()(compare)
 app.command()(verify)
-app.command()(pack)
 app.command()(reproduce)
 app.command()(score)
 app.command()(profile)
@@ -55,7 +53,7 @@ app.command()(check)
 app.command()(new_method)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it by place
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it by position
     if asked:
         typer.echo(f"sparsebench {__version__}")
         raise typer.Exit
@@ -73,7 +71,7 @@ def _every_command(
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake ends in one message and exit code 2."""
+    """Run the command line; a mistake of the user ends in one message and exit code 2."""
     try:
         app()
     except UserError as error:

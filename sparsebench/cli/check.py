@@ -1,4 +1,4 @@
-"""``sparsebench check``: whether a method keeps the contract, one named check after another."""
+"""``sparsebench check``: check that a method keeps the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import options
-from sparsebench.cli.tables import print_table
+from sparsebench.cli.output import print_table
 from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def check(
     expected_failures, and 'not applicable' if the method makes no such claim. The exit code is 0 if
     no check fails, 1 if one fails, and 2 if the method cannot be used.
 
-    Examples: sparsebench check lora --set r=16;  sparsebench check --all --families bert,t5
+    For example:
+
+        sparsebench check lora --set r=16
+        sparsebench check --all --families bert,t5
     """
     console = Console(soft_wrap=True, highlight=False)
     if list_:
@@ -156,15 +159,14 @@ _ORDER = ("pass", "fail", "expected", "not applicable")
 
 
 def _families(text: str | None) -> tuple[Family, ...]:
-    from sparsebench.models import Family
+    from sparsebench.models import BUILT_IN_FAMILIES, Family
 
     names = options.words("--families", text)
     if names is None:
-        return tuple(Family)
-    known = [family.value for family in Family]
+        return BUILT_IN_FAMILIES
     for name in names:
-        if name not in known:
-            raise UnknownNameError("family", name, known=known, where="--families")
+        if name not in BUILT_IN_FAMILIES:
+            raise UnknownNameError("family", name, known=BUILT_IN_FAMILIES, where="--families")
     return tuple(Family(name) for name in names)
 
 

@@ -1,67 +1,55 @@
-"""``sparsebench compare``: two methods, and whether these results can tell them apart."""
+"""``sparsebench compare``: two methods, and whether their scores differ significantly."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from sparsebench.cli import folder, options
-from sparsebench.cli.tables import print_table
+from sparsebench.api import load_results
+from sparsebench.api.experiment import RUNS
+from sparsebench.cli import options
+from sparsebench.cli.output import NOTHING, Format, plain_console, print_json, print_table, warn
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sparsebench.leaderboard.comparison import Comparison, TaskComparison
     from sparsebench.statistics import Estimate
 
-NOTHING = "—"
-HEADINGS = ("difference", "95 % interval", "p", "seeds", "examples", "could show")
+HEADINGS = ("difference", "95 % interval", "p", "seeds", "examples", "detectable")
 EXPLAINED = (
-    "Scores are ×100. The test and the interval are Student's t over seeds and examples. seeds and "
-    "examples: the standard error that comes from either. could show: the smallest difference that "
-    "such a test finds in 80 of 100 cases."
+    "Scores are ×100. The test and the confidence interval are Student's t over seeds and "
+    "examples. seeds and examples: the standard error from each. detectable: the minimum "
+    "detectable difference, which such a test finds in 80 of 100 cases."
 )
-
-
-class Format(StrEnum):
-    """What a comparison is shown as."""
-
-    TABLE = "table"
-    """For people."""
-
-    JSON = "json"
-    """Raw numbers."""
 
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A method, by its name in the table.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    results: folder.Results = options.OUTPUT,
+    results: options.ResultsFolder = RUNS,
     *,
-    tasks: folder.Tasks = None,
-    form: Annotated[
-        Format,
-        options.format_option(Format, "--format", "-f", text="table or json."),
-    ] = Format.TABLE,
+    tasks: options.OnlyTasks = None,
+    format_: Annotated[Format, options.format_option(Format.TABLE, Format.JSON)] = Format.TABLE,
 ) -> None:
-    """Compare two methods: difference, interval, tests, and the difference that could be shown.
+    """Compare two methods by their scores.
 
-    Seeds that only one of them has are left out. With one seed the interval knows the choice of
-    examples alone: it is about two trained models, not about two methods.
+    Prints the difference, its confidence interval, paired tests, and the minimum detectable
+    difference. Seeds that only one of them has are left out. With one seed, the confidence interval
+    covers the choice of examples alone: it is about two trained models, not about two methods.
+
+    For example:
+
+        sparsebench compare full lora results/reference
+        sparsebench compare dsee pst --tasks rte --format json
     """
-    from sparsebench.leaderboard import compare as compare_results
-
-    read = folder.read_folder(results, wanted=options.overrides(tasks=tasks))
-    found = compare_results(read.results, first, second, read=read.read)
-    if form is Format.JSON:
-        content = [_raw(comparison) for comparison in found]
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    found = load_results(results, warn=warn).only(tasks=tasks).compare(first, second)
+    if format_ is Format.JSON:
+        print_json([_raw(comparison) for comparison in found])
         return
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console()
     for comparison in found:
         _show(comparison, first, second, console)
     console.print(EXPLAINED, style="dim")
@@ -110,11 +98,11 @@ def _cells(found: Estimate) -> tuple[str, ...]:
 
 
 def _seeds(task: TaskComparison) -> str:
-    told = []
+    texts = []
     for each in task.tests:
         test = f" ({each.test.name}, p {_p_value(each.test.p_value)})" if each.test else ""
-        told.append(f"{each.seed}: {_score(each.difference, sign=True)}{test}")
-    return "; ".join(told)
+        texts.append(f"{each.seed}: {_score(each.difference, sign=True)}{test}")
+    return "; ".join(texts)
 
 
 def _verdict(found: Estimate, first: str, second: str) -> str:
@@ -123,16 +111,19 @@ def _verdict(found: Estimate, first: str, second: str) -> str:
 
     one, other = clean(first), clean(second)
     if found.error is None:
-        return f"nothing is known of the error: {one} and {other} cannot be told apart"
+        return f"without an error estimate, {one} and {other} cannot be compared"
     if found.seed_error is None:
         return f"one seed: the tests are about two trained models, not about {one} and {other}"
     if found.p_value is None and found.value == 0:
-        return f"the same score, seed by seed: {one} and {other} cannot be separated"
+        return f"the same score, seed by seed: {one} and {other} are not significantly different"
     if found.p_value is None:
-        return f"no seed and no example differs from another: {one} and {other} cannot be tested"
+        return f"no variation over seeds and examples: {one} and {other} cannot be tested"
     if found.p_value > LEVEL:
         least = _score(found.detectable)
-        return f"{one} and {other} cannot be separated; {least} could have been shown"
+        return (
+            f"{one} and {other} are not significantly different; the minimum detectable "
+            f"difference is {least}"
+        )
     better, worse = (one, other) if found.value > 0 else (other, one)
     return f"{better} is better than {worse}, p {_p_value(found.p_value)}, as one test by itself"
 

@@ -1,136 +1,115 @@
-"""``sparsebench leaderboard``: the table of the results in a folder."""
+"""``sparsebench leaderboard``: the leaderboard of a folder of results."""
 
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from sparsebench.cli import folder, options
-from sparsebench.errors import UnknownNameError, UserError
+from sparsebench.api import load_results
+from sparsebench.api.experiment import RUNS
+from sparsebench.cli import options
+from sparsebench.cli.output import Format, read_text, report_written, warn, write_text
+from sparsebench.errors import UserError
 
-if TYPE_CHECKING:
-    from sparsebench.leaderboard.costs import Cost
-
-
-class Format(StrEnum):
-    """What a leaderboard is shown as."""
-
-    MARKDOWN = "md"
-    """A section a group, with notes."""
-
-    CSV = "csv"
-    """Raw numbers, a line a row."""
-
-    JSON = "json"
-    """Raw numbers, each seed, every setting."""
-
-    LATEX = "tex"
-    """A booktabs table a group."""
-
-    HTML = "html"
-    """One page that opens offline, with sorting, filters and plots."""
-
-    SVG = "svg"
-    """The plot of scores against a cost."""
-
-    PNG = "png"
-    """The same as pixels; takes the extra 'png'."""
-
-    TABLE = "table"
-    """For a terminal."""
-
+FILES = (
+    Format.MARKDOWN,
+    Format.CSV,
+    Format.JSON,
+    Format.LATEX,
+    Format.HTML,
+    Format.SVG,
+    Format.PNG,
+)
+"""The formats of a file."""
 
 FormatOption = Annotated[
     Format | None,
     options.format_option(
-        Format,
-        "--format",
-        "-f",
-        text=f"{', '.join(Format)}; by default as the file ends, else table on a terminal, or md.",
+        *FILES,
+        Format.TABLE,
+        default="by default as the file ends, else table on a terminal, else md",
     ),
 ]
 OutputFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write a file rather than print."),
+    typer.Option("--output", "-o", metavar="FILE", help="Write a file instead of printing."),
 ]
-
-
 UpdateFile = Annotated[
     Path | None,
     typer.Option("--update", metavar="FILE", help="Replace the block in this Markdown file."),
 ]
 CostOption = Annotated[
     str | None,
-    typer.Option("--cost", metavar="NAME", help="What svg and png draw scores against; trainable."),
+    typer.Option(
+        "--cost", metavar="NAME", help="The cost that svg and png plot scores against; trainable."
+    ),
 ]
 
 
 def leaderboard(
-    results: folder.Results = options.OUTPUT,
+    results: options.ResultsFolder = RUNS,
     *,
-    form: FormatOption = None,
+    format_: FormatOption = None,
     output: OutputFile = None,
     update: UpdateFile = None,
     cost: CostOption = None,
-    tasks: folder.Tasks = None,
-    methods: folder.Methods = None,
+    tasks: options.OnlyTasks = None,
+    methods: options.OnlyMethods = None,
 ) -> None:
     """Show the leaderboard of a folder of results.
 
-    Backbones and protocols are never mixed. A failed or missing run voids the averages it belongs
-    to, and a note says why. Methods that these results cannot separate share a rank.
+    Backbones and protocols are never mixed. A failed or missing run voids the averages that it
+    belongs to, and a note gives the reason. Methods that are not significantly different share a
+    rank.
 
     --update writes Markdown between the lines `<!-- sparsebench:leaderboard -->` and
     `<!-- /sparsebench:leaderboard -->` of a file.
+
+    For example:
+
+        sparsebench leaderboard results/reference
+        sparsebench leaderboard runs -o leaderboard.html
+        sparsebench leaderboard runs --cost latency -o plot.svg
+        sparsebench leaderboard runs --update README.md
     """
-    from sparsebench.leaderboard import FORMATS, TerminalTable, plot
-
-    chosen = _format(form, output=output, update=update)
-    axis = _cost(cost, chosen)
-    wanted = options.overrides(tasks=tasks, methods=methods)
-    table = folder.read_folder(results, wanted=wanted).table()
+    chosen = _format(format_, output=output, update=update)
+    if cost and chosen not in (Format.SVG, Format.PNG):
+        raise UserError("--cost is for svg and png; the HTML page has a plot for every cost")
+    board = load_results(results, warn=warn).only(tasks=tasks, methods=methods).leaderboard()
     if chosen is Format.TABLE:
-        Console().print(TerminalTable(table))
-    elif chosen is Format.PNG and output:
-        from sparsebench.leaderboard.plot.png import render_png
+        from sparsebench.leaderboard import TerminalDocument, scores_document
 
-        folder.write_bytes(output, render_png(table, cost=axis))
-    else:
-        text = plot.render(table, cost=axis) if chosen is Format.SVG else FORMATS[chosen](table)
-        _deliver(text, output=output, update=update)
+        Console().print(TerminalDocument(scores_document(board.board)))
+    elif update:
+        from sparsebench.leaderboard.render.markdown import with_block
 
-
-def _deliver(text: str, *, output: Path | None, update: Path | None) -> None:
-    if update:
-        from sparsebench.leaderboard.block import with_block
-
-        folder.write_text(update, with_block(folder.read_text(update), text))
+        write_text(update, with_block(read_text(update), board.render(chosen)))
     elif output:
-        folder.write_text(output, text)
+        board.save(output, form=chosen, cost=cost)
+        report_written(output)
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(board.render(chosen, cost=cost))
 
 
-def _format(form: Format | None, *, output: Path | None, update: Path | None) -> Format:
-    """Returns the format that was asked for, or that the file is named for.
+def _format(format_: Format | None, *, output: Path | None, update: Path | None) -> Format:
+    """Return the format that is asked for, or that the name of the file ends in.
 
     Raises:
-        UserError: The options contradict each other, or the file's name says nothing.
+        UserError: The options contradict each other, or the file's name ends in no format.
     """
-    if update and (output or form not in (None, Format.MARKDOWN)):
+    if update and (output or format_ not in (None, Format.MARKDOWN)):
         raise UserError("--update writes Markdown into FILE: leave --output and --format out")
     if update:
         return Format.MARKDOWN
-    chosen = form or _default_format(output)
+    chosen = format_ or _default_format(output)
     if chosen is Format.TABLE and output:
-        raise UserError(f"--format table is for a terminal: with --output, say {_FILES}")
+        raise UserError(f"--format table is for a terminal: with --output, use {_ENDINGS}")
     if chosen is Format.PNG and not output:
-        raise UserError("--format png takes --output FILE")
+        raise UserError("--format png requires --output FILE")
     return chosen
 
 
@@ -138,26 +117,9 @@ def _default_format(output: Path | None) -> Format:
     if output is None:
         return Format.TABLE if sys.stdout.isatty() else Format.MARKDOWN
     ending = output.suffix.lower().removeprefix(".")
-    if ending not in set(Format) - {Format.TABLE}:
-        raise UserError(f"--output {output}: end it in {_FILES}, or say --format")
+    if ending not in FILES:
+        raise UserError(f"--output {output}: end it in {_ENDINGS}, or add --format")
     return Format(ending)
 
 
-_FILES = ".md, .csv, .json, .tex, .html, .svg or .png"
-
-
-def _cost(name: str | None, form: Format) -> Cost:
-    """Returns the cost that a plot is drawn against.
-
-    Raises:
-        UserError: There is no plot to draw.
-        UnknownNameError: No such cost.
-    """
-    from sparsebench.leaderboard.costs import COSTS
-
-    if name and form not in (Format.SVG, Format.PNG):
-        raise UserError("--cost is for svg and png; the HTML page has a plot for every cost")
-    by_name = {cost.name: cost for cost in COSTS}
-    if name and name not in by_name:
-        raise UnknownNameError("cost", name, known=by_name, where="--cost")
-    return by_name[name] if name else COSTS[0]
+_ENDINGS = f"{', '.join(f'.{form}' for form in FILES[:-1])} or .{FILES[-1]}"

@@ -1,9 +1,8 @@
-"""``sparsebench list``: what is installed, broken plugins included."""
+"""``sparsebench list``: everything that is installed, broken plugins included."""
 
 from __future__ import annotations
 
 import inspect
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sparsebench.cli import options
-from sparsebench.cli.tables import print_table
+from sparsebench.cli.output import Format, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from sparsebench.registry import Registry
 
 Row = dict[str, str | None]
-"""Column -> value. Every row has a ``name``, and an ``error`` where it cannot be used."""
+"""Column -> value. Every row has a ``name``, and an ``error`` if it cannot be used."""
 
 
 class What(StrEnum):
-    """What can be listed."""
+    """The kinds of things that can be listed."""
 
     METHODS = "methods"
     TASKS = "tasks"
@@ -34,29 +33,25 @@ class What(StrEnum):
     SECTIONS = "sections"
 
 
-class Format(StrEnum):
-    """How a list is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def list_(
     what: Annotated[
         What,
         typer.Argument(
             metavar="WHAT",
-            parser=options.one_of(What, kind="thing to list"),
+            parser=options.one_of(tuple(What), kind="thing to list"),
             help=f"What to list: {', '.join(What)}.",
         ),
     ],
     *,
-    format_: Annotated[
-        Format,
-        options.format_option(Format, "--format", text="How to print it: table or json."),
-    ] = Format.TABLE,
+    format_: Annotated[Format, options.format_option(Format.TABLE, Format.JSON)] = Format.TABLE,
 ) -> None:
-    """List what is installed; a plugin that cannot be used is shown with its error."""
+    """List what is installed; a plugin that cannot be used is a row with its error.
+
+    For example:
+
+        sparsebench list methods
+        sparsebench list suites --format json
+    """
     rows = {
         What.METHODS: _methods,
         What.TASKS: _tasks,
@@ -67,14 +62,14 @@ def list_(
         What.SECTIONS: _sections,
     }[what]()
     if format_ is Format.JSON:
-        typer.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
+        print_json(list(rows))
         return
     console = Console()
     _print(console, list(rows))
     if what is What.MODELS:
-        from sparsebench.models import Family
+        from sparsebench.models import FAMILIES
 
-        console.print(f"And every folder or Hub id of the families {', '.join(Family)}.")
+        console.print(f"Also every folder or Hub id of the families {', '.join(FAMILIES)}.")
 
 
 def _print(console: Console, rows: list[Row]) -> None:
@@ -167,5 +162,5 @@ def _sections() -> Iterator[Row]:
 
 
 def docstring(thing: object) -> str:
-    """Returns the docstring that a thing has itself, without the marks of code."""
+    """Return the own docstring of a thing, without the marks of code."""
     return inspect.cleandoc(vars(thing).get("__doc__") or "").replace("``", "")

@@ -1,4 +1,4 @@
-"""``sparsebench new-method``: a plugin package to begin with, whose tests pass as they are."""
+"""``sparsebench new-method``: a plugin package to start from, whose tests pass."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from string import Template
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from sparsebench.cli.output import plain_console
 from sparsebench.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
@@ -27,22 +27,29 @@ _FILES = {
 
 def new_method(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What suites will call the method: my-method.")
+        str,
+        typer.Argument(metavar="NAME", help="The name of the method in suites, such as my-method."),
     ],
     *,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder to make; by default NAME."),
+        typer.Option(metavar="DIR", help="The folder; it is created. By default NAME."),
     ] = None,
 ) -> None:
     """Write a plugin package for a new method, with an entry point and tests that pass.
 
-    It installs with 'pip install -e' and is then a method like any other.
+    'pip install -e' installs it; it is then a method like any other.
+
+    For example:
+
+        sparsebench new-method my-method
+        pip install -e my-method
+        sparsebench check my-method
     """
     _check_name(name)
     folder = to or Path(name)
     written = write_package(name, folder)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console()
     for path in written:
         console.print(str(path))
     install = f"pip install -e {shlex.quote(str(folder))}"
@@ -50,14 +57,14 @@ def new_method(
 
 
 def write_package(name: str, folder: Path) -> list[Path]:
-    """Writes the package of a method; returns its files.
+    """Write the package of a method; return its files.
 
     Args:
         name: The name of the method.
-        folder: Where to; made if it is not there.
+        folder: The folder; it is created if it does not exist.
 
     Raises:
-        UserError: There is something in the folder, or it cannot be written.
+        UserError: The folder is not empty, or it cannot be written.
     """
     words = re.split("[-_]", name)
     names = {
@@ -69,7 +76,7 @@ def write_package(name: str, folder: Path) -> list[Path]:
     templates = files("sparsebench.cli") / "templates"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} is there already and not empty: name another with --to")
+            raise UserError(f"{folder} exists and is not empty: name another with --to")
         written = []
         for template, place in _FILES.items():
             path = folder / place.format(module=names["module"])
@@ -83,10 +90,10 @@ def write_package(name: str, folder: Path) -> list[Path]:
 
 
 def _check_name(name: str) -> None:
-    """Checks that a method can be called so.
+    """Check that a method may have a name.
 
     Raises:
-        UserError: It has other letters than it may, or something else has the name.
+        UserError: A letter is not allowed, or the name is taken.
     """
     from sparsebench.method_registry import METHODS
     from sparsebench.suite import RESERVED
@@ -95,10 +102,10 @@ def _check_name(name: str) -> None:
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-").lstrip("0123456789-")
         hint = f"; did you mean {near!r}?" if _NAME.fullmatch(near) else ""
         raise UserError(
-            f"{name!r} is no name for a method: it begins with a small letter and has small "
+            f"{name!r} is no name for a method: start with a lower-case letter, and use lower-case "
             f"letters, digits, and single '-' or '_' between them{hint}"
         )
     if name in METHODS:
         raise UserError(f"the name {name!r} is taken, by {METHODS.entries[name].package}")
     if name in RESERVED or name == "methods":
-        raise UserError(f"the name {name!r} has a meaning of its own in suites: choose another")
+        raise UserError(f"the name {name!r} is reserved in suites: choose another")

@@ -1,38 +1,76 @@
-"""The arguments that ``run``, ``plan`` and ``validate`` share, and the suite that they select."""
+"""The options that commands share, each written once, and the groups that come together."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from sparsebench.api import overrides
+from sparsebench.api.experiment import RUNS, Experiment
+from sparsebench.api.overrides import names
+from sparsebench.cli.output import Format
 from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from rich.console import Console
-
-    from sparsebench.execution.plan import PlannedRun
-    from sparsebench.results.store import Store
-    from sparsebench.suite import Suite
+    from sparsebench.execution.executors import Executor
     from sparsebench.suite.overrides import Overrides
-    from sparsebench.tasks import DataSource
 
 E = TypeVar("E", bound=StrEnum)
 
-OUTPUT = Path("runs")
-"""The results folder, where none is named."""
-
 _SELECT = "What to run"
+_WHERE = "Where to run"
 
-SuiteArgument = Annotated[
-    str, typer.Argument(metavar="SUITE", help="A YAML file, or a suite that 'list suites' shows.")
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace each parameter that is a group of options, a dataclass, by the options of the group.
+
+    Args:
+        command: A command; it is called with the groups.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, type[Any]] = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if isinstance(parameter.annotation, type) and is_dataclass(parameter.annotation)
+    }
+    options: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name not in groups:
+            options.append(parameter)
+            continue
+        members = inspect.signature(groups[name], eval_str=True).parameters.values()
+        options += [member.replace(kind=inspect.Parameter.KEYWORD_ONLY) for member in members]
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        command(**given)
+
+    keyword_only = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in options]
+    call.__signature__ = signature.replace(parameters=keyword_only)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in options}
+    return call
+
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting, such as lora.r=16 or training.batch_size=64; may be repeated.",
+        rich_help_panel=_SELECT,
+    ),
 ]
 Methods = Annotated[
     str | None,
@@ -52,32 +90,6 @@ Models = Annotated[
         rich_help_panel=_SELECT,
     ),
 ]
-Tasks = Annotated[
-    str | None,
-    typer.Option("--tasks", metavar="A,B", help="Only these tasks.", rich_help_panel=_SELECT),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option("--seeds", metavar="1,2", help="These seeds.", rich_help_panel=_SELECT),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a setting, such as lora.r=16 or training.batch_size=64; may be repeated.",
-        rich_help_panel=_SELECT,
-    ),
-]
-Budget = Annotated[
-    str | None,
-    typer.Option(
-        "--budget",
-        metavar="TEXT",
-        help="The budget of every run, such as '230 steps' or '3 epochs'.",
-        rich_help_panel=_SELECT,
-    ),
-]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -89,138 +101,150 @@ Data = Annotated[
         help="A folder with the data in the official formats; without it, the Hub.",
     ),
 ]
-To = Annotated[
-    Path, typer.Option("--to", metavar="DIR", file_okay=False, help="The folder to make.")
-]
-Offline = Annotated[
-    Path | None,
-    typer.Option(
-        "--offline",
-        metavar="DIR",
-        file_okay=False,
-        help="A bundle that 'fetch' made; no connection is made to any machine.",
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", metavar="DIR", file_okay=False, help=f"The results folder; '{OUTPUT}'."
-    ),
-]
-
-_WHERE = "Where to run"
-
-TimeLimit = Annotated[
-    str | None,
-    typer.Option(
-        "--time-limit",
-        metavar="TIME",
-        help="The longest a run may take, in seconds or as '2 h'; then it is a row 'timeout'.",
-        rich_help_panel=_WHERE,
-    ),
-]
-MemoryLimit = Annotated[
-    str | None,
-    typer.Option(
-        "--memory-limit",
-        metavar="SIZE",
-        help="The most memory a run may ask for, such as '4 GiB'; then it is a row 'oom'.",
-        rich_help_panel=_WHERE,
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_WHERE)]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at a time; 1 on this machine.", rich_help_panel=_WHERE),
-]
-ExecutorName = Annotated[
-    str, typer.Option("--executor", help="An installed executor.", rich_help_panel=_WHERE)
-]
-ExecutorOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--executor-option",
-        "-x",
-        metavar="KEY=VALUE",
-        help="An option of the executor, such as address=auto; may be repeated.",
-        rich_help_panel=_WHERE,
-    ),
-]
+DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_WHERE)]
 
 
-@dataclass(frozen=True)
-class Selected:
-    """A sound suite, where its data comes from, and where its results are kept."""
+@dataclass(frozen=True, kw_only=True)
+class SuiteOptions:
+    """A suite, and the changes to it that every command on a suite understands."""
 
-    suite: Suite
-    data: DataSource
-    store: Store
+    suite: Annotated[
+        str,
+        typer.Argument(metavar="SUITE", help="A YAML file, or a suite that 'list suites' shows."),
+    ]
+    methods: Methods = None
+    models: Models = None
+    sets: Sets = None
+    data: Data = None
 
-    def plan(
+    @property
+    def overrides(self) -> Overrides:
+        """The changes to the suite.
+
+        Raises:
+            UserError: A list is empty, or a seed is no whole number.
+        """
+        return overrides(methods=self.methods, models=self.models, settings=self.sets)
+
+    def load(
         self,
-        console: Console,
+        output: Path = RUNS,
         *,
-        retry_failed: bool = False,
-        fresh: bool = False,
-        keep_models: bool = False,
-        command: str = "",
-    ) -> list[PlannedRun]:
-        """Returns every run of the suite, with what is to be done about it."""
-        from sparsebench.execution.plan import RerunPolicy, plan
+        time_limit: str | None = None,
+        memory_limit: str | None = None,
+    ) -> Experiment:
+        """Load the suite, with its data and results folder.
 
-        with console.status("Reading backbones and data"):
-            return plan(
-                self.suite,
-                store=self.store,
-                data=self.data,
-                rerun=RerunPolicy(failed=retry_failed, fresh=fresh),
-                keep_model=keep_models,
-                command=command,
-            )
-
-
-def selected(
-    suite: str,
-    *,
-    methods: str | None,
-    models: str | None,
-    tasks: str | None,
-    seeds: str | None,
-    sets: list[str] | None,
-    budget: str | None,
-    data: Path | None,
-    output: Path | None,
-    time_limit: str | None = None,
-    memory_limit: str | None = None,
-) -> Selected:
-    """Returns what the command line asks for.
-
-    Raises:
-        UserError: Anything is wrong with the suite or the arguments; a line for every mistake.
-    """
-    from sparsebench.errors.problems import raise_errors
-    from sparsebench.results.store import Store
-    from sparsebench.suite.files import find_suite, read_suite
-    from sparsebench.suite.validation import problems
-    from sparsebench.tasks import DataSource
-
-    changes = overrides(
-        methods=methods, models=models, tasks=tasks, seeds=seeds, sets=sets, budget=budget
-    )
-    limits = {"time": time_limit, "memory": memory_limit}
-    given = {key: value for key, value in limits.items() if value is not None}
-    suite_file = read_suite(find_suite(suite), replace(changes, limits=given))
-    raise_errors(problems(suite_file))
-    if not suite_file.suite.tasks:
-        raise UserError(
-            f"{suite_file.path}: it has no tasks, only costs: 'sparsebench profile {suite}'"
+        Raises:
+            UserError: The suite or an option is wrong; a line for every mistake.
+        """
+        return Experiment.load(
+            self.suite,
+            self.overrides,
+            data=self.data,
+            output=output,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
         )
-    source = DataSource(folder=data, revision=suite_file.suite.revision)
-    return Selected(suite_file.suite, source, Store(output or OUTPUT))
 
 
-def one_of(choices: type[E], *, kind: str) -> Callable[[str], E]:
-    """Returns what reads one of several words; of any other it says the nearest that is known.
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(SuiteOptions):
+    """A suite, and the changes to it that decide which runs it consists of."""
+
+    tasks: Annotated[
+        str | None,
+        typer.Option("--tasks", metavar="A,B", help="Only these tasks.", rich_help_panel=_SELECT),
+    ] = None
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="1,2", help="These seeds.", rich_help_panel=_SELECT),
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="TEXT",
+            help="The budget of every run, such as '230 steps' or '3 epochs'.",
+            rich_help_panel=_SELECT,
+        ),
+    ] = None
+
+    @property
+    def overrides(self) -> Overrides:
+        """The changes to the suite.
+
+        Raises:
+            UserError: A list is empty, or a seed is no whole number.
+        """
+        return overrides(
+            methods=self.methods,
+            models=self.models,
+            tasks=self.tasks,
+            seeds=self.seeds,
+            settings=self.sets,
+            budget=self.budget,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """Where runs run."""
+
+    executor: Annotated[
+        str,
+        typer.Option("--executor", help="An installed executor.", rich_help_panel=_WHERE),
+    ] = "local"
+    executor_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--executor-option",
+            "-x",
+            metavar="KEY=VALUE",
+            help="An option of the executor, such as address=auto; may be repeated.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time; 1 on this machine.", rich_help_panel=_WHERE),
+    ] = None
+    device: DeviceName = "auto"
+
+    def open(self) -> Executor:
+        """Return the executor.
+
+        Raises:
+            UserError: There is none of the name, an option is wrong, or a package is missing.
+        """
+        from sparsebench.execution.executors import EXECUTORS
+        from sparsebench.suite.yamlfile import parse
+
+        options: dict[str, object] = {}
+        for text in self.executor_options or ():
+            key, equals, value = text.partition("=")
+            if not equals:
+                raise UserError(f"--executor-option {text}: write it as KEY=VALUE")
+            options[key.strip()] = parse(value, name=f"--executor-option {text}").data
+        executor = EXECUTORS.get(self.executor, where="--executor")
+        return executor(workers=self.workers, device=self.device, options=options)
+
+
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="The results folder."),
+]
+ResultsFolder = Annotated[
+    Path, typer.Argument(metavar="RESULTS", help="A folder of results that 'run' has written.")
+]
+OnlyTasks = Annotated[str | None, typer.Option("--tasks", metavar="A,B", help="Only these tasks.")]
+OnlyMethods = Annotated[
+    str | None, typer.Option("--methods", metavar="A,B", help="Only these methods, by label.")
+]
+
+
+def one_of(choices: Sequence[E], *, kind: str) -> Callable[[str], E]:
+    """Return a parser of one of several words; for any other, it names the nearest.
 
     Args:
         choices: The words.
@@ -228,80 +252,41 @@ def one_of(choices: type[E], *, kind: str) -> Callable[[str], E]:
     """
 
     def read(text: str) -> E:
-        if text not in list(choices):
-            raise UnknownNameError(kind, text, known=[choice.value for choice in choices])
-        return choices(text)
+        by_text = {choice.value: choice for choice in choices}
+        if text not in by_text:
+            raise UnknownNameError(kind, text, known=by_text)
+        return by_text[text]
 
     return read
 
 
-def format_option(choices: type[E], *flags: str, text: str) -> Any:
-    """Returns the option that says how to print something.
+def format_option(*choices: Format, default: str = "") -> Any:
+    """Return the option ``--format``.
 
     Args:
-        choices: The formats.
-        flags: What the option is called.
-        text: Its help.
+        choices: The formats of the command.
+        default: What the default depends on, for the help.
     """
-    read = one_of(choices, kind="format")
-    return typer.Option(*flags, metavar="FORMAT", parser=read, help=text)
-
-
-def command_line() -> str:
-    """Returns the command as the user typed it, for the record."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def overrides(
-    *,
-    methods: str | None = None,
-    models: str | None = None,
-    tasks: str | None = None,
-    seeds: str | None = None,
-    sets: list[str] | None = None,
-    budget: str | None = None,
-) -> Overrides:
-    """Reads the options that change a suite.
-
-    Raises:
-        UserError: A list is empty, or a seed is no whole number.
-    """
-    from sparsebench.suite.overrides import Overrides
-
-    return Overrides(
-        methods=_names("--methods", methods),
-        models=_names("--models", models),
-        tasks=_names("--tasks", tasks),
-        seeds=_seeds(seeds),
-        sets=tuple(sets or ()),
-        budget=budget,
+    text = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        parser=one_of(choices, kind="format"),
+        help=f"{text}; {default}." if default else f"{text}.",
     )
 
 
 def words(option: str, text: str | None) -> list[str] | None:
-    """Reads the words of an option, with commas between them; None where it is left out.
+    """Read the words of an option, separated by commas; None if it is left out.
 
     Raises:
         UserError: There is none.
     """
-    if text is None:
-        return None
-    found = [word.strip() for word in text.split(",") if word.strip()]
-    if not found:
-        raise UserError(f"{option}: name at least one, or leave the option out")
-    return found
+    found = names(option, text)
+    return None if found is None else list(found)
 
 
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
-    found = words(option, text)
-    return None if found is None else tuple(dict.fromkeys(found))
-
-
-def _seeds(text: str | None) -> tuple[int, ...] | None:
-    names = _names("--seeds", text)
-    if names is None:
-        return None
-    for name in names:
-        if not name.isdecimal():
-            raise UserError(f"--seeds: {name!r} is no whole number; write them as 1,2,3")
-    return tuple(map(int, names))
+def command_line() -> str:
+    """Return the command as the user typed it, for the record."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

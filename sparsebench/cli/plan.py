@@ -1,4 +1,4 @@
-"""``sparsebench plan``: what a suite asks for, what is there, what the rest may take."""
+"""``sparsebench plan``: the runs of a suite, which are cached, and how long the rest may take."""
 
 from __future__ import annotations
 
@@ -9,50 +9,39 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from sparsebench.api.experiment import RUNS
+from sparsebench.api.tally import duration
 from sparsebench.cli import options
-from sparsebench.cli.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparsebench.cli.options import Selected
+    from sparsebench.api import Experiment
     from sparsebench.execution.plan import PlannedRun
     from sparsebench.results.records import RunResult
 
 
-def plan(
-    suite: options.SuiteArgument,
-    *,
-    methods: options.Methods = None,
-    models: options.Models = None,
-    tasks: options.Tasks = None,
-    seeds: options.Seeds = None,
-    sets: options.Sets = None,
-    budget: options.Budget = None,
-    data: options.Data = None,
-    output: options.Output = None,
-) -> None:
-    """Show the runs of a suite: which are there, which are to run, and how long that may take."""
+@options.grouped
+def plan(suite: options.RunOptions, *, output: options.Output = RUNS) -> None:
+    """Show the runs of a suite: which are cached, which are missing, how long those may take.
+
+    For example:
+
+        sparsebench plan quick
+        sparsebench plan glue --methods full,lora --seeds 1,2,3 --data DIR
+    """
     console = Console()
-    chosen = options.selected(
-        suite,
-        methods=methods,
-        models=models,
-        tasks=tasks,
-        seeds=seeds,
-        sets=sets,
-        budget=budget,
-        data=data,
-        output=output,
-    )
-    print_plan(chosen.plan(console), chosen, console)
+    experiment = suite.load(output)
+    with console.status("Reading backbones and data"):
+        cells = experiment.plan()
+    print_plan(cells, experiment, console)
 
 
-def print_plan(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> None:
-    """Prints every run with its state, its steps and what similar runs took."""
+def print_plan(cells: Sequence[PlannedRun], experiment: Experiment, console: Console) -> None:
+    """Print every run with its state, its steps and the duration of similar runs."""
     from sparsebench.execution.plan import PlanState
 
-    finished = [result for result in chosen.store if result.training]
+    finished = [result for result in experiment.store if result.training]
     table = Table(box=None, pad_edge=False)
     for heading in ("task", "model", "method", "seed", "state"):
         table.add_column(heading)
@@ -71,9 +60,9 @@ def print_plan(cells: Sequence[PlannedRun], chosen: Selected, console: Console) 
     counts = Counter(cell.state for cell in cells)
     console.print(", ".join(f"{counts[state]} {state}" for state in sorted(counts)))
     if counts[PlanState.RUN] > unknown:
-        console.print(f"About {duration(total)}, by the speed of finished runs like these.")
+        console.print(f"About {duration(total)}, by the speed of finished runs of the same kind.")
     if unknown:
-        console.print(f"No finished run tells how long {unknown} of them take.")
+        console.print(f"For {unknown} of them there is no finished run to estimate from.")
 
 
 def _state(cell: PlannedRun) -> str:
@@ -83,7 +72,7 @@ def _state(cell: PlannedRun) -> str:
 
 
 def _estimate(cell: PlannedRun, finished: Sequence[RunResult]) -> float | None:
-    """Returns the steps by the median time of a step in runs of this backbone on this task."""
+    """Estimate seconds from the median time of a step in runs of this backbone on this task."""
     spec = cell.job.spec
     paces = [
         result.spec.training.batch_size / result.training.examples_per_second

@@ -1,139 +1,152 @@
-"""``sparsebench run``: makes the runs of a suite that are missing, and prints the leaderboard."""
+"""``sparsebench run``: run what is missing of a suite, and print the leaderboard."""
 
 from __future__ import annotations
 
+import signal
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sparsebench.cli import folder, options
-from sparsebench.cli.run_jobs import make_runs, open_executor
-from sparsebench.errors import UserError
+from sparsebench.api.experiment import RUNS, go_offline
+from sparsebench.cli import options
+from sparsebench.cli.output import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator
+    from types import FrameType
 
-    from sparsebench.cli.options import Selected
-    from sparsebench.execution.plan import PlannedRun
-    from sparsebench.results.store import Store
+    from sparsebench.api import Experiment, Results
 
 FAILED = 1
-"""Exit code where a run has no score."""
+"""Exit code if a run has no score."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
+@options.grouped
 def run(
-    suite: options.SuiteArgument,
+    suite: options.RunOptions,
+    where: options.ExecutorOptions,
     *,
-    methods: options.Methods = None,
-    models: options.Models = None,
-    tasks: options.Tasks = None,
-    seeds: options.Seeds = None,
-    sets: options.Sets = None,
-    budget: options.Budget = None,
-    data: options.Data = None,
-    offline: options.Offline = None,
-    output: options.Output = None,
-    executor: options.ExecutorName = "local",
-    executor_options: options.ExecutorOptions = None,
-    workers: options.Workers = None,
-    device: options.Device = "auto",
-    time_limit: options.TimeLimit = None,
-    memory_limit: options.MemoryLimit = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Make runs without a score again.")
+    offline: Annotated[
+        Path | None,
+        typer.Option(
+            "--offline",
+            metavar="DIR",
+            file_okay=False,
+            help="A bundle from 'fetch'; no connection to any machine is opened.",
+        ),
+    ] = None,
+    output: options.Output = RUNS,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit",
+            metavar="TIME",
+            help="The longest that a run may last, in seconds or as '2 h'; a run that needs longer "
+            "has the status 'timeout'.",
+            rich_help_panel="Where to run",
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--memory-limit",
+            metavar="SIZE",
+            help="The most memory that a run may use, such as '4 GiB'; a run that needs more has "
+            "the status 'oom'.",
+            rich_help_panel="Where to run",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show the plan, as 'plan' does.")
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Make every run again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Repeat runs without a score.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Repeat every run.")] = False,
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep every deployed model beside its result.")
     ] = False,
 ) -> None:
-    """Make the runs of a suite that are missing, and print the leaderboard.
+    """Run what is missing of a suite, and print the leaderboard.
 
-    A run that is there already is not made again. A run that fails becomes a row with its reason,
-    and the others go on.
+    A cached run is not repeated. A run that fails is a row with its reason, and the others
+    continue. Ctrl-C stops the runs; the same command resumes them.
+
+    For example:
+
+        sparsebench run quick --workers 2
+        sparsebench run quick --methods full,dsee --models quick/bert
+        sparsebench run suites/glue.yaml --tasks rte --data DIR -o results
     """
-    from sparsebench.execution.plan import check_plan
-
     console = Console()
     if offline:
-        _go_offline(offline, executor=executor)
-    chosen = options.selected(
-        suite,
-        methods=methods,
-        models=models,
-        tasks=tasks,
-        seeds=seeds,
-        sets=sets,
-        budget=budget,
-        data=data,
-        output=output,
-        time_limit=time_limit,
-        memory_limit=memory_limit,
-    )
-    opened = open_executor(executor, workers=workers, device=device, given=executor_options)
-    cells = chosen.plan(
-        console,
-        retry_failed=retry_failed,
-        fresh=fresh,
-        keep_models=keep_models,
-        command=options.command_line(),
-    )
+        go_offline(offline, executor=where.executor)
+    experiment = suite.load(output, time_limit=time_limit, memory_limit=memory_limit)
+    executor = where.open()
+    with console.status("Reading backbones and data"):
+        cells = experiment.plan(
+            retry_failed=retry_failed,
+            fresh=fresh,
+            keep_models=keep_models,
+            command=options.command_line(),
+        )
     if dry_run:
         from sparsebench.cli.plan import print_plan
 
-        print_plan(cells, chosen, console)
+        print_plan(cells, experiment, console)
         return
-    check_plan(cells)
-    _record_skips(cells, chosen.store)
-    make_runs(cells, executor=opened, console=console)
-    raise typer.Exit(_conclude(cells, chosen, console))
+    with interruptible(console):
+        experiment.run(cells, executor, console=console)
+    results = experiment.results(cells, warn=warn)
+    raise typer.Exit(_conclude(results, experiment, console))
 
 
-def _go_offline(folder: Path, *, executor: str) -> None:
-    from sparsebench.models.bundle import use_bundle
+@contextmanager
+def interruptible(console: Console) -> Iterator[None]:
+    """Report at the first Ctrl-C that runs stop, and that a second one stops them at once.
 
-    if executor == "ray":
-        raise UserError("--offline opens no connection, and the executor 'ray' is made of them")
-    use_bundle(folder)
+    Raises:
+        typer.Exit: The runs were stopped.
+    """
 
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's own
+        signal.signal(signal.SIGINT, before)
+        console.print("Stopping after the current steps; Ctrl-C again stops at once.")
+        raise KeyboardInterrupt
 
-def _record_skips(cells: Sequence[PlannedRun], store: Store) -> None:
-    """Leaves a row of every combination that makes no sense, so that it is not merely absent."""
-    from sparsebench.execution.plan import PlanState
-
-    for cell in cells:
-        if cell.state is PlanState.SKIP and cell.skipped != store.find(cell.job.spec):
-            store.write(cell.skipped)
-
-
-def _conclude(cells: Sequence[PlannedRun], chosen: Selected, console: Console) -> int:
-    """Prints the leaderboard of the runs, writes it beside them, and returns the exit code."""
-    from sparsebench.leaderboard import FORMATS, TerminalTable, build
-    from sparsebench.results.records import Status
-    from sparsebench.results.stored_run import RESULT
-
-    store = chosen.store
-    found = {
-        run: result
-        for cell in cells
-        if (run := store.run(cell.job.spec)) and (result := store.find(cell.job.spec))
-    }
-    results = list(found.values())
-    board = build(
-        results, read=folder.reader(found), evidence=folder.evidence_of(found, root=store.root)
-    )
-    console.print(TerminalTable(board))
-    file = store.root / "leaderboard.md"
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        file.write_text(FORMATS["md"](board), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror})") from None
+        yield
+    except KeyboardInterrupt:
+        console.print(
+            "Stopped. Finished runs are kept, and unfinished ones up to their last checkpoint: "
+            "the same command resumes them.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _conclude(results: Results, experiment: Experiment, console: Console) -> int:
+    """Print the leaderboard, write it beside the results, and return the exit code."""
+    from sparsebench.leaderboard import TerminalDocument, scores_document
+    from sparsebench.results.records import Status
+    from sparsebench.results.store import RESULT
+
+    store, board = experiment.store, results.leaderboard()
+    console.print(TerminalDocument(scores_document(board.board)))
+    file = store.root / "leaderboard.md"
+    board.save(file)
     console.print(f"Results: {store.root}   Leaderboard: {file}")
-    failed = [r for r in results if r.status not in (Status.OK, Status.SKIPPED)]
+    failed = [each for each in results if each.status not in (Status.OK, Status.SKIPPED)]
     if failed:
-        told = next(run.folder for run, result in found.items() if result is failed[0]) / RESULT
-        console.print(f"Why a run has failed, with the end of its traceback or log: {told}")
+        first = store.folder(failed[0].spec) / RESULT
+        console.print(f"Why a run failed, with the end of its traceback or log: {first}")
     return FAILED if failed else 0

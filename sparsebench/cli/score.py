@@ -1,25 +1,23 @@
-"""``sparsebench score``: scores predictions that were made elsewhere."""
+"""``sparsebench score``: score the predictions of another program."""
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from sparsebench.cli import options
-from sparsebench.cli.tables import print_table
+from sparsebench.cli.output import Format, plain_console, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from sparsebench.tasks import Task
     from sparsebench.tasks.scoring import Scored
 
-DataFolder = options.Data
 PredictionsFile = Annotated[
     Path,
     typer.Option(
@@ -36,29 +34,26 @@ NAMED = 5
 """Missing and unknown predictions that the table names; JSON names all."""
 
 
-class Format(StrEnum):
-    """How scores are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 def score(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task that 'list tasks' shows.")],
     *,
     predictions: PredictionsFile,
-    data: DataFolder = None,
+    data: options.Data = None,
     split: Annotated[
-        str | None, typer.Option(help="The split that was predicted; the development set.")
+        str | None,
+        typer.Option(help="The split of the predictions; the development set by default."),
     ] = None,
-    output: Annotated[
-        Format,
-        options.format_option(Format, "--format", text="table or json."),
-    ] = Format.TABLE,
+    format_: Annotated[Format, options.format_option(Format.TABLE, Format.JSON)] = Format.TABLE,
 ) -> None:
-    """Score predictions that were made elsewhere.
+    """Score the predictions of another program.
 
-    A missing prediction counts as wrong, and is told; what cannot be computed here is told, too.
+    A missing prediction counts as wrong and is reported; so is a metric that cannot be computed
+    on this machine.
+
+    For example:
+
+        sparsebench score rte --predictions RTE.tsv --data DIR
+        sparsebench score squad --predictions predictions.json --data DIR
     """
     from sparsebench.tasks import TASKS, DataSource
     from sparsebench.tasks.scoring import as_json, score_file
@@ -66,10 +61,10 @@ def score(
     chosen = TASKS.get(task)
     split = split or chosen.splits[0]
     scored = score_file(chosen, predictions, data=DataSource(folder=data), split=split)
-    if output is Format.JSON:
-        typer.echo(json.dumps(as_json(scored, task=task, split=split), indent=2))
+    if format_ is Format.JSON:
+        print_json(as_json(scored, task=task, split=split))
     else:
-        _print(Console(soft_wrap=True, highlight=False, markup=False), chosen, scored)
+        _print(plain_console(), chosen, scored)
 
 
 def _print(console: Console, task: Task, scored: Scored) -> None:

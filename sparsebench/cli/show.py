@@ -1,4 +1,4 @@
-"""``sparsebench show``: all about a method, a task, a suite or whatever ``list`` shows."""
+"""``sparsebench show``: details of a method, a task, a suite or another name of ``list``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import difflib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sparsebench.cli.listing import docstring
+from sparsebench.cli.output import plain_console, print_table
 from sparsebench.cli.settings import describe_settings
-from sparsebench.cli.tables import print_table
 from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pydantic import BaseModel
+    from rich.console import Console
 
     from sparsebench.registry import Registry
 
@@ -29,22 +29,29 @@ def show(
         ),
     ],
 ) -> None:
-    """Show all about a method with its settings, or another name that 'list' shows."""
-    show_on(Console(soft_wrap=True, highlight=False, markup=False), name)
+    """Show a method with its settings, or the details of another name that 'list' shows.
+
+    For example:
+
+        sparsebench show lora
+        sparsebench show training
+        sparsebench show suite:quick
+    """
+    show_on(plain_console(), name)
 
 
 def show_on(console: Console, name: str) -> None:
-    """Prints all about what a name stands for.
+    """Print the details of a name.
 
     Raises:
-        UserError: It stands for nothing, or for several things, or cannot be used.
+        UserError: The name is unknown or ambiguous, or cannot be used.
     """
     kind, name = _resolve(name, known=_names())
     _SHOW[kind](console, name)
 
 
 def _resolve(name: str, *, known: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    """Returns what kind of thing a name stands for, and its full name."""
+    """Return the kind of a name, and the full name."""
     kind, _, rest = name.partition(":")
     if kind in known and rest:
         if rest not in known[kind]:
@@ -65,7 +72,7 @@ def _resolve(name: str, *, known: Mapping[str, Sequence[str]]) -> tuple[str, str
     if difflib.get_close_matches(name, names):
         raise UnknownNameError("name", name, known=names)
     kinds = [f"'sparsebench list {kind}s'" for kind in known]
-    raise UserError(f"unknown name {name!r}; known are those of {', '.join(kinds)}")
+    raise UserError(f"unknown name {name!r}; see {', '.join(kinds)}")
 
 
 def _names() -> dict[str, list[str]]:
@@ -100,11 +107,11 @@ def _method(console: Console, name: str) -> None:
 
 
 def _task(console: Console, name: str) -> None:
-    from sparsebench.models import FORMS
+    from sparsebench.models import FAMILIES
     from sparsebench.tasks import TASKS
 
     task = TASKS.get(name)
-    families = [family for family, forms in FORMS.items() if set(forms) & set(task.forms)]
+    families = [name for name in FAMILIES if set(FAMILIES.get(name).forms) & set(task.forms)]
     facts = {
         "group": task.group,
         "forms": ", ".join(task.forms),
@@ -139,7 +146,7 @@ def _section(console: Console, name: str) -> None:
 
 
 def _settings(console: Console, model: type[BaseModel], *, called: str) -> None:
-    print_table(console, (called, "type", "default", "what it is"), describe_settings(model))
+    print_table(console, (called, "type", "default", "description"), describe_settings(model))
 
 
 def _model(console: Console, name: str) -> None:
@@ -150,7 +157,7 @@ def _model(console: Console, name: str) -> None:
     source = model_source(name)
     folder = source.folder()
     facts = {
-        "family": source.family.value,
+        "family": source.family,
         "weights": "random" if folder is None else str(folder),
         "fingerprint": source.fingerprint,
     }

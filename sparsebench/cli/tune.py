@@ -1,4 +1,4 @@
-"""``sparsebench tune``: searches settings for every method of a suite, on equal terms."""
+"""``sparsebench tune``: search settings for every method of a suite, on equal terms."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from sparsebench.cli import folder, options
-from sparsebench.cli.run_jobs import make_runs, open_executor
-from sparsebench.cli.tables import print_table
+from sparsebench.api.experiment import RUNS
+from sparsebench.cli import options
+from sparsebench.cli.output import print_table, write_text
+from sparsebench.cli.run import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,54 +18,43 @@ if TYPE_CHECKING:
     from sparsebench.schema.spec import TuningRecord
 
 TUNED = "tuned.yaml"
+"""The file of the suite with the chosen settings."""
 
 
+@options.grouped
 def tune(
-    suite: options.SuiteArgument,
+    suite: options.SuiteOptions,
+    where: options.ExecutorOptions,
     *,
-    methods: options.Methods = None,
-    models: options.Models = None,
-    sets: options.Sets = None,
-    data: options.Data = None,
-    output: options.Output = None,
-    executor: options.ExecutorName = "local",
-    executor_options: options.ExecutorOptions = None,
-    workers: options.Workers = None,
-    device: options.Device = "auto",
+    output: options.Output = RUNS,
 ) -> None:
-    """Search settings for every method of a suite, with the same number of trials for all.
+    """Search settings for every method of a suite, with the same number of search trials for all.
 
-    Trials train on a part of the training set and are chosen by their score on the rest; nothing is
-    chosen by a score that is reported. The trials are kept in DIR/tuning, and the suite with what
-    was chosen is written to DIR/tuned.yaml, to be run like any other.
+    Search trials train on a part of the training set and are compared by their score on the rest;
+    no setting is chosen by a score that is reported. DIR/tuning keeps the search trials;
+    DIR/tuned.yaml is the suite with the chosen settings, to run like any other.
+
+    For example:
+
+        sparsebench tune reference --models MODEL --data DIR -o results
+        sparsebench run results/tuned.yaml --data DIR -o results
     """
-    from sparsebench.execution.plan import check_plan
     from sparsebench.execution.tuning import choose, trial_suite, tuned_suite
     from sparsebench.results.store import Store
 
     console = Console()
-    chosen = options.selected(
-        suite,
-        methods=methods,
-        models=models,
-        tasks=None,
-        seeds=None,
-        sets=sets,
-        budget=None,
-        data=data,
-        output=output,
+    experiment, executor = suite.load(output), where.open()
+    trials = replace(
+        experiment, suite=trial_suite(experiment.suite), store=Store(output / "tuning")
     )
-    opened = open_executor(executor, workers=workers, device=device, given=executor_options)
-    root = chosen.store.root
-    trials = replace(chosen, suite=trial_suite(chosen.suite), store=Store(root / "tuning"))
-    cells = trials.plan(console, command=options.command_line())
-    check_plan(cells)
-    make_runs(cells, executor=opened, console=console)
-    results = [result for cell in cells if (result := trials.store.find(cell.job.spec))]
-    found = choose(chosen.suite, results)
+    with console.status("Reading backbones and data"):
+        cells = trials.plan(command=options.command_line())
+    with interruptible(console):
+        trials.run(cells, executor, console=console)
+    found = choose(experiment.suite, trials.results(cells))
     _show(found, console)
-    root.mkdir(parents=True, exist_ok=True)
-    folder.write_text(root / TUNED, tuned_suite(chosen.suite, found))
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / TUNED, tuned_suite(experiment.suite, found))
 
 
 def _show(found: Mapping[str, TuningRecord], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""``sparsebench validate``: everything that is wrong with a suite, in one pass."""
+"""``sparsebench validate``: report everything that is wrong with a suite, in one pass."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ if TYPE_CHECKING:
     from sparsebench.suite import Suite
 
 MISTAKES = 2
-"""Exit code where something is wrong, as for every mistake of a user."""
+"""Exit code if something is wrong, as for every mistake of a user."""
 
 
-def validate(
-    suite: options.SuiteArgument,
-    *,
-    methods: options.Methods = None,
-    models: options.Models = None,
-    tasks: options.Tasks = None,
-    seeds: options.Seeds = None,
-    sets: options.Sets = None,
-    budget: options.Budget = None,
-    data: options.Data = None,
-) -> None:
+@options.grouped
+def validate(suite: options.RunOptions) -> None:
     """Check a suite without running it: keys, names, settings, backbones and data.
 
-    Every mistake is shown with its file and line. A note is no mistake: it says what will be
-    skipped, or what cannot be checked from here.
+    Every mistake is reported with its file and line. A note is no mistake: it names what will be
+    skipped, or what cannot be checked on this machine.
+
+    For example:
+
+        sparsebench validate suites/glue.yaml --data DIR
+        sparsebench validate quick --set lora.r=16
     """
     from sparsebench.errors.problems import Severity
     from sparsebench.suite.files import find_suite, read_suite
@@ -38,11 +34,8 @@ def validate(
     from sparsebench.tasks import DataSource
 
     console = Console(soft_wrap=True, highlight=False)
-    changes = options.overrides(
-        methods=methods, models=models, tasks=tasks, seeds=seeds, sets=sets, budget=budget
-    )
-    suite_file = read_suite(find_suite(suite), changes)
-    source = DataSource(folder=data, revision=suite_file.suite.revision)
+    suite_file = read_suite(find_suite(suite.suite), suite.overrides)
+    source = DataSource(folder=suite.data, revision=suite_file.suite.revision)
     with console.status("Reading data"):
         found = problems(suite_file, data=source)
     for problem in found:
@@ -58,7 +51,7 @@ def validate(
 
 
 def summary(suite: Suite) -> str:
-    """Returns how many runs a suite stands for, and of what."""
+    """Return the number of runs of a suite, and of its parts."""
     from sparsebench.suite import cells
 
     parts = {
@@ -69,13 +62,13 @@ def summary(suite: Suite) -> str:
     }
     counts = [f"{len(p)} {name}{'' if len(p) == 1 else 's'}" for name, p in parts.items()]
     if not suite.tasks:
-        return f"{suite.name}: costs of {counts[2]} on {counts[1]}; 'sparsebench profile' takes it"
+        return f"{suite.name}: costs of {counts[2]} on {counts[1]}, for 'sparsebench profile'"
     runs = sum(1 for _ in cells(suite))
     return f"{suite.name}: {runs} {'run' if runs == 1 else 'runs'}, of {', '.join(counts)}"
 
 
 def budgets(suite: Suite) -> str:
-    """Returns the budget that every method has on each task."""
+    """Return the budget that every method has on each task."""
     from sparsebench.suite import training_for
 
     tasks: dict[str, list[str]] = {}

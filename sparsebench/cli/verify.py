@@ -1,4 +1,4 @@
-"""``sparsebench verify``: doubts every number of a folder of results."""
+"""``sparsebench verify``: recompute the scores of a folder of results, and rerun some."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sparsebench.cli import folder, options
+from sparsebench.api.experiment import RUNS
+from sparsebench.cli import options
+from sparsebench.cli.output import plain_console, warn
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,41 +22,50 @@ if TYPE_CHECKING:
     from sparsebench.results.records import RunResult
 
 FAILED = 1
-"""Exit code where a number cannot be believed."""
+"""Exit code if a result is wrong or a rerun disagrees."""
 
 
 def verify(
-    results: folder.Results = options.OUTPUT,
+    results: options.ResultsFolder = RUNS,
     *,
     rerun: Annotated[
-        int, typer.Option(min=0, metavar="K", help="Make K runs again and compare their scores.")
+        int, typer.Option(min=0, metavar="K", help="Rerun K runs and compare their scores.")
     ] = 0,
-    draw: Annotated[int, typer.Option(metavar="SEED", help="Draws the runs to make again.")] = 0,
+    draw: Annotated[
+        int, typer.Option(metavar="SEED", help="The seed that chooses the runs to rerun.")
+    ] = 0,
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="How far a score made again may lie off; 0.02.")
+        float | None, typer.Option(min=0, help="The largest difference of a rerun score; 0.02.")
     ] = None,
     data: options.Data = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: options.DeviceName = "auto",
 ) -> None:
-    """Check a folder of results: files, keys, and every score, computed again from predictions.
+    """Verify a folder of results: files, keys, and every score, recomputed from predictions.
 
-    What was found to be sound is kept in verified.json, for the column 'evidence' of leaderboards.
-    The exit code is 1 where anything is wrong.
+    The outcome is kept in verified.json, for the column 'verified' of leaderboards. The exit code
+    is 1 if anything is wrong.
+
+    For example:
+
+        sparsebench verify results/reference
+        sparsebench verify runs --rerun 3 --data DIR
     """
     from sparsebench.execution.verification import verify as check
     from sparsebench.results.store import Store
 
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console()
     if not results.is_dir():
         raise UserError(f"{results}: no such folder")
-    runs = Store(results).runs()
-    if not runs:
+    files = Store(results).files()
+    if not files:
         raise UserError(f"{results}: there are no results in it")
-    report = check(runs)
+    report = check(files)
     _print_faults(report, console)
-    made = _again(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
-    agreed = _compare(made, tolerance=tolerance, console=console)
-    _keep(results, report, made)
+    reruns = (
+        _rerun(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
+    )
+    agreed = _compare(reruns, tolerance=tolerance, console=console)
+    _keep(results, report, reruns)
     console.print(_summary(report))
     if report.faults or not agreed:
         raise typer.Exit(FAILED)
@@ -62,11 +73,11 @@ def verify(
 
 def _print_faults(report: VerifyReport, console: Console) -> None:
     for fault in report.faults:
-        console.print(f"{fault.run.name}: {fault.message}")
+        console.print(f"{fault.folder.name}: {fault.message}")
     for doubt in report.doubts:
-        console.print(f"{doubt.run.name}: in doubt: {doubt.message}")
+        console.print(f"{doubt.folder.name}: in doubt: {doubt.message}")
     for metric, reason in report.unchecked.items():
-        console.print(f"{metric}: not computed again: {reason}")
+        console.print(f"{metric}: not recomputed: {reason}")
 
 
 def _tolerance(asked: float | None) -> float:
@@ -78,58 +89,62 @@ def _tolerance(asked: float | None) -> float:
 def _draw(report: VerifyReport, *, count: int, seed: int) -> list[RunResult]:
     from sparsebench.execution.verification.rerun import draw
 
-    wrong = {fault.run for fault in report.faults}
-    sound = {result.key: result for run, result in report.results.items() if run not in wrong}
+    wrong = {fault.folder for fault in report.faults}
+    sound = {
+        result.key: result for file, result in report.results.items() if file.parent not in wrong
+    }
     return draw(sound.values(), count=count, seed=seed)
 
 
-def _again(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[RerunOutcome]:
-    """Makes runs again, in a folder that is then gone."""
-    from sparsebench.cli.progress import progress
+def _rerun(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[RerunOutcome]:
+    """Rerun runs in a temporary folder."""
+    from sparsebench.api.progress import progress
     from sparsebench.execution.executors import EXECUTORS
     from sparsebench.execution.verification.rerun import RerunOutcome, job_for
     from sparsebench.results.store import Store
     from sparsebench.tasks import DataSource
 
-    made, jobs = [], []
+    reruns, jobs = [], []
     with tempfile.TemporaryDirectory(prefix="sparsebench-rerun-") as root:
         for result in results:
             try:
                 jobs.append(job_for(result, data=DataSource(folder=data), store=Path(root)))
             except UserError as error:
-                made.append(RerunOutcome(result, None, str(error)))
+                reruns.append(RerunOutcome(result, None, str(error)))
+        if not jobs:
+            return reruns
         titles = {job.key: job.spec.title for job in jobs}
         with progress(titles, cached=0, console=Console(stderr=True)) as report:
             EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
         by_key = {result.key: result for result in results}
         for job in jobs:
             new = Store(Path(root)).find(job.spec)
-            reason = "it left no result" if new is None else new.reason
-            made.append(RerunOutcome(by_key[job.key], new.score if new else None, reason))
-    return made
+            reason = "no result was stored" if new is None else new.reason
+            reruns.append(RerunOutcome(by_key[job.key], new.score if new else None, reason))
+    return reruns
 
 
-def _compare(made: Sequence[RerunOutcome], *, tolerance: float | None, console: Console) -> bool:
-    """Prints the scores of runs that were made again; returns whether all agree."""
+def _compare(reruns: Sequence[RerunOutcome], *, tolerance: float | None, console: Console) -> bool:
+    """Print the scores of reruns; return whether all agree."""
     limit = _tolerance(tolerance)
-    for again in made:
+    for again in reruns:
         title = again.result.spec.title
         if again.difference is None:
-            console.print(f"{title}: could not be made again: {again.reason}")
+            console.print(f"{title}: could not be rerun: {again.reason}")
             continue
         word = "agrees" if again.agrees(limit) else "does NOT agree"
         console.print(
             f"{title}: {again.result.score:.4f} stored, {again.score:.4f} now: {word} "
             f"(within {limit:g})"
         )
-    return all(again.agrees(limit) for again in made)
+    return all(again.agrees(limit) for again in reruns)
 
 
-def _keep(root: Path, report: VerifyReport, made: Sequence[RerunOutcome]) -> None:
-    """Keeps what was found.
+def _keep(root: Path, report: VerifyReport, reruns: Sequence[RerunOutcome]) -> None:
+    """Store how each score was verified.
 
-    A run that was made again within our own tolerance, whatever was asked for, is ``rerun``; it
-    stays so while its file is the same, and no later one disagrees.
+    A run whose rerun agrees within the default tolerance, whatever ``--tolerance`` is, counts as
+    ``rerun``, as long as its file does not change and no later rerun disagrees.
     """
     from sparsebench.execution.verification.rerun import TOLERANCE
     from sparsebench.results.verified import Verified, read_verified, write_verified
@@ -137,16 +152,16 @@ def _keep(root: Path, report: VerifyReport, made: Sequence[RerunOutcome]) -> Non
     try:
         before = read_verified(root)
     except UserError as error:
-        folder.warn(f"{error}; it is written anew")
+        warn(f"{error}; it is replaced")
         before = {}
-    agrees = {each.result.key: each.agrees(TOLERANCE) for each in made if each.score is not None}
+    agrees = {each.result.key: each.agrees(TOLERANCE) for each in reruns if each.score is not None}
     for key, (_, digest) in report.verified.items():
         if agrees.get(key, before.get(key) == (Verified.RERUN, digest)):
             report.verified[key] = (Verified.RERUN, digest)
     try:
         write_verified(root, report.verified)
     except OSError as error:
-        folder.warn(f"{root}: what was verified could not be kept ({error.strerror})")
+        warn(f"{root}: verified.json could not be written ({error.strerror})")
 
 
 def _summary(report: VerifyReport) -> str:
@@ -155,11 +170,11 @@ def _summary(report: VerifyReport) -> str:
     from sparsebench.results.verified import Verified
 
     counts = Counter(evidence for evidence, _ in report.verified.values())
-    told = [f"{counts[kind]} {kind}" for kind in reversed(Verified) if counts[kind]]
-    wrong = len({fault.run for fault in report.faults})
-    told += [f"{wrong} WRONG"] if wrong else []
-    doubtful = len({doubt.run for doubt in report.doubts})
-    told += [f"{doubtful} in doubt"] if doubtful else []
-    runs = "1 result" if len(report.runs) == 1 else f"{len(report.runs)} results"
+    parts = [f"{counts[kind]} {kind}" for kind in reversed(Verified) if counts[kind]]
+    wrong = len({fault.folder for fault in report.faults})
+    parts += [f"{wrong} WRONG"] if wrong else []
+    doubtful = len({doubt.folder for doubt in report.doubts})
+    parts += [f"{doubtful} in doubt"] if doubtful else []
+    runs = "1 result" if len(report.files) == 1 else f"{len(report.files)} results"
     unsealed = f"; {report.unsealed} without checksums" if report.unsealed else ""
-    return f"{runs}: {', '.join(told)}{unsealed}"
+    return f"{runs}: {', '.join(parts)}{unsealed}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.models import Backbone, Family, Form
-from sparsebench.models.backbone import HEADS, auto_class
-from sparsebench.models.families import IGNORED
+from sparsebench.models.backbone import auto_class
+from sparsebench.models.families import HEADS, IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,13 @@ from sparsebench.conformance.check import Check, CheckResult
 from sparsebench.conformance.method_under_test import MethodUnderTest
 from sparsebench.conformance.outcomes import CheckOutcome
 from sparsebench.errors import UnknownNameError
-from sparsebench.models import Family
+from sparsebench.models import BUILT_IN_FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from sparsebench.method import Method
+    from sparsebench.models import Family
 
 CHECKS: tuple[Check, ...] = (
     training.settings_have_defaults,
@@ -100,7 +101,7 @@ def with_expectation(result: CheckResult, reason: str | None) -> CheckResult:
 
 
 def parametrize_with_checks(
-    methods: Iterable[str | Method], *, families: Iterable[Family] = Family
+    methods: Iterable[str | Method], *, families: Iterable[Family] = BUILT_IN_FAMILIES
 ) -> Any:
     """Create a pytest for each method and check: a decorator of a test with an argument ``check``.
 

@@ -79,7 +79,7 @@ def deploy_leaves_nothing_behind(tested: FamilyUnderTest) -> str:
         if _can_be_merged(model):
             raise CheckFailed("the deployed model has a PEFT adapter that could be merged")
         return "keeps a PEFT adapter"
-    whole = tiny_backbone(tested.family.value, form=tested.form).model
+    whole = tiny_backbone(tested.family, form=tested.form).model
     if type(model) is not type(whole):
         raise CheckFailed(f"it deploys a {type(model).__name__}, not a {type(whole).__name__}")
     plain = _kinds(whole), _kinds(run.reloaded) if run.failure is None else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparsebench.conformance.outcomes import CheckFailed, NotApplicable, error_text
 from sparsebench.conformance.run_trace import PLAIN, Phase, RunOptions, RunTrace, trace_run
 from sparsebench.method_registry import configure
-from sparsebench.models import FORMS, Family, Form
+from sparsebench.models import BUILT_IN_FAMILIES, FAMILIES, Family, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,14 +30,20 @@ class MethodUnderTest:
     """
 
     def __init__(
-        self, method: Method, *, name: str | None = None, families: Iterable[Family] = Family
+        self,
+        method: Method,
+        *,
+        name: str | None = None,
+        families: Iterable[Family] = BUILT_IN_FAMILIES,
     ) -> None:
         self._unused = method
         self.name = name or _described(method)
         self.families = tuple(dict.fromkeys(families))
 
     @classmethod
-    def of(cls, method: str | Method, *, families: Iterable[Family] = Family) -> MethodUnderTest:
+    def of(
+        cls, method: str | Method, *, families: Iterable[Family] = BUILT_IN_FAMILIES
+    ) -> MethodUnderTest:
         """Return an installed method with its default settings, or the given one.
 
         Raises:
@@ -58,7 +64,7 @@ class MethodUnderTest:
         return {
             (family, form): method.refuses(family, form)
             for family in self.families
-            for form in FORMS[family]
+            for form in FAMILIES.get(family).forms
         }
 
     @cached_property
@@ -66,7 +72,8 @@ class MethodUnderTest:
         """Each family, in the first form that the method accepts."""
         tested = []
         for family in self.families:
-            forms = sorted(FORMS[family], key=lambda form: form is not _FIRST.get(family))
+            first = _FIRST.get(family)
+            forms = sorted(FAMILIES.get(family).forms, key=lambda form: form is not first)
             accepted = [form for form in forms if self.refusals[family, form] is None]
             if accepted:
                 tested.append(FamilyUnderTest(self, family, accepted[0]))
@@ -117,7 +124,7 @@ class FamilyUnderTest:
         """Return a run, whatever phase it has reached."""
         if options not in self._runs:
             self._runs[options] = trace_run(
-                self.under_test.method, self.family.value, form=self.form, options=options
+                self.under_test.method, self.family, form=self.form, options=options
             )
         return self._runs[options]
 

@@ -1,4 +1,4 @@
-"""Errors that are meant for people: one clear message, no traceback, exit code 2."""
+"""Errors for users: one clear message, no traceback, exit code 2."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 class UserError(Exception):
-    """A mistake in what the user asked for; the message says what, where, and what to do."""
+    """A mistake of the user; the message says what is wrong, where, and what to do."""
 
 
 class StoppedError(BaseException):
-    """A run was asked to stop, and can be gone on with: no failure, so nothing takes it for one."""
+    """A request to stop a run, which can be resumed; not a failure, so not an ``Exception``."""
 
 
 class UnknownNameError(UserError):
-    """A name that stands for nothing, with the nearest names that do.
+    """An unknown name; the message suggests the nearest known name.
 
     Args:
-        kind: What was looked for, in the singular, such as ``"method"``.
-        name: The name that was not found.
-        known: Every name that would have been found.
-        where: Where the name was given, such as ``"glue.yaml:12"``.
+        kind: The kind of the named thing, in the singular, such as ``"method"``.
+        name: The unknown name.
+        known: All known names.
+        where: The place of the name, such as ``"glue.yaml:12"``.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class UnknownNameError(UserError):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the first line of what an error says, and its type if it is not meant for people."""
+    """Return the first line of an error message, with the type unless it is a ``UserError``."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     return f"{kind}{error}".partition("\n")[0]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns ``"; did you mean 'x'?"``, else the list of what is known, to end a message with."""
+    """Return the end of a message: ``"; did you mean 'x'?"``, or the list of known names."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

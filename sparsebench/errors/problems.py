@@ -1,4 +1,4 @@
-"""What is wrong with something a user wrote: where, what, and the nearest thing that is right."""
+"""Problems in files and options of users: the place, the mistake, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 KeyPath = tuple[str | int, ...]
 """The keys that lead to a value in nested settings."""
 
-
 _SHAPES = {
     "dict_type": "should be a mapping of keys to values",
     "list_type": "should be a list",
@@ -32,23 +31,23 @@ _SHAPES = {
 
 
 class Severity(StrEnum):
-    """What becomes of a run that has the problem."""
+    """The consequence of a problem."""
 
     ERROR = "error"
-    """It cannot be made."""
+    """The runs cannot start."""
 
     NOTE = "note"
-    """It will be skipped, or it cannot be told from here."""
+    """Some runs will be skipped, or something could not be checked."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        severity: How bad it is.
-        where: Where it was written, such as ``"glue.yaml:12"`` or ``"--methods"``.
-        message: What is wrong and what to do.
+        severity: The consequence.
+        where: The place, such as ``"glue.yaml:12"`` or ``"--methods"``.
+        message: The mistake and what to do.
     """
 
     severity: Severity
@@ -56,19 +55,19 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """As it is shown, but for the severity."""
+        """Return the line to print, without the severity."""
         return f"{self.where}: {self.message}"
 
 
 def raise_errors(problems: Iterable[Problem]) -> None:
-    """Raises one ``UserError`` that shows every error, one a line; notes raise nothing."""
+    """Raise one ``UserError`` with a line for every error, if there are any; notes do not count."""
     errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise UserError("\n".join(errors))
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Sorts by line, what the command line said first; those of one line stay as they are."""
+    """Sort problems by line, those of the command line first; the sort is stable."""
 
     def line(problem: Problem) -> int:
         _, _, number = problem.where.rpartition(":")
@@ -80,23 +79,23 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 def explain(
     error: ValidationError, model: type[BaseModel], data: object
 ) -> list[tuple[KeyPath, str]]:
-    """Says in plain words what pydantic has found.
+    """Explain a validation error of pydantic in plain words.
 
     Args:
-        error: What was raised.
-        model: The class that the data was validated by.
-        data: What was validated.
+        error: The error.
+        model: The class that validated the data.
+        data: The data.
 
     Returns:
-        The path to each bad value, as far as it is in the data, with what is wrong there. What
-        several alternatives of a union say of the same value is joined.
+        The path of each invalid value, as far as it exists in the data, with a message. The
+        messages for the alternatives of a union are joined.
     """
     found: dict[KeyPath, list[str]] = {}
     details = error.errors()
     bad_items = {detail["loc"][:-1] for detail in details}
     for detail in details:
         if detail["type"] == "too_short" and detail["loc"] in bad_items:
-            continue  # for want of the items that are bad, which are told on their own
+            continue  # only because of its invalid items, which have messages of their own
         path = _existing(detail["loc"], data)
         messages = found.setdefault(path, [])
         message = _message(detail, model=model, path=path)
@@ -106,12 +105,12 @@ def explain(
 
 
 def located(path: KeyPath, message: str) -> str:
-    """Returns the message with the path before it: ``training.warmup: should be less than 1``."""
+    """Return the message with its path: ``training.warmup: should be less than 1``."""
     return f"{'.'.join(map(str, path))}: {message}" if path else message
 
 
 def place_of(path: KeyPath, places: Mapping[tuple[str, ...], str]) -> str:
-    """Returns the place of a path, or of the nearest that holds it; the empty path has one."""
+    """Return the place of a path, or of the nearest path above it; the empty path has one."""
     keys = tuple(map(str, path))
     while keys not in places:
         keys = keys[:-1]
@@ -119,7 +118,7 @@ def place_of(path: KeyPath, places: Mapping[tuple[str, ...], str]) -> str:
 
 
 def _existing(loc: KeyPath, data: object) -> KeyPath:
-    """Cuts off what pydantic adds to a path: the alternatives of a union, and absent keys."""
+    """Cut off the parts that pydantic adds to a path: alternatives of a union, missing keys."""
     for depth, key in enumerate(loc):
         is_item = isinstance(data, list | tuple) and isinstance(key, int)
         if not is_item and not (isinstance(data, Mapping) and key in data):
@@ -149,7 +148,7 @@ def _message(detail: ErrorDetails, *, model: type[BaseModel], path: KeyPath) -> 
 
 
 def _keys(annotation: object, path: KeyPath) -> set[str]:
-    """The keys that are known at a path below a type."""
+    """Return the known keys at a path below a type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _keys(arguments[0], path)

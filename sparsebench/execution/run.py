@@ -269,12 +269,12 @@ def _profile(context: RunContext, model: nn.Module, *, trained: _Trained, folder
         trainable=trained.trainable,
         folder=folder,
         training=trained.memory,
-        effort=TimingBudget(seconds=terms.seconds),
-        ask=_ask(context, model),
+        timing=TimingBudget(seconds=terms.seconds),
+        options=_options(context, model),
     )
 
 
-def _ask(context: RunContext, model: nn.Module) -> ProfileOptions:
+def _options(context: RunContext, model: nn.Module) -> ProfileOptions:
     """Asks for the share of the promised speed-up and the density of activations on real input."""
     split, examples = next(iter(context.data.evaluation.items()))
     some = examples.select(range(min(DENSITY_EXAMPLES, len(examples))))
@@ -282,5 +282,5 @@ def _ask(context: RunContext, model: nn.Module) -> ProfileOptions:
         model, context.encode(some), tokenizer=context.tokenizer, form=context.form
     )
     return ProfileOptions(
-        runtimes={}, density=batches, density_data=f"{len(some)} examples of {split}"
+        runtimes={}, activation_batches=batches, activation_data=f"{len(some)} examples of {split}"
     )

@@ -1,4 +1,4 @@
-"""Two methods against each other: the difference, how sure it is, and what could be found."""
+"""Compare two methods: difference, confidence interval, paired tests, detectable difference."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import numpy as np
 
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.leaderboard.build import grouped
-from sparsebench.leaderboard.cells import cell_of, chosen_runs
-from sparsebench.leaderboard.rows import columns_of, rows_of
-from sparsebench.leaderboard.sampling import headline_metrics
-from sparsebench.leaderboard.scores import Measured, measured, paired
+from sparsebench.leaderboard.build.rows import cell_of, chosen_runs, columns_of, rows_of
+from sparsebench.leaderboard.build.scores import (
+    PairableScores,
+    headline_metrics,
+    pairable_scores,
+    paired,
+)
 from sparsebench.statistics import (
-    SMOOTH,
-    arrays,
+    SMOOTH_METRICS,
+    as_arrays,
     bootstrap_test,
     difference,
     estimate,
@@ -27,12 +30,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sparsebench.leaderboard.rows import RowRuns
-    from sparsebench.leaderboard.sampling import ReadPredictions
-    from sparsebench.leaderboard.table import Column
+    from sparsebench.leaderboard.board import Column
+    from sparsebench.leaderboard.build.rows import RowRuns
+    from sparsebench.leaderboard.build.scores import ReadPredictions
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
-    from sparsebench.statistics import Estimate, PairedTest, Panel
+    from sparsebench.statistics import Estimate, PairedTest, TaskScores
 
     Numbers = NDArray[np.float64]
 
@@ -43,9 +46,9 @@ class SeedTest:
 
     Attributes:
         seed: The seed of both.
-        difference: The score of the first less that of the second.
-        test: McNemar's test for accuracy, the paired bootstrap for others; None where the
-            predictions are not known or were not of the same examples.
+        difference: The score of the first minus that of the second.
+        test: McNemar's test for accuracy, the paired bootstrap for other metrics; None if the
+            predictions are not stored or are of different examples.
     """
 
     seed: int
@@ -61,8 +64,8 @@ class TaskComparison:
         task: The name of the column.
         first: The mean of the first over the seeds that both have.
         second: The mean of the second.
-        difference: The first less the second.
-        tests: One a seed.
+        difference: The first minus the second.
+        tests: One per seed.
     """
 
     task: str
@@ -77,9 +80,9 @@ class Comparison:
     """Two methods with one backbone under one protocol.
 
     Attributes:
-        group: What the leaderboard calls the group.
+        group: The heading of the group in the leaderboard.
         tasks: The tasks on which both have a score for a seed.
-        overall: The mean difference over these tasks; None where they do not share the same seeds.
+        overall: The mean difference over these tasks; None if their numbers of seeds differ.
         left_out: Tasks of the group that cannot be compared.
     """
 
@@ -92,17 +95,17 @@ class Comparison:
 def compare(
     results: Iterable[RunResult], first: str, second: str, *, read: ReadPredictions
 ) -> list[Comparison]:
-    """Compares two methods in every group that has both.
+    """Compare two methods in every group that has both.
 
     Args:
         results: The results.
         first: The name of a row: a method's label, numbered where several rows share it.
-        second: The name of another.
+        second: The name of another row.
         read: Reads the predictions of a run.
 
     Raises:
-        UnknownNameError: No group has a row of a name.
-        UserError: No group has both, or they have no run in common.
+        UnknownNameError: No group has a row with one of the names.
+        UserError: The names are equal, or the methods share no task and seed.
     """
     groups = [
         (f"{name} · protocol {members[0].spec.protocol}", members, rows_of(members))
@@ -127,31 +130,31 @@ def compare(
 def _compare(
     group: str, rows: Sequence[RowRuns], *, columns: Sequence[Column], read: ReadPredictions
 ) -> Comparison:
-    tasks, panels, left_out = [], list[list["Panel"]](), []
+    tasks, differences, left_out = [], list[list["TaskScores"]](), []
     for column in columns:
         runs = _shared(rows, column)
         if not runs:
             left_out.append(column.name)
             continue
-        sides = [_measured(side, read) for side in zip(*runs, strict=True)]
-        one, other = ([panel] for (panel,) in paired([[side] for side in sides]))
-        panels.append(difference(one, other))
+        sides = [_pairable_scores(side, read) for side in zip(*runs, strict=True)]
+        one, other = paired([[side] for side in sides])
+        differences.append(difference(one, other))
         tasks.append(
             TaskComparison(
                 task=column.name,
                 first=float(one[0].scores.mean()),
                 second=float(other[0].scores.mean()),
-                difference=estimate(panels[-1]),
+                difference=estimate(differences[-1]),
                 tests=tuple(_seed_tests(runs, read)),
             )
         )
-    alike = len({len(panel.scores) for (panel,) in panels}) == 1
-    overall = estimate([panel for (panel,) in panels]) if alike else None
+    same_seeds = len({len(task.scores) for (task,) in differences}) == 1
+    overall = estimate([task for (task,) in differences]) if same_seeds else None
     return Comparison(group, tuple(tasks), overall, tuple(left_out))
 
 
 def _shared(rows: Sequence[RowRuns], column: Column) -> list[tuple[RunResult, RunResult]]:
-    """Returns the runs of both rows for every seed for which both have a score."""
+    """Return the runs of both rows for every seed for which both have a score."""
     seeds = sorted({run.spec.seed for row in rows for run in row.runs})
     chosen = [chosen_runs(row.runs, column=column, seeds=seeds) for row in rows]
     cells = [cell_of(runs) for runs in chosen]
@@ -164,26 +167,26 @@ def _shared(rows: Sequence[RowRuns], column: Column) -> list[tuple[RunResult, Ru
     ]
 
 
-def _measured(runs: Sequence[RunResult], read: ReadPredictions) -> Measured:
+def _pairable_scores(runs: Sequence[RunResult], read: ReadPredictions) -> PairableScores:
     chosen = {run.spec.seed: run for run in runs}
-    return measured(chosen, cell_of(chosen), read)
+    return pairable_scores(chosen, cell_of(chosen), read)
 
 
 def _seed_tests(
     runs: Sequence[tuple[RunResult, RunResult]], read: ReadPredictions
 ) -> Iterator[SeedTest]:
     for one, other in runs:
-        apart = (one.score or 0.0) - (other.score or 0.0)
-        yield SeedTest(one.spec.seed, apart, _paired_test(one, other, read))
+        by_score = (one.score or 0.0) - (other.score or 0.0)
+        yield SeedTest(one.spec.seed, by_score, _paired_test(one, other, read))
 
 
 def _paired_test(one: RunResult, other: RunResult, read: ReadPredictions) -> PairedTest | None:
-    metrics, answers = headline_metrics(one), (read(one), read(other))
-    if not metrics or answers[0] is None or answers[1] is None:
+    metrics, predictions = headline_metrics(one), (read(one), read(other))
+    if not metrics or predictions[0] is None or predictions[1] is None:
         return None
-    if _asked(answers[0]) != _asked(answers[1]):
+    if _examples(predictions[0]) != _examples(predictions[1]):
         return None
-    sides = [_numbers(metrics, told) for told in answers if told is not None]
+    sides = [_numbers(metrics, side) for side in predictions if side is not None]
     if any(side is None for side in sides):
         return None
     scores = [_Scored(metrics, side) for side in sides if side is not None]
@@ -193,20 +196,20 @@ def _paired_test(one: RunResult, other: RunResult, read: ReadPredictions) -> Pai
     return bootstrap_test(lambda at: (scores[0](at), scores[1](at)), examples)
 
 
-def _asked(
-    answers: dict[str, Predictions],
+def _examples(
+    predictions: dict[str, Predictions],
 ) -> list[tuple[str, tuple[str, ...], tuple[object, ...]]]:
-    return [(split, told.ids, told.references) for split, told in sorted(answers.items())]
+    return [(split, stored.ids, stored.references) for split, stored in sorted(predictions.items())]
 
 
 Split = dict[str, "tuple[Numbers, Numbers]"]
-"""Metric -> answers and references, as the metric takes them."""
+"""Metric -> predictions and references, as numbers ``[n]``."""
 
 
-def _numbers(metrics: Sequence[str], answers: dict[str, Predictions]) -> list[Split] | None:
+def _numbers(metrics: Sequence[str], predictions: dict[str, Predictions]) -> list[Split] | None:
     splits = []
-    for _, told in sorted(answers.items()):
-        pairs = {name: arrays(name, told.predictions, told.references) for name in metrics}
+    for _, stored in sorted(predictions.items()):
+        pairs = {name: as_arrays(name, stored.predictions, stored.references) for name in metrics}
         known = {name: pair for name, pair in pairs.items() if pair is not None}
         if len(known) < len(pairs):
             return None
@@ -215,7 +218,7 @@ def _numbers(metrics: Sequence[str], answers: dict[str, Predictions]) -> list[Sp
 
 
 class _Scored:
-    """The headline score of one model on any examples, counted through its splits."""
+    """The headline score of one model on any of its examples, numbered through all splits."""
 
     def __init__(self, metrics: Sequence[str], splits: Sequence[Split]) -> None:
         self._metrics, self._splits = metrics, splits
@@ -229,6 +232,6 @@ class _Scored:
             low, high = self._bounds[place : place + 2]
             inside = at[(at >= low) & (at < high)] - low
             for name in self._metrics:
-                answers, right = split[name]
-                values.append(SMOOTH[name].value(answers[inside], right[inside]))
+                predictions, references = split[name]
+                values.append(SMOOTH_METRICS[name].value(predictions[inside], references[inside]))
         return float(np.mean(values))

@@ -1,4 +1,4 @@
-"""Loading backbones with heads, and the anatomy of each family."""
+"""Load backbones with task heads, and read the anatomy of every family."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.models.adapters import attach_adapter
 from sparsebench.models.anatomy import (
+    BUILT_IN_FAMILIES,
     Anatomy,
     Attention,
     Block,
+    Family,
     FeedForward,
     Matrix,
     Role,
-    anatomy_of,
 )
 from sparsebench.models.architectures import ARCHITECTURES
-from sparsebench.models.backbone import Backbone, empty_backbone, load_backbone
-from sparsebench.models.families import FORMS, GENERATING, Family, Form
+from sparsebench.models.backbone import Backbone, untie
+from sparsebench.models.families import (
+    FAMILIES,
+    GENERATING,
+    FamilyDefinition,
+    Form,
+    anatomy_of,
+)
+from sparsebench.models.loading import empty_backbone, load_backbone
 from sparsebench.models.sources import ModelSource, model_source
-from sparsebench.models.surgery import untie
 
 if TYPE_CHECKING:
-    from sparsebench.models.bottlenecks import Adapted, bottleneck_widths, insert_bottlenecks
-    from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
+    from sparsebench.models.wrappers import (
+        Adapted,
+        ModuleWrapper,
+        bottleneck_widths,
+        insert_bottlenecks,
+    )
 
 __all__ = [
     "ARCHITECTURES",
-    "FORMS",
+    "BUILT_IN_FAMILIES",
+    "FAMILIES",
     "GENERATING",
     "Adapted",
     "Anatomy",
@@ -34,6 +46,7 @@ __all__ = [
     "Backbone",
     "Block",
     "Family",
+    "FamilyDefinition",
     "FeedForward",
     "Form",
     "Matrix",
@@ -48,18 +61,13 @@ __all__ = [
     "load_backbone",
     "model_source",
     "untie",
-    "unwrap",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what needs torch only when it is asked for."""
-    if name in ("Adapted", "bottleneck_widths", "insert_bottlenecks"):
-        from sparsebench.models import bottlenecks
+    """Import the modules that need torch when they are first used."""
+    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks"):
+        from sparsebench.models import wrappers
 
-        return getattr(bottlenecks, name)
-    if name in ("ModuleWrapper", "unwrap"):
-        from sparsebench.models import module_wrapper
-
-        return getattr(module_wrapper, name)
+        return getattr(wrappers, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""Models with an adapter of the PEFT library that cannot be merged: attached, saved and loaded.
+"""Models with an adapter of the PEFT library that cannot be merged: attach, save, load, detach.
 
-PEFT keeps a trained copy of the task head inside the adapter. Here the head stays where it is, in
-the model, whose parameters keep their identity; the adapter holds what PEFT adds and nothing else.
+PEFT keeps a trained copy of the task head inside the adapter. Here the head stays in the model, and
+its parameters keep their identity; the adapter contains only what PEFT adds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 
 
 def attach_adapter(model: nn.Module, config: Any) -> Any:
-    """Wraps a model with a PEFT adapter, and leaves the model's own head in place.
+    """Wrap a model with a PEFT adapter, and leave the model's own head in place.
 
     Args:
         model: A plain transformers model; it is changed in place.
@@ -32,7 +32,7 @@ def attach_adapter(model: nn.Module, config: Any) -> Any:
     from peft import get_peft_model
     from peft.utils import ModulesToSaveWrapper
 
-    with warnings.catch_warnings():  # PEFT asks transformers by a name that is being retired
+    with warnings.catch_warnings():  # PEFT uses a name that transformers is about to remove
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
         view = get_peft_model(model, config)
     for name, module in list(view.named_modules()):
@@ -41,26 +41,26 @@ def attach_adapter(model: nn.Module, config: Any) -> Any:
     if hasattr(config, "modules_to_save"):
         config.modules_to_save = None
     for tensor in (*view.parameters(), *view.buffers()):
-        if tensor.untyped_storage().nbytes() > tensor.nbytes:  # a view, which cannot be saved
+        if tensor.untyped_storage().nbytes() > tensor.nbytes:  # safetensors cannot store a view
             tensor.data = tensor.data.clone()
     return view
 
 
 def has_adapter(model: nn.Module) -> bool:
-    """Whether a model is a PEFT model."""
+    """Return whether a model is a PEFT model."""
     peft = sys.modules.get("peft")
     return peft is not None and isinstance(model, peft.PeftModel)
 
 
 def detached(model: Any) -> Any:
-    """Returns the plain model under an adapter; ``model`` itself keeps its adapter."""
+    """Return the plain model under an adapter; ``model`` itself keeps its adapter."""
     if model.active_peft_config.is_prompt_learning:
         return model.get_base_model()
     return copy.deepcopy(model).unload()
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Writes the adapter of a PEFT model, without the model under it."""
+    """Save the adapter of a PEFT model, without the model under it."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
@@ -75,7 +75,7 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def load_adapter(model: nn.Module, folder: Path) -> Any:
-    """Attaches a saved adapter to a plain model; nothing is unpickled or fetched.
+    """Attach a saved adapter to a plain model; nothing is unpickled or downloaded.
 
     Raises:
         ValueError: The adapter does not fit the model.

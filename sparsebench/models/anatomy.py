@@ -1,18 +1,15 @@
-"""What makes four families look alike: the blocks in order, and the role of every matrix in them.
+"""The anatomy of a model: its blocks in order, and the role of every matrix in them.
 
-An anatomy is read off a live model, so it tells the truth about models with removed parts too.
-Parts are named by their path in the model and hold no tensor: ask a part for its module or weight
-and hand it the model.
+Methods and costs work on an anatomy, so that they treat all families alike. An anatomy is read from
+a live model and therefore also describes models with removed parts. Parts are named by their path
+in the model and hold no tensor: pass the model to a part to get its module or weight.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
-
-from sparsebench.errors import UserError
-from sparsebench.models.families import Family
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +18,32 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class Family(str):
+    """The name of a family of backbones: the ``model_type`` of its transformers configuration.
+
+    It equals its text, ``family == "t5"``. The families of the package have a constant each;
+    ``sparsebench.models.FAMILIES`` lists all that are registered.
+    """
+
+    __slots__ = ()
+
+    BERT: ClassVar[Family]
+    ROBERTA: ClassVar[Family]
+    GPT2: ClassVar[Family]
+    T5: ClassVar[Family]
+
+
+Family.BERT = Family("bert")
+Family.ROBERTA = Family("roberta")
+Family.GPT2 = Family("gpt2")
+Family.T5 = Family("t5")
+
+BUILT_IN_FAMILIES = (Family.BERT, Family.ROBERTA, Family.GPT2, Family.T5)
+"""The families of the package."""
+
+
 class Role(StrEnum):
-    """What a matrix does in its block."""
+    """The function of a matrix in its block."""
 
     QUERY = "query"
     KEY = "key"
@@ -31,24 +52,24 @@ class Role(StrEnum):
     """Joins the heads and writes to the residual stream."""
 
     FFN_IN = "ffn_in"
-    """The first product of the feed-forward network; of a gated one, the linear factor."""
+    """From the residual stream to the inner units; in a gated network, the linear factor."""
 
     FFN_GATE = "ffn_gate"
-    """In a gated feed-forward network, the factor that goes through the activation function."""
+    """In a gated feed-forward network, the factor that the activation function is applied to."""
 
     FFN_OUT = "ffn_out"
-    """The second product of the feed-forward network."""
+    """From the inner units back to the residual stream."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One weight matrix, seen as ``[out, in]`` whatever the layout of the module that holds it.
+    """One weight matrix, seen as ``[out, in]`` whatever the layout of its module.
 
     Attributes:
-        role: What it does.
+        role: Its function in the block.
         path: The module that holds it, from the root of the model.
-        rows: The output rows that are this matrix, where a module fuses several (GPT-2's query,
-            key and value); None for all.
+        rows: The output rows that belong to this matrix, where a module fuses several (GPT-2's
+            query, key and value); None for all.
         transposed: Whether the module stores ``[in, out]`` (GPT-2's ``Conv1D``).
     """
 
@@ -62,24 +83,28 @@ class Matrix:
 
     @property
     def name(self) -> str:
-        """A name that is unique in the model, fused matrices told apart by their role."""
+        """A name that is unique in the model; fused matrices differ by their role."""
         return f"{self.path}.{self.role}" if self.rows else self.path
 
     def module(self, model: nn.Module) -> nn.Module:
-        """Returns the module that holds the matrix."""
+        """Return the module that holds the matrix."""
         return model.get_submodule(self.path)
 
     def view(self, weight: torch.Tensor) -> torch.Tensor:
-        """Returns this matrix ``[out, in]`` as a view of its module's weight, or of its like."""
+        """Return this matrix ``[out, in]`` as a view of a tensor with the shape of the weight.
+
+        Args:
+            weight: The weight of the module, or a tensor of the same shape, such as its gradient.
+        """
         oriented = weight.T if self.transposed else weight
         return oriented if self.rows is None else oriented[self.rows]
 
     def weight(self, model: nn.Module) -> torch.Tensor:
-        """Returns the matrix ``[out, in]`` as a view: what is written to it reaches the model."""
+        """Return the matrix ``[out, in]`` as a view: a write to it changes the model."""
         return self.view(self.module(model).weight)  # type: ignore[arg-type]
 
     def bias(self, model: nn.Module) -> torch.Tensor | None:
-        """Returns the matrix's share of the bias ``[out]`` as a view, or None where it has none."""
+        """Return the bias of the matrix ``[out]`` as a view, or None if it has none."""
         bias: torch.Tensor | None = getattr(self.module(model), "bias", None)
         return bias if bias is None or self.rows is None else bias[self.rows]
 
@@ -139,11 +164,11 @@ class Block:
     """One transformer block.
 
     Attributes:
-        stack: The stack that it stands in.
+        stack: The stack that contains it.
         index: Its place in the stack, from 0.
         path: Its module, from the root of the model.
-        attentions: Self-attention, and cross-attention where there is one.
-        ffn: The feed-forward network, or None where it was removed.
+        attentions: Self-attention, then cross-attention if there is one.
+        ffn: The feed-forward network, or None if it was removed.
     """
 
     stack: Literal["encoder", "decoder"]
@@ -167,39 +192,12 @@ class Anatomy:
     blocks: tuple[Block, ...]
 
     def matrices(self, *roles: Role) -> Iterator[Matrix]:
-        """Yields the matrices of all blocks in order: those of the given roles, or all."""
+        """Yield the matrices of all blocks in order.
+
+        Args:
+            *roles: The roles to include; none for all.
+        """
         for block in self.blocks:
             for matrix in block.matrices:
                 if not roles or matrix.role in roles:
                     yield matrix
-
-
-def anatomy_of(model: nn.Module) -> Anatomy:
-    """Reads the anatomy of a plain transformers model of one of the four families.
-
-    Raises:
-        UserError: The model is of no family that we know.
-    """
-    from sparsebench.models import bert, gpt2, t5
-
-    readers = {
-        Family.BERT: bert.blocks,
-        Family.ROBERTA: bert.blocks,
-        Family.GPT2: gpt2.blocks,
-        Family.T5: t5.blocks,
-    }
-    return Anatomy(family=(family := family_of(model.config)), blocks=tuple(readers[family](model)))
-
-
-def family_of(config: object) -> Family:
-    """Returns the family of a transformers configuration.
-
-    Raises:
-        UserError: It is of no family that we know.
-    """
-    kind = getattr(config, "model_type", None)
-    try:
-        return Family(str(kind))
-    except ValueError:
-        families = ", ".join(Family)
-        raise UserError(f"no anatomy for models of type {kind!r}; known: {families}") from None

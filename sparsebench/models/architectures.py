@@ -1,8 +1,8 @@
-"""Architecture constants of well-known backbones: right shapes without a download.
+"""Configurations of well-known backbones, to build their shapes without a download.
 
-Each entry is the published configuration as keyword arguments of the family's transformers
-configuration; whatever is not named is that class's default, which is the ``base`` (BERT, GPT-2)
-or ``small`` (T5) model of the paper.
+Each entry contains the published values as keyword arguments of the family's transformers
+configuration. Other values are the defaults of that class: the ``base`` (BERT, GPT-2) or ``small``
+(T5) model of the paper.
 """
 
 from __future__ import annotations
@@ -60,4 +60,4 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "flan-t5-xl": ("t5", _flan_t5(2048, 5120, 24, 32)),
     "flan-t5-xxl": ("t5", _flan_t5(4096, 10240, 24, 64)),
 }
-"""Name after ``random:`` -> transformers ``model_type`` and configuration."""
+"""The name after ``random:`` -> the transformers ``model_type`` and its configuration."""

@@ -1,19 +1,21 @@
-"""The anatomy of BERT and RoBERTa, whose blocks are built alike."""
+"""BERT and RoBERTa, whose blocks have the same structure."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.models.anatomy import Attention, Block, FeedForward, Matrix, Role
+from sparsebench.models.families import FamilyDefinition, Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import nn
 
 
 def blocks(model: nn.Module) -> Iterator[Block]:
-    """Yields the encoder blocks of a BERT or RoBERTa model, with or without a head."""
+    """Yield the encoder blocks of a BERT or RoBERTa model, with or without a head."""
     prefix = getattr(model, "base_model_prefix", "")
     root = f"{prefix}." if hasattr(model, prefix) else ""
     layers: Any = model.get_submodule(f"{root}encoder.layer")
@@ -50,3 +52,18 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         up=Matrix(Role.FFN_IN, f"{path}.intermediate.dense"),
         down=Matrix(Role.FFN_OUT, f"{path}.output.dense"),
     )
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
+    """RoBERTa counts positions from behind its pad token, so that the first ones are never used."""
+    positions: int | None = config.get("max_position_embeddings")
+    return positions and positions - config.get("pad_token_id", 1) - 1
+
+
+BERT = FamilyDefinition(
+    forms=(Form.CLASSIFICATION, Form.SPAN),
+    blocks=blocks,
+    dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+)
+
+ROBERTA = replace(BERT, positions=_positions)

@@ -1,12 +1,12 @@
-"""Offline bundles: the data and the models of a suite in one folder, for where there is no network.
+"""Offline bundles: the data and the models of a suite in one folder, to run without a network.
 
     bundle/
-        bundle.json             what is in it: models by the name users write, tasks, where from
-        SHA256SUMS              what every file was when it was fetched
+        bundle.json             the contents: models by the name users write, tasks, origins
+        SHA256SUMS              the hash of every file when it was fetched
         models/0/               a backbone in the format of ``save_pretrained``
         data/mrpc/train.parquet
 
-A process uses the bundle that ``SPARSEBENCH_BUNDLE`` names, and so do those that it starts.
+A process and its child processes use the bundle that ``SPARSEBENCH_BUNDLE`` names.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class BundledModel(FrozenModel):
     """A backbone in a bundle."""
 
     name: str
-    """What tables call it."""
+    """Its name in tables."""
 
     fingerprint: str
     folder: str
-    """Where it is in the bundle."""
+    """Its folder, relative to the bundle."""
 
 
 class BundledTask(FrozenModel):
@@ -45,26 +45,26 @@ class BundledTask(FrozenModel):
 
     fingerprint: str
     origin: str
-    """Where they came from, with the resolved revision."""
+    """Their source, with the resolved revision."""
 
     folder: str
-    """Where they are in the bundle."""
+    """Their folder, relative to the bundle."""
 
     evaluation: tuple[str, ...]
     """The reported splits, in order; there is a file for each, and ``train.parquet``."""
 
 
 class Bundle(FrozenModel):
-    """What is in a bundle."""
+    """The contents of a bundle."""
 
     suite: str
     models: dict[str, BundledModel]
-    """What users write -> the backbone."""
+    """The name in a suite -> the backbone."""
 
     tasks: dict[str, BundledTask]
 
     def model(self, spec: str) -> BundledModel:
-        """Returns a backbone.
+        """Return a backbone.
 
         Raises:
             UserError: It is not in the bundle.
@@ -75,17 +75,17 @@ class Bundle(FrozenModel):
 
 
 def bundle_folder() -> Path | None:
-    """Returns the folder of the bundle that this process uses, or None."""
+    """Return the folder of the bundle that this process uses, or None."""
     folder = os.environ.get(VARIABLE)
     return Path(folder) if folder else None
 
 
 @cache
 def read_bundle(folder: Path) -> Bundle:
-    """Reads what is in a bundle.
+    """Read the contents of a bundle.
 
     Raises:
-        UserError: It is none, or a path in it leads out of it.
+        UserError: The folder is no bundle, or a path in it points outside it.
     """
     file = folder / MANIFEST
     try:
@@ -93,24 +93,24 @@ def read_bundle(folder: Path) -> Bundle:
     except OSError as error:
         raise UserError(
             f"{folder}: no bundle ({error.strerror}); 'sparsebench fetch SUITE --to {folder}' "
-            "makes one where there is a network"
+            "creates one on a machine with a network"
         ) from None
     except ValidationError as error:
-        raise UserError(f"{file}: not what 'fetch' writes ({error.errors()[0]['msg']})") from None
+        raise UserError(f"{file}: not written by 'fetch' ({error.errors()[0]['msg']})") from None
     parts: list[BundledModel | BundledTask] = [*bundle.models.values(), *bundle.tasks.values()]
     names = [part.folder for part in parts]
     names += [split for task in bundle.tasks.values() for split in task.evaluation]
     for name in names:
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{file}: {name!r} leads out of the bundle")
+            raise UserError(f"{file}: {name!r} points outside the bundle")
     return bundle
 
 
 def use_bundle(folder: Path) -> None:
-    """Makes this process, and those that it starts, use a bundle and nothing else.
+    """Use a bundle, and nothing else, in this process and its child processes.
 
     Raises:
-        UserError: It is none, or a file in it is not what was fetched.
+        UserError: The folder is no bundle, or a file in it changed since it was fetched.
     """
     folder = folder.resolve()
     read_bundle(folder)
@@ -121,11 +121,11 @@ def use_bundle(folder: Path) -> None:
 
 
 def forbid_network() -> None:
-    """Lets this process connect to no other machine."""
+    """Refuse connections of this process to any other machine."""
 
     def refuse(self: socket.socket, address: Any) -> Any:
         if self.family in (socket.AF_INET, socket.AF_INET6):
-            raise OSError(f"offline: no connection is made, not to {address!r}")
+            raise OSError(f"offline: the connection to {address!r} was refused")
         return connect(self, address)
 
     connect = socket.socket.connect
@@ -143,4 +143,4 @@ def _check_files(folder: Path) -> None:
         raise UserError(f"{file}: cannot be read, so the bundle cannot be trusted")
     if wrong:
         some = ", ".join(wrong[:3]) + (" and more" if len(wrong) > 3 else "")  # noqa: PLR2004
-        raise UserError(f"{folder}: not what was fetched: {some}; fetch the bundle again")
+        raise UserError(f"{folder}: changed since it was fetched: {some}; fetch the bundle again")

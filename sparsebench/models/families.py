@@ -1,54 +1,122 @@
-"""The names of what a backbone can be: its family, and the form in which it answers a task."""
+"""Families of backbones: what each one defines, and the registry of them.
+
+A package adds a family with an entry point in the group ``sparsebench.families``; see
+docs/add-a-model-family.md.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
 
+from sparsebench.errors import UserError
+from sparsebench.models.anatomy import Anatomy, Family
+from sparsebench.registry import Registry
 
-class Family(StrEnum):
-    """A family of backbones, by the ``model_type`` of its transformers configuration."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
-    BERT = "bert"
-    ROBERTA = "roberta"
-    GPT2 = "gpt2"
-    T5 = "t5"
+    from torch import nn
 
-
-class Form(StrEnum):
-    """How a backbone answers a task; it decides the head, the encoding and the prediction."""
-
-    CLASSIFICATION = "classification"
-    """One logit a class for a whole sequence; a single one is a regression."""
-
-    SPAN = "span"
-    """A start and an end logit a token."""
-
-    TEXT_TO_TEXT = "text-to-text"
-    """An encoder reads the input, a decoder writes the answer."""
-
-    LANGUAGE_MODEL = "language-model"
-    """A decoder continues the prompt with the answer."""
-
-
-FORMS: dict[Family, tuple[Form, ...]] = {
-    Family.BERT: (Form.CLASSIFICATION, Form.SPAN),
-    Family.ROBERTA: (Form.CLASSIFICATION, Form.SPAN),
-    Family.GPT2: (Form.CLASSIFICATION, Form.SPAN, Form.LANGUAGE_MODEL),
-    Family.T5: (Form.TEXT_TO_TEXT,),
-}
-"""The forms that each family can take."""
-
-GENERATING = (Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL)
-"""The forms whose answers are written token by token."""
+    from sparsebench.models.anatomy import Block
 
 IGNORED = -100
 """The label of tokens that no loss counts."""
 
-_BERT_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
-DROPOUTS: dict[Family, tuple[str, ...]] = {
-    Family.BERT: _BERT_DROPOUTS,
-    Family.ROBERTA: _BERT_DROPOUTS,
-    Family.GPT2: ("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"),
-    Family.T5: ("dropout_rate", "classifier_dropout"),
+HEADS = ("classifier.", "score.", "qa_outputs.")
+"""The usual prefixes of the parameters of a task head."""
+
+
+class Form(StrEnum):
+    """How a backbone solves a task: decides the head, the encoding and the prediction."""
+
+    CLASSIFICATION = "classification"
+    """One logit per class for a whole sequence; a single logit is a regression."""
+
+    SPAN = "span"
+    """A start and an end logit per token."""
+
+    TEXT_TO_TEXT = "text-to-text"
+    """An encoder reads the input, a decoder generates the prediction."""
+
+    LANGUAGE_MODEL = "language-model"
+    """A decoder continues the prompt with the prediction."""
+
+
+GENERATING = (Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL)
+"""The forms whose predictions are generated token by token."""
+
+
+def _max_position_embeddings(config: Mapping[str, Any]) -> int | None:
+    return config.get("max_position_embeddings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyDefinition:
+    """Everything that the suite needs to know about a family.
+
+    Attributes:
+        forms: The forms it supports, the default of ``profile`` first.
+        blocks: Reads the blocks of a live model, with or without a head, the encoder first.
+        dropouts: The keys of its configuration that hold a dropout probability.
+        positions: Reads from the configuration the most tokens of an input; None for no limit.
+        heads: The prefixes of the parameters of its task heads.
+        head_counts: The attributes of an attention module that hold its number of heads, and its
+            number of rows in query, key and value.
+    """
+
+    forms: tuple[Form, ...]
+    blocks: Callable[[nn.Module], Iterable[Block]]
+    dropouts: tuple[str, ...]
+    positions: Callable[[Mapping[str, Any]], int | None] = _max_position_embeddings
+    heads: tuple[str, ...] = HEADS
+    head_counts: tuple[str, str] = ("num_attention_heads", "all_head_size")
+
+
+_GROUP = "sparsebench.families"
+_BUILT_IN = {
+    Family.BERT: "sparsebench.models.bert:BERT",
+    Family.ROBERTA: "sparsebench.models.bert:ROBERTA",
+    Family.GPT2: "sparsebench.models.gpt2:GPT2",
+    Family.T5: "sparsebench.models.t5:T5",
 }
-"""What each family calls its dropout probabilities."""
+
+
+def _points() -> list[EntryPoint]:
+    built_in = [EntryPoint(name, target, _GROUP) for name, target in _BUILT_IN.items()]
+    return [*built_in, *entry_points(group=_GROUP)]
+
+
+def _check(loaded: object) -> FamilyDefinition:
+    if not isinstance(loaded, FamilyDefinition):
+        raise TypeError(f"not an instance of sparsebench.models.FamilyDefinition: {loaded!r}")
+    return loaded
+
+
+FAMILIES: Registry[FamilyDefinition] = Registry(_GROUP, kind="family", check=_check, points=_points)
+"""The families of the package and those that other packages register, by name."""
+
+
+def family_of(config: object) -> Family:
+    """Return the family of a transformers configuration.
+
+    Raises:
+        UserError: The family is not registered.
+    """
+    kind = str(getattr(config, "model_type", None))
+    if kind not in FAMILIES:
+        families = ", ".join(FAMILIES)
+        raise UserError(f"no anatomy for models of type {kind!r}; known: {families}")
+    return Family(kind)
+
+
+def anatomy_of(model: nn.Module) -> Anatomy:
+    """Read the anatomy of a plain transformers model.
+
+    Raises:
+        UserError: The family of the model is not registered.
+    """
+    family = family_of(model.config)
+    return Anatomy(family=family, blocks=tuple(FAMILIES.get(family).blocks(model)))

@@ -1,10 +1,11 @@
-"""The anatomy of GPT-2: fused query, key and value, and matrices stored transposed."""
+"""GPT-2: fused query, key and value, and matrices stored transposed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.models.anatomy import Attention, Block, FeedForward, Matrix, Role
+from sparsebench.models.families import FamilyDefinition, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def blocks(model: nn.Module) -> Iterator[Block]:
-    """Yields the decoder blocks of a GPT-2 model, with or without a head."""
+    """Yield the decoder blocks of a GPT-2 model, with or without a head."""
     root = "transformer." if hasattr(model, "transformer") else ""
     layers: Any = model.get_submodule(f"{root}h")
     for index, layer in enumerate(layers):
@@ -55,3 +56,12 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         up=Matrix(Role.FFN_IN, f"{path}.c_fc", transposed=True),
         down=Matrix(Role.FFN_OUT, f"{path}.c_proj", transposed=True),
     )
+
+
+GPT2 = FamilyDefinition(
+    forms=(Form.CLASSIFICATION, Form.SPAN, Form.LANGUAGE_MODEL),
+    blocks=blocks,
+    dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"),
+    positions=lambda config: config.get("n_positions"),
+    head_counts=("num_heads", "split_size"),
+)

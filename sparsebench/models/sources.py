@@ -1,10 +1,10 @@
-"""Where a backbone comes from, and how it is told from every other: its name and fingerprint.
+"""Sources of backbones: the name, the fingerprint and the files of a model.
 
-Four kinds of source are told apart by how they are written:
+How a user writes a model decides the kind of its source:
 
 - ``random:bert-base``: the shapes of a known architecture with random weights;
-- ``quick/bert``: a tiny pretrained backbone that ships with the package;
-- a folder that holds a ``config.json``;
+- ``quick/bert``: a tiny pretrained backbone of the package;
+- a folder with a ``config.json``;
 - anything else: a Hub id, ``owner/name`` or ``owner/name@revision``.
 """
 
@@ -16,33 +16,34 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UnknownNameError, UserError
-from sparsebench.models.anatomy import family_of
 from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.bundle import BundledModel, bundle_folder, read_bundle
-from sparsebench.models.families import Family
+from sparsebench.models.families import FAMILIES, family_of
+
+if TYPE_CHECKING:
+    from sparsebench.models.anatomy import Family
 
 QUICK = Path(__file__).parents[1] / "quick" / "backbones"
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""What is fetched of a Hub repository: no code, and no format that must be unpickled."""
-
+"""The files that are fetched from a Hub repository: no code, and no pickled weights."""
 
 IN_PACKAGE = ("random:", "quick/")
-"""How the names begin of what needs no file but those of the package."""
+"""The prefixes of models that need no files other than those of the package."""
 
 
 class UnreachableHubError(UserError):
-    """The Hub does not answer, and the local cache lacks what is asked for."""
+    """The Hub does not respond, and the local cache does not contain the model."""
 
 
 class ModelSource(ABC):
-    """Where a backbone comes from.
+    """The source of a backbone.
 
     Attributes:
-        spec: What the user wrote.
-        name: What tables call it.
+        spec: The model as the user wrote it.
+        name: Its name in tables.
     """
 
     spec: str
@@ -51,7 +52,7 @@ class ModelSource(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Tells this backbone from any other: a content hash, a Hub commit or an architecture."""
+        """The identity of the backbone: a content hash, a Hub commit or a hash of the shapes."""
 
     @property
     @abstractmethod
@@ -60,14 +61,14 @@ class ModelSource(ABC):
 
     @abstractmethod
     def folder(self) -> Path | None:
-        """Returns the folder that holds the weights, fetched where needed; None if random."""
+        """Return the folder of the weights, fetched if necessary; None for random weights."""
 
     @property
     def family(self) -> Family:
-        """The family, as its configuration tells.
+        """The family that its configuration names.
 
         Raises:
-            UserError: It is of no family that we know.
+            UserError: The family is not registered.
         """
         config = self.config
         try:
@@ -77,25 +78,19 @@ class ModelSource(ABC):
 
     @property
     def positions(self) -> int | None:
-        """The most tokens of an input, as its configuration tells; None for no limit."""
-        if self.family is Family.T5:
-            return None
-        key = "n_positions" if self.family is Family.GPT2 else "max_position_embeddings"
-        positions: int | None = self.config.get(key)
-        if positions and self.family is Family.ROBERTA:
-            positions -= self.config.get("pad_token_id", 1) + 1
-        return positions
+        """The most tokens of an input; None for no limit."""
+        return FAMILIES.get(self.family).positions(self.config)
 
 
 @dataclass(frozen=True)
 class RandomSource(ModelSource):
-    """A known architecture with random weights: all that measuring costs needs."""
+    """A known architecture with random weights, to measure costs."""
 
     spec: str
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The name of the architecture, marked as random."""
+        """The name of the architecture, with ``random:`` before it."""
         return self.spec
 
     @property
@@ -105,12 +100,12 @@ class RandomSource(ModelSource):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The architecture's constants."""
+        """The configuration of the architecture."""
         kind, settings = ARCHITECTURES[self.spec.removeprefix("random:")]
         return {"model_type": kind, **settings}
 
     def folder(self) -> None:
-        """Returns None: there is nothing on disk."""
+        """Return None: there are no files."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +117,12 @@ class FolderSource(ModelSource):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The folder's name, or ``quick/<family>`` for a backbone of the package."""
+        """The name of the folder, or ``quick/<family>`` for a backbone of the package."""
         return self.spec if self.path.parent == QUICK else self.path.resolve().name
 
     @cached_property
     def fingerprint(self) -> str:
-        """The hash of every file that makes the model: configuration, weights, tokenizer."""
+        """The hash of all files of the model: configuration, weights and tokenizer."""
         digest = hashlib.sha256()
         for pattern in FILES:
             for file in sorted(self.path.glob(pattern)):
@@ -142,7 +137,7 @@ class FolderSource(ModelSource):
         return _read_config(self.path / "config.json")
 
     def folder(self) -> Path:
-        """Returns the folder."""
+        """Return the folder."""
         return self.path
 
 
@@ -159,7 +154,7 @@ class HubSource(ModelSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """The commit that the revision stands for now, or in the local cache when offline."""
+        """The commit of the revision on the Hub, or in the local cache when offline."""
         import huggingface_hub as hub
         from huggingface_hub import errors
 
@@ -182,7 +177,7 @@ class HubSource(ModelSource):
             reason = str(cause).strip().partition("\n")[0]
             raise UnreachableHubError(
                 f"model {self.spec!r} is neither a folder with a config.json, nor random:<name>, "
-                f"nor quick/<family>, and the Hub did not answer for it ({reason})"
+                f"nor quick/<family>, and the Hub did not respond ({reason})"
             ) from None
         return Path(folder).name
 
@@ -197,12 +192,12 @@ class HubSource(ModelSource):
         except Exception as error:  # noqa: BLE001 - without the network, many kinds are raised
             reason = str(error).strip().partition("\n")[0]
             raise UnreachableHubError(
-                f"model {self.spec!r}: its config.json could not be had from the Hub ({reason})"
+                f"model {self.spec!r}: its config.json could not be fetched from the Hub ({reason})"
             ) from None
         return _read_config(Path(file))
 
     def folder(self) -> Path:
-        """Returns the local snapshot of the pinned commit, downloaded where needed."""
+        """Return the local snapshot of the pinned commit, downloaded if necessary."""
         import huggingface_hub as hub
 
         folder = hub.snapshot_download(
@@ -210,39 +205,39 @@ class HubSource(ModelSource):
         )
         if not list(Path(folder).glob("*.safetensors")):
             raise UserError(
-                f"model {self.spec!r} has no *.safetensors file; other formats are not loaded, "
-                "since they would have to be unpickled: convert it, or name another revision"
+                f"model {self.spec!r} has no *.safetensors file; other formats are not loaded, as "
+                "unpickling may run code: convert it, or name another revision"
             )
         return Path(folder)
 
 
 @dataclass(frozen=True)
 class BundledSource(FolderSource):
-    """A backbone in an offline bundle; its name and fingerprint are those that it had online."""
+    """A backbone in an offline bundle, with the name and fingerprint of its online source."""
 
     kept: BundledModel
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The name that it was fetched by."""
+        """The name of the source that it was fetched from."""
         return self.kept.name
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint that it was fetched with."""
+        """The fingerprint of the source that it was fetched from."""
         return self.kept.fingerprint
 
 
 def quick_backbones() -> list[str]:
-    """Returns the backbones that come with the package, such as ``quick/bert``."""
+    """Return the names of the backbones of the package, such as ``quick/bert``."""
     return sorted(f"quick/{file.parent.name}" for file in QUICK.glob("*/config.json"))
 
 
 def model_source(spec: str) -> ModelSource:
-    """Reads how a user names a backbone.
+    """Return the source of the model that a user names.
 
     Raises:
-        UserError: No such architecture, family or folder.
+        UserError: There is no such architecture, quick backbone or folder.
     """
     if spec.startswith("random:"):
         name = spec.removeprefix("random:")
@@ -258,14 +253,14 @@ def model_source(spec: str) -> ModelSource:
         return BundledSource(spec, bundle / kept.folder, kept)
     try:
         path = Path(spec).expanduser()
-        is_model, is_there = (path / "config.json").is_file(), path.exists()
-    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
+        is_model, exists = (path / "config.json").is_file(), path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, or an unknown user's home
         raise UserError(f"model {spec[:80]!r}: no such folder ({error})") from None
     if is_model:
         return FolderSource(spec, path)
-    if is_there or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
-        hint = "" if path.is_absolute() else f"; folders count from the current one, {Path.cwd()}"
-        raise UserError(f"model {spec!r}: no folder with a config.json is there{hint}")
+    if exists or spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+        hint = "" if path.is_absolute() else f" (relative to {Path.cwd()})"
+        raise UserError(f"model {spec!r}: no folder with a config.json at this path{hint}")
     return HubSource(spec)
 
 

@@ -1,10 +1,11 @@
-"""The anatomy of T5 and Flan-T5: two stacks, cross-attention, plain or gated feed-forward."""
+"""T5 and Flan-T5: two stacks, cross-attention, plain or gated feed-forward."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparsebench.models.anatomy import Attention, Block, FeedForward, Matrix, Role
+from sparsebench.models.families import FamilyDefinition, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ _STACKS: tuple[Literal["encoder", "decoder"], ...] = ("encoder", "decoder")
 
 
 def blocks(model: nn.Module) -> Iterator[Block]:
-    """Yields the blocks of a T5 model, those of the encoder first."""
+    """Yield the blocks of a T5 model, those of the encoder first."""
     for stack in _STACKS:
         layers: Any = model.get_submodule(f"{stack}.block")
         for index, block in enumerate(layers):
@@ -60,3 +61,12 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
         gate=Matrix(Role.FFN_GATE, f"{inner}.wi_0") if gated else None,
         down=Matrix(Role.FFN_OUT, f"{inner}.wo"),
     )
+
+
+T5 = FamilyDefinition(
+    forms=(Form.TEXT_TO_TEXT,),
+    blocks=blocks,
+    dropouts=("dropout_rate", "classifier_dropout"),
+    positions=lambda config: None,  # noqa: ARG005 - relative positions have no limit
+    head_counts=("n_heads", "inner_dim"),
+)

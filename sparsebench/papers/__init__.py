@@ -1,15 +1,22 @@
-"""What papers publish, and how it compares with what we measure."""
+"""Published figures of papers, beside what is counted and measured here."""
 
 from __future__ import annotations
 
-from sparsebench.papers.files import load_paper, papers
-from sparsebench.papers.schema import Claim, ExactFigure, Measure, Paper, PublishedTable
+from sparsebench.papers.published import (
+    ExactFigure,
+    Measure,
+    Paper,
+    PublishedStatement,
+    PublishedTable,
+    load_paper,
+    papers,
+)
 
 __all__ = [
-    "Claim",
     "ExactFigure",
     "Measure",
     "Paper",
+    "PublishedStatement",
     "PublishedTable",
     "load_paper",
     "papers",

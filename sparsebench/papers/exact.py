@@ -1,4 +1,4 @@
-"""Counts what papers state exactly: no training, no data, random weights of the right shapes."""
+"""Count the exact figures of papers: no training, no data, random weights of the right shapes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 
 from sparsebench.method_registry import configure, prepared
 from sparsebench.models import load_backbone, model_source
-from sparsebench.papers.schema import ExactFigure, Measure
+from sparsebench.papers.published import ExactFigure, Measure
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.flops import flops
+from sparsebench.profiling.flops import count_flops
 from sparsebench.tasks import Form
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ LENGTH = 128
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFigure:
     """A published figure and ours.
 
     Attributes:
         figure: The published figure.
-        ours: What we count.
+        ours: The value counted here.
     """
 
     figure: ExactFigure
@@ -40,26 +40,26 @@ class Checked:
 
     @property
     def agrees(self) -> bool:
-        """Whether ours is the published value, in the digits that are published."""
+        """True if ours equals the published value in the published digits."""
         digits = self.figure.digits
         if digits is None:
             return self.ours == self.figure.value
         return f"{self.ours:.{digits - 1}e}" == f"{self.figure.value:.{digits - 1}e}"
 
 
-def check_exact(figures: Iterable[ExactFigure]) -> Iterator[Checked]:
-    """Counts the figures one by one; what several are counted on is made once, if they follow."""
-    made: tuple[tuple[Any, ...], _Subject] | None = None
+def check_exact(figures: Iterable[ExactFigure]) -> Iterator[CheckedFigure]:
+    """Count the figures one by one; neighbours with the same model share it."""
+    shared: tuple[tuple[Any, ...], _CountedModel] | None = None
     for figure in figures:
         kind = (figure.model, figure.labels, figure.method, str(figure.settings), figure.stage)
-        if made is None or made[0] != kind:
-            made = kind, _Subject.of(figure)
-        yield Checked(figure, made[1].count(figure))
+        if shared is None or shared[0] != kind:
+            shared = kind, _CountedModel.of(figure)
+        yield CheckedFigure(figure, shared[1].count(figure))
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """A backbone, and what a method made of it."""
+class _CountedModel:
+    """A backbone, and the same after a method has prepared it."""
 
     backbone: Backbone
     method: Method | None
@@ -67,7 +67,7 @@ class _Subject:
     head: frozenset[int]
 
     @classmethod
-    def of(cls, figure: ExactFigure) -> _Subject:
+    def of(cls, figure: ExactFigure) -> _CountedModel:
         backbone = load_backbone(
             model_source(figure.model),
             form=Form.CLASSIFICATION,
@@ -96,9 +96,9 @@ class _Subject:
                 return self._macs_saved(figure)
 
     def _macs_saved(self, figure: ExactFigure) -> float:
-        untouched = _Subject.of(figure.model_copy(update={"method": None}))
-        shipped = self.method.deploy(self.view) if self.method else self.view
-        return 1 - _macs(shipped) / _macs(untouched.view)
+        untouched = _CountedModel.of(figure.model_copy(update={"method": None}))
+        deployed = self.method.deploy(self.view) if self.method else self.view
+        return 1 - _macs(deployed) / _macs(untouched.view)
 
 
 def _macs(model: nn.Module) -> int:
@@ -110,4 +110,4 @@ def _macs(model: nn.Module) -> int:
         target_length=1,
         device=torch.device("meta"),
     )
-    return flops(model, inputs).matrix
+    return count_flops(model, inputs).matrix

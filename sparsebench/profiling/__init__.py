@@ -1,4 +1,4 @@
-"""Measures what a deployed model costs: parameters, arithmetic, time and memory."""
+"""Measure the costs of a deployed model: parameters, multiply-adds, time and memory."""
 
 from __future__ import annotations
 

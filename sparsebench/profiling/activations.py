@@ -1,7 +1,7 @@
-"""Measures how many activations of the feed-forward networks are not zero.
+"""Measure the activation density of the feed-forward networks.
 
-An activation is what a network's activation function returns. Padding is left out, but for the
-published definition. Every count is one of whole numbers, so that a share is exact.
+An activation is an output of a network's activation function. Padding is left out, except in the
+definition of the DEFT paper. Counts are integers, so that shares are exact.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.models.anatomy import anatomy_of
-from sparsebench.profiling.inference import inference
-from sparsebench.profiling.outputs import answers, relative_error
+from sparsebench.models import anatomy_of
+from sparsebench.profiling.inference import inference, output_logits, relative_error
 from sparsebench.profiling.parameters import nonzero_entries, peft_base
 from sparsebench.results.costs import THRESHOLD, Activations, LayerDensity
 
@@ -33,17 +32,19 @@ UNIONS = (1, 4, 16, 64)
 """Neighbouring tokens that a kernel may share a weight between."""
 
 
-def activations(model: nn.Module, batches: Sequence[Inputs], *, data: str) -> Activations | None:
-    """Measures the density of every feed-forward network of a model.
+def measure_activations(
+    model: nn.Module, batches: Sequence[Inputs], *, data: str
+) -> Activations | None:
+    """Measure the activation density of every feed-forward network of a model.
 
     Args:
         model: A model of one of the four families, plain or wrapped by the PEFT library.
-        batches: Inputs of forward passes; ``attention_mask`` and ``decoder_attention_mask`` say
-            what is padding.
-        data: What the inputs are, for the record.
+        batches: Inputs of forward passes; ``attention_mask`` and ``decoder_attention_mask`` mark
+            padding.
+        data: A description of the inputs, for the record.
 
     Returns:
-        The densities, or None where no feed-forward network is left.
+        The densities, or None for a model without feed-forward networks.
     """
     layers = _layers(model)
     if not layers:
@@ -51,7 +52,7 @@ def activations(model: nn.Module, batches: Sequence[Inputs], *, data: str) -> Ac
     errors = dict.fromkeys(THRESHOLDS[1:], 0.0)
     with inference(model):
         for batch in batches:
-            exact = _listen(model, layers, batch)
+            exact = _record_pass(model, layers, batch)
             mask = _mask(batch, "decoder" if "decoder_input_ids" in batch else "encoder")
             for threshold in THRESHOLDS[1:]:
                 other = _without_small(model, layers, batch, threshold)
@@ -64,16 +65,16 @@ def activations(model: nn.Module, batches: Sequence[Inputs], *, data: str) -> Ac
     )
 
 
-def skipped(model: nn.Module, shapes: Shapes, density: Activations) -> int:
-    """Returns the multiply-adds that activations of exactly zero save in one forward pass.
+def skipped_multiply_adds(model: nn.Module, shapes: Shapes, density: Activations) -> int:
+    """Return the multiply-adds that activations of exactly zero save in one forward pass.
 
-    They save their share of the second product of each feed-forward network, of those weights that
-    are not zero themselves.
+    They save their share of the second product of each feed-forward network; only weights that are
+    not zero themselves count.
 
     Args:
         model: The model.
         shapes: The shapes of the inputs of the forward pass.
-        density: What was measured of it.
+        density: The measured activation density of the model.
     """
     base = peft_base(model)
     batch, length = shapes["input_ids"]
@@ -89,7 +90,7 @@ def skipped(model: nn.Module, shapes: Shapes, density: Activations) -> int:
 
 @dataclass
 class _Layer:
-    """The counts of one network so far."""
+    """The counts of one feed-forward network."""
 
     block: str
     stack: str
@@ -101,10 +102,10 @@ class _Layer:
     windows: Counter[int] = field(default_factory=Counter)
     united: Counter[int] = field(default_factory=Counter)
 
-    def hear(self, values: Tensor, mask: Tensor | None) -> None:
-        """Counts the activations ``[batch, tokens, neurons]`` of one forward pass."""
+    def add(self, values: Tensor, mask: Tensor | None) -> None:
+        """Count the activations ``[batch, tokens, units]`` of one forward pass."""
         values = values.detach()
-        mask = _grown(mask, values)
+        mask = _full_mask(mask, values)
         self.padded += values.numel()
         self.nonzero += int(values.count_nonzero())
         for sequence, kept in zip(values, mask, strict=True):
@@ -112,19 +113,19 @@ class _Layer:
             self.real += sizes.numel()
             for threshold in THRESHOLDS:
                 self.above[threshold] += int((sizes > threshold).sum())
-            self._unite(sizes > THRESHOLD)
+            self._add_unions(sizes > THRESHOLD)
 
-    def _unite(self, fired: Tensor) -> None:
-        """Counts neurons that fire in windows of neighbouring tokens, whole windows only."""
-        tokens, neurons = fired.shape
+    def _add_unions(self, active: Tensor) -> None:
+        """Count units that are active in windows of neighbouring tokens, whole windows only."""
+        tokens, units = active.shape
         for width in UNIONS:
             count = tokens // width
-            windows = fired[: count * width].reshape(count, width, neurons)
+            windows = active[: count * width].reshape(count, width, units)
             self.united[width] += int(windows.any(1).sum())
-            self.windows[width] += count * neurons
+            self.windows[width] += count * units
 
     def record(self) -> LayerDensity:
-        """Returns the shares."""
+        """Return the shares."""
         return LayerDensity(
             stack=self.stack,
             above={threshold: self.above[threshold] / self.real for threshold in THRESHOLDS},
@@ -146,25 +147,25 @@ def _layers(model: nn.Module) -> list[_Layer]:
     ]
 
 
-def _listen(model: nn.Module, layers: Sequence[_Layer], batch: Inputs) -> tuple[Tensor, ...]:
+def _record_pass(model: nn.Module, layers: Sequence[_Layer], batch: Inputs) -> tuple[Tensor, ...]:
     def hook(layer: _Layer) -> Callable[..., None]:
         mask = _mask(batch, layer.stack)
-        return lambda _module, _inputs, output: layer.hear(output, mask)
+        return lambda _module, _inputs, output: layer.add(output, mask)
 
     with _hooks({layer.module: hook(layer) for layer in layers}):
-        return answers(model(**batch))
+        return output_logits(model(**batch))
 
 
 def _without_small(
     model: nn.Module, layers: Sequence[_Layer], batch: Inputs, threshold: float
 ) -> tuple[Tensor, ...]:
-    """Returns the answers if no activation up to a threshold were there."""
+    """Return the logits of a pass in which activations up to a threshold are set to zero."""
 
     def cut(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
         return output.masked_fill(output.abs() <= threshold, 0.0)
 
     with _hooks({layer.module: cut for layer in layers}):
-        return answers(model(**batch))
+        return output_logits(model(**batch))
 
 
 @contextmanager
@@ -178,15 +179,15 @@ def _hooks(hooks: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
 
 
 def _mask(batch: Inputs, stack: str) -> Tensor | None:
-    """Returns which tokens of a stack are no padding, boolean; None where all are."""
+    """Return a boolean mask of the tokens of a stack that are not padding; None for all."""
     two_stacks = "decoder_input_ids" in batch
     name = "decoder_attention_mask" if two_stacks and stack == "decoder" else "attention_mask"
     mask = batch.get(name)
     return None if mask is None else mask.bool()
 
 
-def _grown(mask: Tensor | None, values: Tensor) -> Tensor:
-    """Returns a mask for all tokens: virtual ones, which a prompt puts first, are no padding."""
+def _full_mask(mask: Tensor | None, values: Tensor) -> Tensor:
+    """Return a mask for all tokens; the virtual ones of a prompt come first and are not padding."""
     batch, tokens, _ = values.shape
     whole = torch.ones(batch, tokens, dtype=torch.bool, device=values.device)
     if mask is not None:

@@ -1,4 +1,4 @@
-"""Finds from which share of zeros on a runtime's product is faster than the dense one."""
+"""Find the sparsity above which the product of a runtime is faster than the dense product."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.models.anatomy import Role, anatomy_of
+from sparsebench.models import Role, anatomy_of
 from sparsebench.profiling.latency import TimingBudget, latency
-from sparsebench.profiling.runtimes.base import Shape
+from sparsebench.profiling.runtimes.base import MatrixShape
 from sparsebench.results.costs import BreakEven
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sparsebench.profiling.runtimes import Runtime
 
-_EFFORT = TimingBudget(warmup=1, rounds=12, seconds=0.05, limit=1.5)
+_TIMING = TimingBudget(warmup=1, rounds=12, seconds=0.05, limit=1.5)
 
 
 def break_even(
@@ -29,16 +29,16 @@ def break_even(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[BreakEven]:
-    """Yields a record for each runtime that skips something and each shape of matrix of a model.
+    """Yield a record for each runtime that skips something and each matrix shape of a model.
 
-    A runtime that skips activations is held against the second matrix of the feed-forward networks
-    alone, which they go into.
+    A runtime that skips activations is measured only on the second matrix of the feed-forward
+    networks, which they are multiplied with.
 
     Args:
-        model: A plain model, of which only the shapes of its blocks' matrices matter.
+        model: A plain model; only the shapes of its blocks' matrices are used.
         runtimes: The runtimes by name.
-        tokens: Tokens that a matrix is applied to at once.
-        device: Where to measure.
+        tokens: Tokens that one product is applied to.
+        device: The device to measure on.
         dtype: The type of the weights.
     """
     for name, runtime in runtimes.items():
@@ -46,7 +46,7 @@ def break_even(
             continue
         roles = (Role.FFN_OUT,) if runtime.skips == "activations" else ()
         for rows, columns in _shapes(model, *roles):
-            shape = Shape(rows=rows, columns=columns, tokens=tokens)
+            shape = MatrixShape(rows=rows, columns=columns, tokens=tokens)
             ratios = _ratios(runtime, shape, device=device, dtype=dtype)
             if ratios:
                 yield BreakEven(
@@ -61,20 +61,20 @@ def break_even(
 
 
 def crossing(ratios: Mapping[float, float]) -> float | None:
-    """Returns the share from which on all ratios are under 1, between two by a straight line.
+    """Return the sparsity above which all ratios are below 1, interpolated linearly.
 
     Args:
-        ratios: Share of zeros -> time over that of the dense product.
+        ratios: Sparsity -> time over that of the dense product.
 
     Returns:
-        The share; the lowest that was measured where it gains already there, None where it loses
-        at the highest.
+        The break-even sparsity: the lowest measured one if the runtime is faster there already,
+        None if it is slower at the highest.
     """
     shares = sorted(ratios)
-    losing = [share for share in shares if ratios[share] >= 1]
-    if not losing:
+    slower = [share for share in shares if ratios[share] >= 1]
+    if not slower:
         return shares[0]
-    last = losing[-1]
+    last = slower[-1]
     if last == shares[-1]:
         return None
     after = shares[shares.index(last) + 1]
@@ -83,26 +83,26 @@ def crossing(ratios: Mapping[float, float]) -> float | None:
 
 
 def _shapes(model: nn.Module, *roles: Role) -> list[tuple[int, int]]:
-    """Returns the shapes of a model's matrices, each once."""
+    """Return the distinct shapes of a model's matrices."""
     sizes = [tuple(matrix.weight(model).shape) for matrix in anatomy_of(model).matrices(*roles)]
     return [(rows, columns) for rows, columns in dict.fromkeys(sizes)]
 
 
 @torch.no_grad()
 def _ratios(
-    runtime: Runtime, shape: Shape, *, device: torch.device, dtype: torch.dtype
+    runtime: Runtime, shape: MatrixShape, *, device: torch.device, dtype: torch.dtype
 ) -> dict[float, float]:
     ratios: dict[float, float] = {}
     for share in runtime.shares:
-        trial = runtime.trial(shape, share=share, device=device, dtype=dtype)
-        if trial is None:
+        pair = runtime.kernel_pair(shape, share=share, device=device, dtype=dtype)
+        if pair is None:
             continue
         time = latency(
-            trial.runtime,
-            reference=trial.dense,
+            pair.runtime,
+            reference=pair.dense,
             device=device,
             shapes={"tokens": (shape.tokens, shape.columns)},
-            effort=_EFFORT,
+            timing=_TIMING,
         )
         if time.ratio is not None:
             ratios[share] = time.ratio

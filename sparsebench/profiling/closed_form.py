@@ -1,9 +1,9 @@
-"""The multiply-adds of a forward pass by arithmetic on the architecture, without running it.
+"""The multiply-adds of a forward pass, computed from the architecture without running the model.
 
-Written independently of the trace, to check it: every matrix of a block is applied once to each
-token of its stack (in cross-attention, keys and values to those of the encoder), attention is two
-products over all pairs of tokens, and the head follows. The sizes are those of the live matrices,
-so that removed heads and neurons are gone here too.
+This is independent of the trace, so that it can check the trace: every matrix of a block is applied
+once to each token of its stack (in cross-attention, keys and values to those of the encoder),
+attention is two products over all pairs of tokens, and the head follows. The sizes are those of the
+model's matrices, so that removed heads and neurons do not count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
-from sparsebench.models.anatomy import Role, anatomy_of
+from sparsebench.models import Role, anatomy_of
 from sparsebench.profiling.parameters import peft_base, stored_entries
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from sparsebench.results.costs import Shapes
 
 _TOKEN_HEADS = frozenset({"cls", "lm_head", "qa_outputs", "score"})
-"""Heads that run on every token. GPT-2's classification picks the last token's score afterwards."""
+"""Heads that run on every token. GPT-2's classifier selects the last token afterwards."""
 
 _SEQUENCE_HEADS = frozenset({"classifier", "pooler"})
-"""Heads, or parts of them, that run once for a sequence."""
+"""Heads, or parts of heads, that run once for a sequence."""
 
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Sequences, the tokens of each in either stack, and those that only attention sees."""
+    """The number of sequences, their tokens in each stack, and tokens that only attention sees."""
 
     batch: int
     encoder: int
@@ -43,15 +43,15 @@ class _Tokens:
 
 
 def closed_form(model: nn.Module, shapes: Shapes, *, last_token_only: bool = False) -> int | None:
-    """Returns the multiply-adds of all matrix products of a forward pass.
+    """Return the multiply-adds of all matrix products of a forward pass.
 
     Args:
         model: A model of one of the four families, plain or wrapped by the PEFT library.
         shapes: The shapes of its inputs.
-        last_token_only: Whether a head that runs on every token runs on the last one alone.
+        last_token_only: Whether a head that runs on every token runs only on the last one.
 
     Returns:
-        The count, or None for a model of another family or inputs of another form.
+        The count, or None for a model of another family or for other inputs.
     """
     base = peft_base(model)
     if not hasattr(base, "config") or "input_ids" not in shapes:
@@ -62,19 +62,19 @@ def closed_form(model: nn.Module, shapes: Shapes, *, last_token_only: bool = Fal
         return None
     tokens = _with_prompt(model, _tokens(shapes))
     each = sum(_block(base, block, tokens) for block in blocks)
-    answered = 1 if last_token_only else tokens.of(blocks[-1])
-    return tokens.batch * (each + _heads(base, tokens=answered))
+    head_tokens = 1 if last_token_only else tokens.of(blocks[-1])
+    return tokens.batch * (each + _heads(base, tokens=head_tokens))
 
 
 def closed_form_of_a_token(model: nn.Module, *, prompt: int, cached: int) -> int:
-    """Returns the multiply-adds of writing one more token of one sequence, with a cache.
+    """Return the multiply-adds of generating one more token of one sequence, with a cache.
 
-    Every matrix of the last stack is applied to the token alone, but for keys and values of
-    cross-attention, which are cached with the prompt; attention sees what is cached and the token.
+    Every matrix of the last stack is applied to this token only, except keys and values of
+    cross-attention, which are cached with the prompt. Attention sees this and the cached tokens.
 
     Args:
         model: A plain model of one of the four families.
-        prompt: Tokens that the encoder has read.
+        prompt: Tokens that the encoder read.
         cached: Tokens of the last stack that are cached.
     """
     total = _heads(model, tokens=1)
@@ -102,9 +102,9 @@ def _tokens(shapes: Shapes) -> _Tokens:
 
 
 def _with_prompt(model: nn.Module, tokens: _Tokens) -> _Tokens:
-    """Adds the virtual tokens of prompt learning in the PEFT library.
+    """Add the virtual tokens of prompt learning in the PEFT library.
 
-    A prefix is seen by the attention of the last stack, a prompt stands before the input.
+    The attention of the last stack sees a prefix; a prompt is put before the input.
     """
     config: Any = getattr(model, "active_peft_config", None)
     if config is None or not config.is_prompt_learning:
@@ -119,9 +119,8 @@ def _with_prompt(model: nn.Module, tokens: _Tokens) -> _Tokens:
 
 
 def _block(model: nn.Module, block: Block, tokens: _Tokens) -> int:
-    applied: dict[
-        str, int
-    ] = {}  # GPT-2 keeps query, key and value in one module: a module counts once
+    # By path of the module: GPT-2 keeps query, key and value in one, which counts once.
+    applied: dict[str, int] = {}
     for attention in block.attentions:
         own = {matrix.path: tokens.of(block) for matrix in attention.matrices}
         applied |= own | dict.fromkeys(_from_encoder(attention), tokens.encoder)
@@ -137,7 +136,7 @@ def _from_encoder(attention: Attention) -> list[str]:
 
 
 def _attention(attention: Attention, block: Block, tokens: _Tokens) -> int:
-    """Query by key, and the weights by value: both over every pair of tokens."""
+    """Count query by key and attention weights by value: both over every pair of tokens."""
     own = tokens.of(block)
     last_stack = block.stack == "decoder" or not tokens.two_stacks
     keys = tokens.encoder if attention.cross else own + tokens.prefix * last_stack
@@ -153,7 +152,7 @@ def _heads(model: nn.Module, *, tokens: int) -> int:
 
 
 def _size(module: nn.Module) -> int:
-    """Returns the entries of the matrices in a module, once, PEFT's unused copies left out."""
+    """Return the entries of the matrices in a module, without PEFT's unused copies."""
     tensors = [*module.named_parameters(), *module.named_buffers()]
     matrices = [(name, tensor) for name, tensor in tensors if tensor.dim() > 1]
     return sum(

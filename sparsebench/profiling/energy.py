@@ -1,7 +1,7 @@
-"""Reads the energy counter of an NVIDIA device, and who else uses it, through NVML.
+"""Read the energy counter and the processes of an NVIDIA device through NVML.
 
 NVML's Python binding, ``nvidia-ml-py``, is optional. Without it, or without a device that counts,
-there is no figure and the reason is told.
+the figure is missing with a reason.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     Forward = Callable[[], object]
 
 _SECONDS = 2.0
-"""The counter moves about ten times a second; over this long, that is under a tenth."""
+"""The counter is updated about ten times a second, so that this keeps its error under 5 %."""
 
 
 class NoEnergyError(UserError):
-    """The device does not tell what it draws; the message says why."""
+    """The device has no energy counter that can be read; the message says why."""
 
 
-def energy(forward: Forward, *, device: torch.device, reference: Forward | None = None) -> Energy:
-    """Measures the energy of a forward pass.
+def measure_energy(
+    forward: Forward, *, device: torch.device, reference: Forward | None = None
+) -> Energy:
+    """Measure the energy of a forward pass.
 
     Args:
         forward: One forward pass of the model.
-        device: Where it runs.
+        device: The device that it runs on.
         reference: One forward pass of the untouched backbone.
 
     Raises:
@@ -58,7 +60,7 @@ def energy(forward: Forward, *, device: torch.device, reference: Forward | None 
 
 
 def other_processes(device: torch.device) -> tuple[str, ...]:
-    """Returns the other processes that compute on a device, as NVML tells; none without it."""
+    """Return the other processes that compute on a device, by NVML; none where it is missing."""
     try:
         nvml, handle = _handle(device)
         return tuple(_named(nvml, handle))
@@ -79,7 +81,7 @@ def _named(nvml: Any, handle: Any) -> Iterator[str]:
 
 def _handle(device: torch.device) -> tuple[Any, Any]:
     if device.type != "cuda":
-        raise NoEnergyError(f"a {device.type} device has no energy counter that we read")
+        raise NoEnergyError(f"a {device.type} device has no energy counter that can be read")
     if find_spec("pynvml") is None:
         raise NoEnergyError("nvidia-ml-py is not installed: pip install 'sparsebench[energy]'")
     import pynvml
@@ -89,11 +91,11 @@ def _handle(device: torch.device) -> tuple[Any, Any]:
         uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
         return pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid)
     except (pynvml.NVMLError, AttributeError) as error:
-        raise NoEnergyError(f"NVML does not answer: {error}") from None
+        raise NoEnergyError(f"NVML failed: {error}") from None
 
 
 def _counter(nvml: Any, handle: Any) -> int:
-    """Returns the millijoules that the device has drawn since its driver was loaded."""
+    """Return the millijoules drawn since the driver was loaded."""
     try:
         return int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
     except nvml.NVMLError as error:

@@ -1,9 +1,9 @@
-"""Counts the arithmetic of one forward pass by tracing it, with fvcore.
+"""Count the arithmetic of one forward pass by tracing it with fvcore.
 
-fvcore by itself misses scaled dot-product attention, counts a sparse product as nothing, and passes
-over operators that it does not know. Here every operator has a handler, is known to compute
-nothing, or is reported by its name. Work whose result nobody reads is no part of a trace. On the
-meta device a model of any size is traced in about a second.
+fvcore by itself misses scaled dot-product attention, counts a sparse product as zero, and ignores
+unknown operators. Here every operator either has a handler, is known to compute nothing, or is
+reported by name. A trace leaves out work whose result is not used. On the meta device a model of
+any size is traced in about a second.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 _UNCOUNTED = "uncounted "
 
 
-def flops(
+def count_flops(
     model: nn.Module,
     inputs: Mapping[str, torch.Tensor],
     *,
     handlers: Mapping[str, Handler] = HANDLERS,
 ) -> Flops:
-    """Counts the multiply-adds of ``model(**inputs)`` and checks them against the closed form.
+    """Count the multiply-adds of ``model(**inputs)`` and check them against the closed form.
 
     Args:
-        model: Any module whose inputs are tensors, given by keyword.
-        inputs: Those of one forward pass, on the device of the model, meta included.
-        handlers: How much every operator computes.
+        model: A module whose inputs are tensors, by keyword.
+        inputs: The inputs of one forward pass, on the device of the model (meta included).
+        handlers: The handler of each operator.
     """
     shapes = shapes_of(inputs)
     with inference(model):
@@ -60,7 +60,7 @@ def flops(
 
 
 class _Positional(nn.Module):
-    """Takes its inputs by position and returns a tuple of tensors, as the tracer needs it."""
+    """A model with positional inputs and a tuple of tensors as output, for the tracer."""
 
     def __init__(self, model: nn.Module, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _Positional(nn.Module):
 
 
 class _Analysis(JitModelAnalysis):  # type: ignore[misc] # fvcore has no types
-    """fvcore's analysis, that ignores what we say and nothing else."""
+    """fvcore's analysis that ignores the operators in ``MOVES`` and no others."""
 
     def __init__(self, model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         super().__init__(model, inputs)
@@ -84,8 +84,8 @@ class _Analysis(JitModelAnalysis):  # type: ignore[misc] # fvcore has no types
 def _trace(
     model: nn.Module, inputs: tuple[torch.Tensor, ...], handlers: Mapping[str, Handler]
 ) -> tuple[Counter[str], set[str]]:
-    """Returns the counts of the whole model, and the operators that have no handler."""
-    # The tracer's graph takes the inputs and then every stored tensor once, in this order.
+    """Return the counts of the whole model, and the operators without a handler."""
+    # The inputs of the traced graph are those of the model, then every stored tensor once.
     stored = {id(tensor): tensor for tensor in model.state_dict(keep_vars=True).values()}
     weights = Weights((*inputs, *stored.values()))
     analysis = _Analysis(model, inputs)
@@ -105,7 +105,7 @@ def _adapt(name: str, handler: Handler, weights: Weights) -> Any:
 
 
 def _tensors(output: object) -> Iterator[torch.Tensor]:
-    """Yields the tensors of what a model returned; caches and the like are left out."""
+    """Yield the tensors of a model's output, without caches and other objects."""
     if isinstance(output, torch.Tensor):
         yield output
     elif isinstance(output, dict):

@@ -1,7 +1,7 @@
-"""Counts and times greedy generation: the prompt in one pass, then a pass for every token.
+"""Count the arithmetic of greedy generation: one pass for the prompt, then one for each token.
 
-A pass for one token costs the same for every token but for attention, which sees one key more each
-time. So the first and the last of them give the sum of all, exactly.
+The passes for one token differ only in attention, which sees one more key each time. So the sum of
+all passes follows exactly from the first and the last.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.closed_form import closed_form, closed_form_of_a_token
-from sparsebench.profiling.flops import flops
-from sparsebench.profiling.inference import dummy_inputs
+from sparsebench.profiling.flops import count_flops
+from sparsebench.profiling.inference import device_of, dummy_inputs
 from sparsebench.results.costs import Generation
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sparsebench.results.costs import Flops
 
 
-def generation(model: nn.Module, *, prompt: int, tokens: int) -> Generation | None:
-    """Counts the multiply-adds of writing ``tokens`` tokens after a prompt, for one sequence.
+def count_generation(model: nn.Module, *, prompt: int, tokens: int) -> Generation | None:
+    """Count the multiply-adds of generating ``tokens`` tokens after a prompt, for one sequence.
 
     Args:
         model: A plain model of one of the four families; on the meta device too.
@@ -32,7 +32,7 @@ def generation(model: nn.Module, *, prompt: int, tokens: int) -> Generation | No
         tokens: New tokens.
 
     Returns:
-        The counts; None for a model that does not write.
+        The counts; None for a model that does not generate.
 
     Raises:
         ValueError: The model is wrapped by the PEFT library, or ``tokens`` is under 1.
@@ -44,10 +44,10 @@ def generation(model: nn.Module, *, prompt: int, tokens: int) -> Generation | No
     plain: Any = model
     if not plain.can_generate():
         return None
-    device = next(model.parameters()).device
+    device = device_of(model)
     two_stacks = bool(plain.config.is_encoder_decoder)
     inputs = dummy_inputs(plain.config, length=prompt, target_length=1, device=device)
-    first = flops(model if two_stacks else _LastToken(model), inputs)
+    first = count_flops(model if two_stacks else _LastToken(model), inputs)
     begin = 1 if two_stacks else prompt
     steps = [_step(model, prompt=prompt, cached=begin + turn) for turn in (0, max(0, tokens - 2))]
     formulas = [
@@ -66,7 +66,7 @@ def generation(model: nn.Module, *, prompt: int, tokens: int) -> Generation | No
 
 
 class _LastToken(nn.Module):
-    """A language model that answers for the last token alone, as generation asks it to."""
+    """A language model that returns the logits of the last token only, as in generation."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -77,30 +77,30 @@ class _LastToken(nn.Module):
 
 
 class _OneToken(nn.Module):
-    """A model that reads one token, with a cache that is given as tensors."""
+    """A model that reads one token, with a cache as tensors."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, token: Tensor, **cached: Tensor) -> Any:
-        return write(self.model, token, state=_state(cached)).logits
+        return next_token(self.model, token, state=_state(cached)).logits
 
 
-def write(model: Any, token: Tensor, *, state: dict[str, Any]) -> Any:
-    """Runs one pass for one token.
+def next_token(model: Any, token: Tensor, *, state: dict[str, Any]) -> Any:
+    """Run one pass for one token and return the output of the model.
 
     Args:
-        model: A plain model that writes.
+        model: A plain model that generates.
         token: The last token of each sequence ``[batch, 1]``.
-        state: The cache, and for an encoder-decoder what the encoder returned.
+        state: The cache, and for an encoder-decoder the output of the encoder.
     """
     name = "decoder_input_ids" if model.config.is_encoder_decoder else "input_ids"
     return model(**{name: token}, **state, use_cache=True)
 
 
 def _step(model: nn.Module, *, prompt: int, cached: int) -> Flops:
-    """Counts a pass for one token."""
+    """Count one pass for one token."""
     plain: Any = model
     like = next(model.parameters())
     inputs = {"token": torch.zeros(1, 1, dtype=torch.long, device=like.device)}
@@ -112,11 +112,11 @@ def _step(model: nn.Module, *, prompt: int, cached: int) -> Flops:
             keys = prompt if part.cross else cached
             tensor = like.new_zeros(1, part.heads, keys, part.head_size)
             inputs[f"{'cross' if part.cross else 'self'} {index}"] = tensor
-    return flops(_OneToken(model), inputs)
+    return count_flops(_OneToken(model), inputs)
 
 
 def _state(tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Makes the library's cache of keys, which stand for values too; only shapes matter."""
+    """Build the library's cache from keys, used as values too, since only shapes matter."""
     from transformers import DynamicCache, EncoderDecoderCache
     from transformers.modeling_outputs import BaseModelOutput
 

@@ -1,4 +1,4 @@
-"""Times greedy generation: the pass that reads the prompt, and the passes for one token each."""
+"""Time greedy generation: the pass that reads the prompt, and the passes for one token each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.profiling.generation import write
+from sparsebench.profiling.generation import next_token
 from sparsebench.profiling.inference import inference, shapes_of
 from sparsebench.profiling.latency import latencies
 
@@ -21,51 +21,51 @@ if TYPE_CHECKING:
     from sparsebench.results.costs import Latency
 
 
-def writing_times(
+def generation_latency(
     models: Mapping[str, nn.Module],
     inputs: Mapping[str, Tensor],
     *,
     reference: nn.Module | None,
-    effort: TimingBudget,
+    timing: TimingBudget,
 ) -> dict[str, tuple[Latency, Latency]]:
-    """Times several models, in the same rounds and beside the untouched backbone.
+    """Time several models in the same rounds, interleaved with the untouched backbone.
 
-    Every block of rounds begins with the prompt anew; within it the cache grows by a token a round,
-    of all models alike.
+    Every block of rounds starts again with the prompt; within a block the cache of all models grows
+    by one token a round.
 
     Args:
-        models: Plain models that write, by name, all on one device.
+        models: Plain models that generate, by name, all on one device.
         inputs: ``input_ids`` and ``attention_mask`` of the prompt, on that device.
         reference: The untouched backbone, on that device.
-        effort: How long to measure either.
+        timing: The time to spend on each of the two.
 
     Returns:
         By name, the time of the pass that reads the prompt, and that of a pass for one token.
     """
-    writers = {name: _Writer(model, inputs) for name, model in models.items()}
-    other = None if reference is None else _Writer(reference, inputs)
-    everyone = [*writers.values(), *([other] if other else [])]
+    generators = {name: _Generator(model, inputs) for name, model in models.items()}
+    other = None if reference is None else _Generator(reference, inputs)
+    everything = [*generators.values(), *([other] if other else [])]
     common: dict[str, Any] = {
         "device": inputs["input_ids"].device,
         "shapes": shapes_of(inputs),
-        "effort": effort,
+        "timing": timing,
     }
 
     def restart() -> None:
-        for writer in everyone:
-            writer.read()
+        for generator in everything:
+            generator.read()
 
     with ExitStack() as stack:
-        for writer in everyone:
-            stack.enter_context(inference(writer.model))
+        for generator in everything:
+            stack.enter_context(inference(generator.model))
         reading = latencies(
-            {name: writer.read for name, writer in writers.items()},
+            {name: generator.read for name, generator in generators.items()},
             reference=other.read if other else None,
             **common,
         )
         restart()
         tokens = latencies(
-            {name: writer.step for name, writer in writers.items()},
+            {name: generator.step for name, generator in generators.items()},
             reference=other.step if other else None,
             between_blocks=restart,
             **common,
@@ -74,8 +74,8 @@ def writing_times(
 
 
 @dataclass
-class _Writer:
-    """A model in the middle of writing."""
+class _Generator:
+    """A model during generation."""
 
     model: Any
     inputs: Mapping[str, Tensor]
@@ -83,22 +83,22 @@ class _Writer:
     token: Tensor | None = None
 
     def read(self) -> None:
-        """Reads the prompt and writes the first token."""
+        """Read the prompt and generate the first token."""
         config = self.model.config
         if config.is_encoder_decoder:
             read = self.model.get_encoder()(**self.inputs)
             ids = self.inputs["input_ids"]
             start = torch.full((len(ids), 1), config.decoder_start_token_id, device=ids.device)
             self.state = {"encoder_outputs": read, "attention_mask": self.inputs["attention_mask"]}
-            self._keep(write(self.model, start, state=self.state))
+            self._keep(next_token(self.model, start, state=self.state))
         else:
             self.state = {}
             self._keep(self.model(**self.inputs, use_cache=True, logits_to_keep=1))
 
     def step(self) -> None:
-        """Writes one token more."""
-        assert self.token is not None  # noqa: S101 - a block begins with the prompt
-        self._keep(write(self.model, self.token, state=self.state))
+        """Generate one more token."""
+        assert self.token is not None  # noqa: S101 - a block starts with the prompt
+        self._keep(next_token(self.model, self.token, state=self.state))
 
     def _keep(self, output: Any) -> None:
         self.state["past_key_values"] = output.past_key_values

@@ -1,4 +1,4 @@
-"""The operators of a traced graph, as handlers see them: shapes, and the weights behind them."""
+"""The operators of a traced graph as handlers see them: shapes and weights."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _SAME_ENTRIES = _TRANSPOSES | {
 
 
 class UncountableError(Exception):
-    """An operator's inputs do not tell how much it computes."""
+    """The work of an operator cannot be derived from its inputs."""
 
 
 @dataclass(frozen=True)
 class Operand:
-    """One tensor that goes into an operator or comes out of it.
+    """An input or output tensor of an operator.
 
     Attributes:
         shape: Its shape.
         floating: Whether it holds numbers rather than indices or flags.
-        weight: The parameter or buffer whose entries it has, perhaps transposed; else None.
+        weight: The parameter or buffer with the same entries, possibly transposed; else None.
         sparse: Whether it is stored without its zeros, so that a product skips them.
     """
 
@@ -43,7 +43,7 @@ class Operand:
 
 
 class Weights:
-    """Finds the stored tensor behind a value of a traced graph.
+    """A map from values of a traced graph to stored tensors.
 
     Args:
         tensors: The graph's inputs, in order: those of the forward pass, then the state of the
@@ -55,7 +55,7 @@ class Weights:
         self._by_name: dict[str, torch.Tensor] = {}
 
     def find(self, value: Any) -> tuple[torch.Tensor | None, bool]:
-        """Returns the tensor whose entries ``value`` has, and whether it is transposed."""
+        """Return the tensor with the entries of ``value``, and whether it is transposed."""
         transposed = False
         while (kind := value.node().kind()) in _SAME_ENTRIES:
             transposed ^= kind in _TRANSPOSES
@@ -74,7 +74,7 @@ class Call:
     Args:
         inputs: Its ``torch._C.Value`` inputs.
         outputs: Its ``torch._C.Value`` outputs.
-        weights: What finds the stored tensors.
+        weights: The stored tensors of the graph.
     """
 
     def __init__(self, inputs: Sequence[Any], outputs: Sequence[Any], *, weights: Weights) -> None:
@@ -84,11 +84,11 @@ class Call:
 
     @property
     def result(self) -> Operand:
-        """The first tensor that comes out."""
+        """The first output."""
         return self._operand(self._outputs[0])
 
     def operand(self, place: int) -> Operand:
-        """Returns the tensor at a place among the inputs.
+        """Return the tensor at a position among the inputs.
 
         Raises:
             UncountableError: There is none, or its shape is not known.
@@ -98,18 +98,18 @@ class Call:
         return self._operand(self._inputs[place])
 
     def operands(self, place: int) -> list[Operand]:
-        """Returns the tensors of the list at a place among the inputs."""
+        """Return the tensors of the list at a position among the inputs."""
         return [self._operand(value) for value in self._inputs[place].node().inputs()]
 
     def constant(self, place: int) -> object:
-        """Returns the constant at a place among the inputs; None for anything else."""
+        """Return the constant at a position among the inputs; None for anything else."""
         if place >= len(self._inputs) or self._inputs[place].node().kind() != "prim::Constant":
             return None
         value: object = self._inputs[place].toIValue()
         return value
 
     def has_tensor(self, place: int) -> bool:
-        """Whether there is a tensor at a place among the inputs."""
+        """Whether there is a tensor at a position among the inputs."""
         return place < len(self._inputs) and self._inputs[place].type().kind() == "TensorType"
 
     def _operand(self, value: Any) -> Operand:
@@ -121,6 +121,6 @@ class Call:
             shape = shape[::-1] if transposed else shape
         else:
             raise UncountableError
-        # The tracer knows the shape of every tensor but the sparse ones.
+        # The tracer knows the shape of every tensor except sparse ones.
         sparse = not value.isCompleteTensor()
         return Operand(shape, floating=dtype.is_floating_point, weight=weight, sparse=sparse)

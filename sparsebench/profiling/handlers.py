@@ -1,10 +1,9 @@
-"""How much every operator computes that occurs in the four families.
+"""The arithmetic of every operator that occurs in the four families.
 
-Matrix products are counted in multiply-adds, each as one; a bias is where a sum starts and adds
-nothing. Attention counts in full where it is causal too, as its eager form computes every score.
-Element-wise work is counted in operations of floating-point arithmetic: one for each element and
-step of the textbook formula, so that fused and unfused operators agree. Indices, masks and
-comparisons are not arithmetic.
+Matrix products are counted in multiply-adds; a bias is the initial value of a sum and adds none.
+Causal attention counts in full, as its eager form computes every score. Element-wise work is
+counted in floating-point operations: one for each element and step of the textbook formula, so that
+fused and unfused operators agree. Indices, masks and comparisons are not arithmetic.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ MATRIX = "matrix"
 """Key of the multiply-adds that run."""
 
 NONZERO = "nonzero"
-"""Key of those among them whose stored weight is not zero."""
+"""Key of those multiply-adds whose stored weight is not zero."""
 
 ELEMENTWISE = "elementwise"
 """Key of the operations of element-wise work."""
@@ -38,17 +37,17 @@ _SOFTMAX_STEPS = 5
 """Maximum, difference, exponential, sum, quotient."""
 
 _NORM_STEPS = 5
-"""Layer norm: mean, difference, variance, scale, shift; what fvcore counts too."""
+"""Layer norm: mean, difference, variance, scale, shift; as in fvcore."""
 
 _RMS_NORM_STEPS = 4
 """Square, mean, scale by the root, scale by the weight."""
 
 
 def _product(work: int, *factors: Operand) -> Counter[str]:
-    """Counts a matrix product of ``work`` multiply-adds if both factors were dense and full.
+    """Count a matrix product that needs ``work`` multiply-adds with dense factors.
 
-    Every entry of a factor takes part in equally many multiply-adds, so that an entry that a
-    sparse factor does not store, or that is zero, saves its share.
+    Every entry of a factor takes part in equally many multiply-adds, so that an entry that is zero,
+    or that a sparse factor does not store, saves its share.
     """
     runs = useful = work
     for factor in factors:
@@ -63,7 +62,7 @@ def _product(work: int, *factors: Operand) -> Counter[str]:
 
 
 def _contraction(first: int) -> Handler:
-    """A product of the operand at ``first``, over its last axis, and the next one."""
+    """Return the handler of a product of operand ``first``, over its last axis, and the next."""
 
     def count(call: Call) -> Counter[str]:
         left, right = call.operand(first), call.operand(first + 1)
@@ -73,7 +72,7 @@ def _contraction(first: int) -> Handler:
 
 
 def _attention(call: Call) -> Counter[str]:
-    """Scaled dot-product attention: two products, the scale, the mask and the softmax."""
+    """Count scaled dot-product attention: two products, the scale, the mask and the softmax."""
     query, key, value = (call.operand(place) for place in range(3))
     scores = math.prod(query.shape[:-1]) * key.shape[-2]
     steps = 1 + _SOFTMAX_STEPS + call.has_tensor(3)
@@ -82,7 +81,7 @@ def _attention(call: Call) -> Counter[str]:
 
 
 def _einsum(call: Call) -> Counter[str]:
-    """A contraction of two operands, without an ellipsis."""
+    """Count a contraction of two operands, without an ellipsis."""
     equation, operands = call.constant(0), call.operands(1)
     if not isinstance(equation, str) or "." in equation or len(operands) != 2:  # noqa: PLR2004
         raise UncountableError
@@ -96,7 +95,7 @@ def _einsum(call: Call) -> Counter[str]:
 
 
 def _elementwise(steps: int) -> Handler:
-    """So many operations for each element that goes in or comes out, whichever are more."""
+    """Return the handler of ``steps`` operations for each input or output element, the larger."""
 
     def count(call: Call) -> Counter[str]:
         result = call.result
@@ -109,7 +108,7 @@ def _elementwise(steps: int) -> Handler:
 
 
 def _kept_entries(weight: torch.Tensor) -> int:
-    """Entries of a weight in a sparse layout, also where the model only then converts it."""
+    """Return the entries of a weight in a sparse layout, also if it is converted in the pass."""
     dense = weight.layout == torch.strided
     return nonzero_entries(weight) if dense else stored_entries(weight)
 
@@ -139,7 +138,7 @@ HANDLERS: Mapping[str, Handler] = {
     "aten::layer_norm": _elementwise(_NORM_STEPS),
     "aten::rms_norm": _elementwise(_RMS_NORM_STEPS),
 }
-"""Every operator that computes and that we count, by its name in the traced graph."""
+"""The handler of every operator that computes, by its name in the traced graph."""
 
 _NO_ARITHMETIC = """
     Bool Float Int ScalarImplicit
@@ -157,4 +156,6 @@ _NO_ARITHMETIC = """
 
 MOVES = frozenset(f"aten::{name}" for name in _NO_ARITHMETIC.split())
 """Operators without arithmetic: they create, move, convert, select, compare or combine flags.
-Looking up an embedding is one of them, and dropout, which does nothing in evaluation."""
+
+They include the lookup of an embedding, and dropout, which does nothing in evaluation.
+"""

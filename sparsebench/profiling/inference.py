@@ -1,4 +1,4 @@
-"""The one way in which every cost of inference is measured: evaluation, no gradient, no cache."""
+"""The forward pass that every cost of inference is measured on: its inputs, mode and logits."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import torch
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from sparsebench.results.costs import Shapes
 
 _SEED = 0
+_LOGITS = ("logits", "start_logits", "end_logits")
 
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Puts a model into evaluation mode, without gradients and key-value cache, and back.
+    """Put a model into evaluation mode, without gradients and key-value cache, then restore it.
 
-    A cache is only of use to the next token; in a single forward pass it is copying that no task
-    asks for. The configurations of all parts of the model are restored afterwards.
+    A cache serves only the next token; in a single forward pass it is copying that no task needs.
+    The configurations of all parts of the model are restored too.
     """
     modules = list(model.modules())
     training = [module.training for module in modules]
@@ -43,6 +44,11 @@ def inference(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def _cache_config(module: nn.Module) -> Any | None:
+    config = getattr(module, "config", None)
+    return config if hasattr(config, "use_cache") else None
+
+
 def dummy_inputs(
     config: object,
     *,
@@ -50,16 +56,16 @@ def dummy_inputs(
     length: int = 128,
     target_length: int | None = None,
     device: torch.device | str = "cpu",
-) -> dict[str, torch.Tensor]:
-    """Makes the inputs of one forward pass, without padding.
+) -> dict[str, Tensor]:
+    """Make the inputs of one forward pass: random tokens without padding.
 
     Args:
         config: The transformers configuration of the model.
         batch_size: Sequences.
-        length: Tokens of each.
-        target_length: Tokens that the decoder reads, of an encoder-decoder; ``length`` where
-            None. Other models have no use for it.
-        device: Where the tensors shall be.
+        length: Tokens of each sequence.
+        target_length: Tokens that the decoder of an encoder-decoder reads; None for ``length``.
+            Other models ignore it.
+        device: The device of the tensors.
 
     Returns:
         ``input_ids`` and ``attention_mask`` ``[batch_size, length]``, and for an encoder-decoder
@@ -76,12 +82,7 @@ def dummy_inputs(
     return {name: tensor.to(device) for name, tensor in inputs.items()}
 
 
-def shapes_of(inputs: Mapping[str, torch.Tensor]) -> Shapes:
-    """Returns the shape of every input, by name."""
-    return {name: tuple(tensor.shape) for name, tensor in inputs.items()}
-
-
-def _ids(config: object, batch_size: int, length: int) -> torch.Tensor:
+def _ids(config: object, batch_size: int, length: int) -> Tensor:
     vocabulary: int = config.vocab_size  # type: ignore[attr-defined]
     generator = torch.Generator().manual_seed(_SEED)
     ids = torch.randint(vocabulary, (batch_size, length), generator=generator)
@@ -102,6 +103,72 @@ def _check_length(config: object, length: int) -> None:
         )
 
 
-def _cache_config(module: nn.Module) -> Any | None:
-    config = getattr(module, "config", None)
-    return config if hasattr(config, "use_cache") else None
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model's first parameter; the CPU for a model without any."""
+    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+
+
+def runnable_device(model: nn.Module) -> torch.device:
+    """Return the device of a model with values.
+
+    Raises:
+        UserError: The model is on the meta device.
+    """
+    device = device_of(model)
+    if device.type == "meta":
+        raise UserError("a model without values cannot run")
+    return device
+
+
+def shapes_of(inputs: Mapping[str, Tensor]) -> Shapes:
+    """Return the shape of every input, by name."""
+    return {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+
+
+def output_logits(output: Any) -> tuple[Tensor, ...]:
+    """Return the logits of a model's output; of a span head, those of start and end.
+
+    Args:
+        output: What a model returned: a tensor, or a mapping with logits.
+    """
+    if isinstance(output, torch.Tensor):
+        return (output,)
+    return tuple(output[name] for name in _LOGITS if name in output)
+
+
+def largest_difference(exact: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """Return the largest difference of two outputs, as a share of the largest entry of ``exact``.
+
+    Args:
+        exact: Logits.
+        other: Logits of the same shapes.
+    """
+    pairs = [(a.double(), b.double()) for a, b in zip(exact, other, strict=True)]
+    difference = max(float((a - b).abs().max()) for a, b in pairs)
+    return difference / (max(float(a.abs().max()) for a, _ in pairs) or 1.0)
+
+
+def relative_error(
+    exact: Sequence[Tensor], other: Sequence[Tensor], *, mask: Tensor | None
+) -> float:
+    """Return the norm of the difference of two outputs over the norm of ``exact``.
+
+    Args:
+        exact: Logits.
+        other: Logits of the same shapes.
+        mask: Boolean ``[batch, tokens]``; logits with these first axes are compared where it is
+            True.
+    """
+    pairs = [
+        (_without_padding(a, mask).double(), _without_padding(b, mask).double())
+        for a, b in zip(exact, other, strict=True)
+    ]
+    squared = sum(float((a - b).square().sum()) for a, b in pairs)
+    whole = sum(float(a.square().sum()) for a, _ in pairs)
+    return float((squared / whole) ** 0.5) if whole else 0.0
+
+
+def _without_padding(logits: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None or logits.shape[: mask.dim()] != mask.shape:
+        return logits
+    return logits[mask]

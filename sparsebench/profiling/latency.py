@@ -1,9 +1,9 @@
-"""Times forward passes, interleaved round by round with the untouched backbone.
+"""Time forward passes, interleaved round by round with the untouched backbone.
 
-Seconds depend on the machine and on what else it does at the moment. The ratio of two forward
-passes that ran one right after the other depends on neither nearly as much, so that it is the
-headline, with an interval. Rounds are made in a few blocks. Between them the weights move to fresh
-memory, so that the interval knows of that too.
+Seconds depend on the machine and its other load. The ratio of two forward passes that ran one right
+after the other depends far less on either, so that it is the headline, with a confidence interval.
+Rounds run in a few blocks. Between blocks the weights move to fresh memory, because the speed of a
+product depends on where its weights lie, and a single placement would hide that from the interval.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import torch
 from sparsebench.results.latency import Latency, ratio_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from torch import nn
 
     from sparsebench.results.costs import Shapes
 
@@ -28,23 +30,25 @@ if TYPE_CHECKING:
     Stopwatch = Callable[[Forward], float]
 
 BLOCKS = 6
-"""Blocks that rounds are made in; with fewer, Student's quantile grows, with more, blocks get so
-short that neighbours are alike."""
+"""Number of blocks. With fewer, Student's quantile grows; with more, blocks get so short that
+consecutive ones are correlated."""
 
 _FEWEST_ROUNDS = 3
 _LONG = 0.5
-"""Seconds of a round beside which cold caches do not show: one is warm-up enough."""
+"""Seconds of a round from which on cold caches are negligible, so that one is enough warm-up."""
 
 
 @dataclass(frozen=True)
 class TimingBudget:
-    """How long to measure. A round is one forward pass of the model and one of the reference.
+    """The time to spend on a latency.
+
+    A round is one forward pass of each model and one of the reference.
 
     Attributes:
-        warmup: Rounds that are not recorded; a single one where it takes long.
-        rounds: Recorded rounds at least, unless ``limit`` ends them.
-        seconds: Seconds to measure at least.
-        limit: Seconds after which no round is begun, once there are three.
+        warmup: Rounds that are not recorded; only one if it takes long.
+        rounds: The minimum of recorded rounds, unless ``limit`` is reached.
+        seconds: The minimum of seconds.
+        limit: Seconds after which no round starts, once there are three.
     """
 
     warmup: int = 3
@@ -53,7 +57,7 @@ class TimingBudget:
     limit: float = 60.0
 
     def spent(self, turns: int, seconds: float) -> float:
-        """Returns the share of the effort that so many rounds in so many seconds are."""
+        """Return the share of the budget that ``turns`` rounds in ``seconds`` have used."""
         asked = min(turns / self.rounds, seconds / self.seconds if self.seconds else 1.0)
         if turns < _FEWEST_ROUNDS:
             return min(asked, turns / _FEWEST_ROUNDS)
@@ -61,7 +65,7 @@ class TimingBudget:
 
 
 QUICK = TimingBudget(warmup=2, rounds=15, seconds=0.1, limit=0.6)
-"""For tiny models, in a suite that shall end soon."""
+"""For tiny models in a short suite."""
 
 
 def latency(
@@ -70,16 +74,16 @@ def latency(
     device: torch.device,
     shapes: Shapes,
     reference: Forward | None = None,
-    effort: TimingBudget = TimingBudget(),
+    timing: TimingBudget = TimingBudget(),
     between_blocks: Callable[[], None] | None = None,
 ) -> Latency:
-    """Times ``forward``, and in the same rounds the reference; see ``latencies``."""
+    """Time one forward pass, interleaved with the reference; see ``latencies``."""
     times = latencies(
         {"": forward},
         device=device,
         shapes=shapes,
         reference=reference,
-        effort=effort,
+        timing=timing,
         between_blocks=between_blocks,
     )
     return times[""]
@@ -91,24 +95,24 @@ def latencies(
     device: torch.device,
     shapes: Shapes,
     reference: Forward | None = None,
-    effort: TimingBudget = TimingBudget(),
+    timing: TimingBudget = TimingBudget(),
     between_blocks: Callable[[], None] | None = None,
 ) -> dict[str, Latency]:
-    """Times several forward passes, and in the same rounds the reference.
+    """Time several forward passes in the same rounds, interleaved with the reference.
 
-    In every other round the order is turned around, so that none gains from its place.
+    Every other round runs in reverse order, so that no position is favoured.
 
     Args:
         forwards: Forward passes by name.
-        device: Where they run.
-        shapes: The inputs that they run on, for the record.
+        device: The device that they run on.
+        shapes: The shapes of their inputs, for the record.
         reference: One forward pass of the untouched backbone on the same inputs.
-        effort: How long to measure.
-        between_blocks: Is called before each block of rounds; what it takes is not measured.
+        timing: The time to spend.
+        between_blocks: Called before each block of rounds; not part of the time.
     """
     calls = [*forwards.values(), *([reference] if reference else [])]
-    samples, blocks = _measure(calls, _stopwatch(device), effort, between_blocks)
-    if len(blocks) < _FEWEST_ROUNDS:  # the limit has ended them early
+    samples, blocks = _measure(calls, _stopwatch(device), timing, between_blocks)
+    if len(blocks) < _FEWEST_ROUNDS:  # the limit was reached early
         blocks = [1] * sum(blocks)
     reference_samples = tuple(samples[-1]) if reference else ()
 
@@ -134,19 +138,19 @@ def _with_interval(record: Latency) -> Latency:
 def _measure(
     calls: list[Forward],
     stopwatch: Stopwatch,
-    effort: TimingBudget,
+    timing: TimingBudget,
     between_blocks: Callable[[], None] | None,
 ) -> tuple[list[list[float]], list[int]]:
-    """Returns the samples of every call, and the rounds of each block."""
+    """Return the samples of every call, and the number of rounds in each block."""
     samples: list[list[float]] = [[] for _ in calls]
     blocks: list[int] = []
     long = False
-    for _ in range(effort.warmup):
+    for _ in range(timing.warmup):
         long = long or sum(map(stopwatch, calls)) > _LONG
         if long:
             break
     with _no_garbage_collection():
-        for turn, block in _rounds(effort):
+        for turn, block in _rounds(timing):
             if block == len(blocks):
                 blocks.append(0)
                 if between_blocks:
@@ -160,11 +164,11 @@ def _measure(
     return samples, blocks
 
 
-def _rounds(effort: TimingBudget) -> Iterator[tuple[int, int]]:
-    """Yields the number of every round, and of the block that it is in."""
+def _rounds(timing: TimingBudget) -> Iterator[tuple[int, int]]:
+    """Yield the number of every round, and that of its block."""
     start = time.perf_counter()
     turn = block = reached = 0
-    while (spent := effort.spent(turn, time.perf_counter() - start)) < 1:
+    while (spent := timing.spent(turn, time.perf_counter() - start)) < 1:
         if int(spent * BLOCKS) > reached:
             reached, block = int(spent * BLOCKS), block + 1
         yield turn, block
@@ -172,7 +176,7 @@ def _rounds(effort: TimingBudget) -> Iterator[tuple[int, int]]:
 
 
 def _stopwatch(device: torch.device) -> Stopwatch:
-    """Returns what runs a call to its end, on the device too, and says how long it took."""
+    """Return a function that runs a call to its end, on the device too, and returns its seconds."""
     if device.type == "cuda":
         return partial(_cuda_seconds, device)
     return _seconds if device.type == "cpu" else _synchronized_seconds
@@ -217,3 +221,14 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def move_to_fresh_memory(models: Iterable[nn.Module]) -> None:
+    """Copy every dense parameter of some models to newly allocated memory."""
+    seen: set[int] = set()
+    for model in models:
+        for parameter in model.parameters():
+            plain = parameter.layout == torch.strided and type(parameter.data) is torch.Tensor
+            if plain and id(parameter) not in seen:
+                seen.add(id(parameter))
+                parameter.data = parameter.data.clone(memory_format=torch.preserve_format)

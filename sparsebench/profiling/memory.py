@@ -1,9 +1,9 @@
-"""Measures how much memory something takes at its peak.
+"""Measure the peak of memory.
 
-On a CUDA device the allocator knows exactly. On a CPU nobody does: what is measured is how far the
-resident set of the process grows, library code that was touched for the first time left out. The
-kernel keeps that peak where it lets us reset it (Linux); elsewhere a thread looks every few
-milliseconds and may miss a short peak.
+On a CUDA device the statistics of the allocator are exact. On a CPU the growth of the process's
+resident set is measured, without library code that is loaded for the first time. Linux records that
+peak and allows to reset it; elsewhere a thread samples the resident set every few milliseconds and
+may miss a short peak.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from typing import TYPE_CHECKING
 import psutil
 import torch
 
+from sparsebench.profiling.inference import inference, runnable_device
 from sparsebench.results.costs import MemoryKind, MemoryPeak
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
-_SECONDS_BETWEEN_LOOKS = 0.005
+_SECONDS_BETWEEN_SAMPLES = 0.005
 
 
 class MemoryTracker:
-    """Tracks the peak from what was in use when the tracker was made.
+    """The peak of memory above what was in use when the tracker was created.
 
     ``track`` may be entered several times, one after the other: ``peak`` is the highest of all.
 
     Args:
-        device: Where the tracked work runs.
+        device: The device that the tracked work runs on.
     """
 
     def __init__(self, device: torch.device | str) -> None:
@@ -47,13 +48,13 @@ class MemoryTracker:
 
     @property
     def peak(self) -> MemoryPeak:
-        """Growth to the highest peak so far; 0 before anything was tracked."""
+        """Growth to the highest peak so far; 0 before the first ``track``."""
         kind = MemoryKind.ALLOCATOR if self._on_cuda else MemoryKind.RESIDENT
         return MemoryPeak(kind=kind, bytes=self._highest - self._baseline)
 
     @contextmanager
     def track(self) -> Iterator[None]:
-        """Records the peak of what runs inside, also where it raises."""
+        """Record the peak of the code inside, also if it raises."""
         watch = _cuda_peak(self._device) if self._on_cuda else _resident_peak()
         with watch as peak:
             try:
@@ -74,20 +75,31 @@ class MemoryTracker:
         return psutil.Process().memory_info().rss
 
 
+def activation_peak(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> MemoryPeak:
+    """Measure the growth of memory during one forward pass of a loaded model."""
+    device = runnable_device(model)
+    with inference(model):
+        model(**inputs)  # loads the weights and what the libraries keep
+        tracker = MemoryTracker(device)
+        with tracker.track():
+            model(**inputs)
+    return tracker.peak
+
+
 def weight_bytes(model: torch.nn.Module) -> int:
-    """Returns the bytes of a model's parameters and buffers, shared ones once."""
+    """Return the bytes of a model's parameters and buffers, shared ones once."""
     return sum(map(_bytes, [*model.parameters(), *model.buffers()]))
 
 
 def release_freed_memory() -> None:
-    """Hands freed memory back to the system, so that what is used next shows as growth."""
+    """Return freed memory to the system, so that what is used next counts as growth."""
     gc.collect()
     with suppress(OSError, AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _bytes(tensor: torch.Tensor) -> int:
-    """Returns the bytes of a tensor, for a sparse one those of its values and indices."""
+    """Return the bytes of a tensor; for a sparse one, those of its values and indices."""
     parts = {
         torch.sparse_csr: ("values", "crow_indices", "col_indices"),
         torch.sparse_csc: ("values", "ccol_indices", "row_indices"),
@@ -123,23 +135,23 @@ def _kernel_peak() -> int:
 @contextmanager
 def _watched_peak() -> Iterator[Callable[[], int]]:
     process = psutil.Process()
-    looks = [process.memory_info().rss]
+    samples = [process.memory_info().rss]
     done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(_SECONDS_BETWEEN_LOOKS):
-            looks[0] = max(looks[0], process.memory_info().rss)
+    def sample() -> None:
+        while not done.wait(_SECONDS_BETWEEN_SAMPLES):
+            samples[0] = max(samples[0], process.memory_info().rss)
 
-    watcher = threading.Thread(target=look, daemon=True)
+    watcher = threading.Thread(target=sample, daemon=True)
     watcher.start()
     try:
-        yield lambda: max(looks[0], process.memory_info().rss)
+        yield lambda: max(samples[0], process.memory_info().rss)
     finally:
         done.set()
         watcher.join()
 
 
 def _library_code() -> int:
-    """Returns the resident bytes of shared libraries; 0 where the system does not tell."""
+    """Return the resident bytes of shared libraries; 0 where the system does not report them."""
     maps = getattr(psutil.Process(), "memory_maps", None)
     return sum(part.rss for part in maps() if ".so" in part.path) if maps else 0

@@ -1,7 +1,7 @@
-"""The peak of inference in a process of its own, which nothing else has filled before.
+"""The memory peak of inference in a fresh process.
 
 ``python -m sparsebench.profiling.memory_probe`` prints the record; `fresh_inference_peak` runs it.
-A fresh interpreter takes seconds to import everything, so that this is measured only on demand.
+A fresh interpreter needs seconds for its imports, so that this is measured only on request.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def fresh_inference_peak(
     device: str = "cpu",
     dtype: str = "float32",
 ) -> MemoryPeak:
-    """Measures the growth around loading a deployed folder and one forward pass.
+    """Measure the growth during loading of a deployed folder and one forward pass.
 
     Args:
         folder: The deployed folder.
-        loader: The function that loads it, as ``"package.module:function"``; it is called with the
-            folder and returns the model, on the CPU.
-        shapes: The inputs of the forward pass, of which the lengths and the batch size are used.
-        device: Where to run.
+        loader: The function that loads it, as ``"package.module:function"``: it takes the folder
+            and returns the model on the CPU.
+        shapes: The inputs of the forward pass; their lengths and batch size are used.
+        device: The device to run on.
         dtype: The type that weights are converted to, such as ``bfloat16``.
 
     Raises:
-        RuntimeError: The process failed; the message is the last line that it wrote.
+        RuntimeError: The process failed; the message is the last line of its output.
     """
     batch_size, length = shapes["input_ids"]
     target = shapes.get("decoder_input_ids", (batch_size, length))[1]
@@ -52,12 +52,14 @@ def fresh_inference_peak(
     command = [sys.executable, "-m", __name__, str(folder), loader, device, dtype, *sizes]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["it wrote nothing"])[-1])
+        raise RuntimeError(
+            (done.stderr.strip().splitlines() or ["the process ended without a message"])[-1]
+        )
     return MemoryPeak.model_validate_json(done.stdout.strip().splitlines()[-1])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Loads a folder, runs one forward pass, and prints the peak as JSON."""
+    """Load a folder, run one forward pass, and print the peak as JSON."""
     parser = argparse.ArgumentParser(description="Measure the peak memory of inference.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("loader", help="package.module:function")

@@ -1,4 +1,4 @@
-"""Counts what a model stores: parameters, zeros, bytes."""
+"""Count what a model stores: parameters, zeros, bytes on disk."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.errors import UserError
-from sparsebench.models.anatomy import anatomy_of
-from sparsebench.results.costs import Parameters
+from sparsebench.models import anatomy_of
+from sparsebench.results.costs import Parameters, Storage
+from sparsebench.sparsity.encoding import encoded_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
 
-def parameters(
+def count_parameters(
     model: nn.Module,
     *,
     head: Collection[str] = (),
@@ -25,18 +26,18 @@ def parameters(
     reference: nn.Module | None = None,
     folder: Path | None = None,
 ) -> Parameters:
-    """Counts the parameters of a deployed model.
+    """Count the parameters of a deployed model.
 
     Args:
         model: The deployed model.
         head: Names of the parameters of the task head, in the model or in what PEFT wrapped.
-        trainable: Parameters that were trained, the head's apart.
-        reference: The untouched backbone with its head, to tell what was removed.
-        folder: Where the model was saved.
+        trainable: Parameters that were trained, without the head.
+        reference: The untouched backbone with its head; sparsity is relative to it.
+        folder: The deployed folder.
 
     Raises:
         ValueError: The model has no parameter of a name in ``head``.
-        UserError: It is on the meta device.
+        UserError: The model is on the meta device.
     """
     tensors = dict(model.named_parameters())
     if any(tensor.is_meta for tensor in tensors.values()):
@@ -54,36 +55,63 @@ def parameters(
         if reference is None
         else sum(map(torch.numel, reference.parameters())),
         reference_encoder=None if original is None else sum(map(torch.numel, original)),
-        bytes_on_disk=None if folder is None else _size(folder),
+        bytes_on_disk=None if folder is None else _folder_bytes(folder),
     )
 
 
+def count_storage(
+    model: nn.Module, *, backbone: nn.Module | None = None, learned: int | None = None
+) -> Storage:
+    """Count the bytes of a deployed model's weights on disk.
+
+    Args:
+        model: The deployed model.
+        backbone: The untouched backbone with its head and the same pretrained weights, which all
+            tasks share; None if it is not known.
+        learned: Bytes of the trained values and of the masks, where known.
+    """
+    tensors = _stored_tensors(model)
+    record = Storage(
+        dense=sum(tensor.nbytes for tensor in tensors.values()),
+        sparse=encoded_bytes(tensors.values()),
+    )
+    if backbone is None:
+        return record
+    shared = _stored_tensors(backbone)
+    changed = encoded_bytes(t for name, t in tensors.items() if not _equal(t, shared.get(name)))
+    if learned is not None and learned < changed:
+        smaller = {"per_task": learned, "per_task_as": "trained values and masks"}
+    else:
+        smaller = {"per_task": changed, "per_task_as": "changed tensors"}
+    return record.model_copy(update=smaller)
+
+
 def peft_base(model: nn.Module) -> nn.Module:
-    """Returns the transformers model inside what the PEFT library wrapped; else the model."""
+    """Return the transformers model inside a PEFT wrapper; any other model as it is."""
     wrapped: Any = model
     base: nn.Module = wrapped.get_base_model() if hasattr(model, "get_base_model") else model
     return base
 
 
-def stored_entries(tensor: torch.Tensor) -> int:
-    """Returns how many entries a tensor stores; a sparse one stores those that were kept."""
+def stored_entries(tensor: Tensor) -> int:
+    """Return the number of entries that a tensor stores; a sparse one stores those it kept."""
     return _values(tensor).numel()
 
 
-def nonzero_entries(tensor: torch.Tensor) -> int:
-    """Returns how many of the entries that a tensor stores are not zero."""
+def nonzero_entries(tensor: Tensor) -> int:
+    """Return the number of stored entries that are not zero."""
     return int(torch.count_nonzero(_values(tensor)))
 
 
-def _values(tensor: torch.Tensor) -> torch.Tensor:
+def _values(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     if tensor.layout == torch.strided:
         return tensor
     return tensor.coalesce().values() if tensor.layout == torch.sparse_coo else tensor.values()
 
 
-def _block_weights(model: nn.Module) -> list[torch.Tensor] | None:
-    """Returns the matrices of the transformer blocks, or None where the family is not known."""
+def _block_weights(model: nn.Module) -> list[Tensor] | None:
+    """Return the matrices of the transformer blocks, or None for an unknown family."""
     base = peft_base(model)
     if not hasattr(base, "config"):
         return None
@@ -94,17 +122,32 @@ def _block_weights(model: nn.Module) -> list[torch.Tensor] | None:
 
 
 def _find(names: Collection[str], *, within: Collection[str]) -> set[str]:
-    """Returns the parameters that stand under ``names``, through PEFT's copies and prefixes."""
+    """Return the full names of parameters, including PEFT's copies and prefixes."""
     found = set()
     for name in names:
         owner, _, leaf = name.rpartition(".")
-        endings = (name, f".{name}", f".{owner}.modules_to_save.default.{leaf}")
-        matches = {key for key in within if key == name or key.endswith(endings[1:])}
+        endings = (f".{name}", f".{owner}.modules_to_save.default.{leaf}")
+        matches = {key for key in within if key == name or key.endswith(endings)}
         if not matches:
             raise ValueError(f"the model has no parameter {name!r}")
         found |= matches
     return found
 
 
-def _size(folder: Path) -> int:
+def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a model's state by name, shared ones once."""
+    names: dict[int, str] = {}
+    state = model.state_dict(keep_vars=True)
+    for name, tensor in state.items():
+        names.setdefault(id(tensor), name)
+    return {name: state[name].detach() for name in names.values()}
+
+
+def _equal(tensor: Tensor, other: Tensor | None) -> bool:
+    if other is None or other.shape != tensor.shape:
+        return False
+    return torch.equal(tensor, other.to(tensor.device))

@@ -1,36 +1,35 @@
-"""Measures all costs of a deployed model; a part that fails leaves the others alone."""
+"""Measure all costs of a deployed model; a part that fails leaves the others alone."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from sparsebench.errors import UserError, one_line
-from sparsebench.profiling.activations import activations as measured_activations
-from sparsebench.profiling.activations import skipped
+from sparsebench.errors import one_line
+from sparsebench.profiling.activations import measure_activations, skipped_multiply_adds
 from sparsebench.profiling.closed_form import closed_form
-from sparsebench.profiling.device import describe
-from sparsebench.profiling.energy import energy, other_processes
-from sparsebench.profiling.flops import flops
-from sparsebench.profiling.generation import generation
-from sparsebench.profiling.generation_latency import writing_times
-from sparsebench.profiling.inference import inference, shapes_of
+from sparsebench.profiling.energy import measure_energy, other_processes
+from sparsebench.profiling.flops import count_flops
+from sparsebench.profiling.generation import count_generation
+from sparsebench.profiling.generation_latency import generation_latency
+from sparsebench.profiling.inference import device_of, inference, runnable_device, shapes_of
 from sparsebench.profiling.latency import QUICK, TimingBudget
-from sparsebench.profiling.memory import MemoryTracker, weight_bytes
-from sparsebench.profiling.parameters import parameters
-from sparsebench.profiling.realised import realised
+from sparsebench.profiling.memory import activation_peak, weight_bytes
+from sparsebench.profiling.parameters import count_parameters
+from sparsebench.profiling.runtime_costs import measure_runtimes
 from sparsebench.profiling.runtimes.dense import Dense
 from sparsebench.results.costs import Costs, Memory
+from sparsebench.results.provenance import describe_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from sparsebench.profiling.runtimes import Runtime
     from sparsebench.results.costs import (
@@ -43,27 +42,40 @@ if TYPE_CHECKING:
     )
 
 DENSE = "dense"
-"""The runtime that every model runs under."""
+"""The runtime that every model is measured under."""
+
+PHASES = {
+    "parameters": "parameters",
+    "density": "activation density",
+    "flops": "multiply-adds",
+    "latency": "latency",
+    "generation": "generation",
+    "energy": "energy",
+    "activations": "memory",
+}
+"""The parts of a profile in the order of measurement, and their names for a display."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ProfileOptions:
-    """What to measure besides parameters, arithmetic, latency and memory.
+    """What to measure besides parameters, multiply-adds, latency and memory.
 
     Attributes:
-        runtimes: Runtimes by name, besides ``dense``; None for no record of any.
-        density: Batches to measure the density of activations on; none for no such figure.
-        density_data: What these batches are, in words.
-        tokens: New tokens to count and time generation for; 0 for no such figure.
-        energy: Whether to read the device's energy counter.
-        known: Costs of the same model on sequences of the same length: what does not depend on the
-            batch is taken over from them.
+        runtimes: Runtimes by name, besides ``dense``; None for no record of runtimes.
+        activation_batches: Batches to measure activation density on; empty for no such figure.
+        activation_data: A description of these batches.
+        new_tokens: New tokens to measure generation for; 0 for no such figure.
+        energy: Whether to read the energy counter of the device.
+        known: Costs of the same model on sequences of the same length: parts that do not depend on
+            the batch size are taken from them.
     """
 
     runtimes: Mapping[str, Runtime] | None = None
-    density: Sequence[Mapping[str, torch.Tensor]] = ()
-    density_data: str = ""
-    tokens: int = 0
+    activation_batches: Sequence[Mapping[str, Tensor]] = ()
+    activation_data: str = ""
+    new_tokens: int = 0
     energy: bool = False
     known: Costs | None = None
 
@@ -71,210 +83,188 @@ class ProfileOptions:
 def profile(
     model: nn.Module,
     *,
-    inputs: Mapping[str, torch.Tensor],
+    inputs: Mapping[str, Tensor],
     reference: nn.Module | None = None,
     head: Collection[str] = (),
     trainable: int | None = None,
     folder: Path | None = None,
     training: MemoryPeak | None = None,
-    effort: TimingBudget = QUICK,
-    ask: ProfileOptions = ProfileOptions(),
+    timing: TimingBudget = QUICK,
+    options: ProfileOptions = ProfileOptions(),
+    on_phase: Callable[[str], None] = lambda _: None,
 ) -> Costs:
-    """Measures a deployed model on one batch of inputs, arithmetic on its first sequence alone.
+    """Measure a deployed model on one batch of inputs; arithmetic on its first sequence only.
 
     Args:
-        model: The model as it ships, loaded on the device to measure on.
-        inputs: The tensors of one forward pass, by keyword, on that device.
-        reference: The untouched backbone with its head, on that device too: what latency is a
-            ratio to, and what removed weights are missed from.
+        model: The deployed model, on the device of the measurement.
+        inputs: The tensors of one forward pass, by keyword, on the same device.
+        reference: The untouched backbone with its head, on the same device; latency and sparsity
+            are relative to it.
         head: Names of the parameters of the task head.
-        trainable: Parameters that were trained, the head's apart.
-        folder: Where the model was saved.
-        training: The peak of memory while it was trained.
-        effort: How long to time.
-        ask: What else to measure.
+        trainable: Parameters that were trained, without the head.
+        folder: The deployed folder.
+        training: The peak of memory in training.
+        timing: The time to spend on latency.
+        options: What else to measure.
+        on_phase: Called with the name of each part before it is measured.
 
     Returns:
         The costs. A part that could not be measured is None, and ``missing`` says why.
     """
-    parts = _Parts()
-    parts.measure(
+    attempt = _Attempts(on_phase)
+    parameters = attempt(
         "parameters",
-        lambda: parameters(
+        lambda: count_parameters(
             model, head=head, trainable=trainable, reference=reference, folder=folder
         ),
     )
-    density = parts.measure("density", lambda: _density(model, ask))
-    counted = parts.measure("flops", lambda: _flops(model, inputs, density, ask))
-    times = parts.measure(
-        "latency", lambda: _times(model, reference, inputs, counted, effort=effort, ask=ask)
+    density = attempt("density", lambda: _density(model, options))
+    flops = attempt("flops", lambda: _flops(model, inputs, density, options))
+    runtimes = attempt(
+        "latency",
+        lambda: _runtimes(
+            model, inputs, reference=reference, flops=flops, timing=timing, options=options
+        ),
     )
-    if times is not None:
-        parts.measured["latency"] = times[0].latency
-        parts.measured["runtimes"] = times if ask.runtimes is not None else ()
-    if ask.tokens:
-        parts.measure("generation", lambda: _generation(model, reference, inputs, effort, ask))
-    if ask.energy:
-        parts.measure("energy", lambda: _energy(model, reference, inputs))
-    activations = parts.measure("activations", lambda: activation_peak(model, inputs))
-    parts.measured.pop("activations", None)
-    memory = Memory(
-        weights=weight_bytes(model),
-        activations=activations,
-        training=training,
-        shapes=shapes_of(inputs),
-    )
-    device = _device(model)
+    generation = energy = None
+    if options.new_tokens:
+        generation = attempt(
+            "generation", lambda: _generation(model, reference, inputs, timing, options.new_tokens)
+        )
+    if options.energy:
+        energy = attempt("energy", lambda: _energy(model, reference, inputs))
+    activations = attempt("activations", lambda: activation_peak(model, inputs))
+    device = device_of(model)
     return Costs(
-        device=describe(device).model_copy(update={"others": other_processes(device)}),
+        device=describe_device(device).model_copy(update={"others": other_processes(device)}),
         dtype=_dtype(model),
         attention=getattr(getattr(model, "config", None), "_attn_implementation", None),
-        memory=memory,
-        missing=parts.missing,
-        **parts.measured,
+        parameters=parameters,
+        density=density,
+        flops=flops,
+        latency=runtimes[0].latency if runtimes else None,
+        runtimes=runtimes if runtimes and options.runtimes is not None else (),
+        generation=generation,
+        energy=energy,
+        memory=Memory(
+            weights=weight_bytes(model),
+            activations=activations,
+            training=training,
+            shapes=shapes_of(inputs),
+        ),
+        missing=attempt.missing,
     )
 
 
 @dataclass
-class _Parts:
-    """The parts that were measured, and why others were not."""
+class _Attempts:
+    """Measurements that may fail, and the reasons of those that did."""
 
-    measured: dict[str, Any] = field(default_factory=dict)
+    on_phase: Callable[[str], None]
     missing: dict[str, str] = field(default_factory=dict)
 
-    def measure(self, name: str, measure: Callable[[], Any]) -> Any:
+    def __call__(self, part: str, measure: Callable[[], T]) -> T | None:
+        self.on_phase(PHASES[part])
         try:
-            value = measure()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the reason
-            self.missing[name] = one_line(error)
+            return measure()
+        except Exception as error:  # noqa: BLE001 - a model may fail in any way
+            self.missing[part] = one_line(error)
             return None
-        self.measured[name] = value
-        return value
 
 
-def _density(model: nn.Module, ask: ProfileOptions) -> Activations | None:
-    if ask.known is not None:
-        return ask.known.density
-    if not ask.density:
+def _density(model: nn.Module, options: ProfileOptions) -> Activations | None:
+    if options.known is not None:
+        return options.known.density
+    if not options.activation_batches:
         return None
-    return measured_activations(model, ask.density, data=ask.density_data)
+    return measure_activations(model, options.activation_batches, data=options.activation_data)
 
 
 def _flops(
     model: nn.Module,
-    inputs: Mapping[str, torch.Tensor],
+    inputs: Mapping[str, Tensor],
     density: Activations | None,
-    ask: ProfileOptions,
+    options: ProfileOptions,
 ) -> Flops:
-    if ask.known is not None and ask.known.flops is not None:
-        return ask.known.flops
-    counted = flops(model, _one_sequence(inputs))
-    effective = None
-    if density is not None and counted.matrix_nonzero is not None:
-        effective = counted.matrix_nonzero - skipped(model, counted.shapes, density)
-    return counted.model_copy(update={"matrix_effective": effective})
+    if options.known is not None and options.known.flops is not None:
+        return options.known.flops
+    flops = count_flops(model, {name: tensor[:1] for name, tensor in inputs.items()})
+    if density is None or flops.matrix_nonzero is None:
+        return flops
+    effective = flops.matrix_nonzero - skipped_multiply_adds(model, flops.shapes, density)
+    return flops.model_copy(update={"matrix_effective": effective})
 
 
-def _times(
+def _runtimes(
     model: nn.Module,
-    reference: nn.Module | None,
-    inputs: Mapping[str, torch.Tensor],
-    counted: Flops | None,
+    inputs: Mapping[str, Tensor],
     *,
-    effort: TimingBudget,
-    ask: ProfileOptions,
+    reference: nn.Module | None,
+    flops: Flops | None,
+    timing: TimingBudget,
+    options: ProfileOptions,
 ) -> tuple[RuntimeCost, ...]:
-    """Returns the model as it is, first of all, and under each other runtime that was asked for."""
-    _runnable_device(model)
-    runtimes: dict[str, Runtime] = {DENSE: Dense(), **(ask.runtimes or {})}
-    promised = _promised(reference, counted, runtimes)
-    costs = realised(
+    """Measure the model under ``dense``, which comes first, and under each requested runtime."""
+    runnable_device(model)
+    runtimes: dict[str, Runtime] = {DENSE: Dense(), **(options.runtimes or {})}
+    costs = measure_runtimes(
         model,
         inputs,
         runtimes=runtimes,
         reference=reference,
-        effort=effort,
-        theoretical=promised,
+        timing=timing,
+        theoretical=_theoretical_speedups(reference, flops, runtimes),
     )
     if costs[0].reason is not None:
         raise RuntimeError(costs[0].reason)
     return costs
 
 
-def _promised(
-    reference: nn.Module | None, counted: Flops | None, runtimes: Mapping[str, Runtime]
+def _theoretical_speedups(
+    reference: nn.Module | None, flops: Flops | None, runtimes: Mapping[str, Runtime]
 ) -> dict[str, float]:
-    """Returns the speed-up that each runtime would have if time were multiply-adds that matter."""
-    if reference is None or counted is None or counted.matrix_nonzero is None:
+    """Return the dense over the effective multiply-adds under each runtime."""
+    if reference is None or flops is None or flops.matrix_nonzero is None:
         return {}
-    whole = closed_form(reference, counted.shapes)
-    if whole is None:
+    dense = closed_form(reference, flops.shapes)
+    if dense is None:
         return {}
-    promised = dict.fromkeys(runtimes, whole / counted.matrix_nonzero)
+    speedups = dict.fromkeys(runtimes, dense / flops.matrix_nonzero)
     for name, runtime in runtimes.items():
-        if runtime.skips == "activations" and counted.matrix_effective:
-            promised[name] = whole / counted.matrix_effective
-    return promised
+        if runtime.skips == "activations" and flops.matrix_effective:
+            speedups[name] = dense / flops.matrix_effective
+    return speedups
 
 
 def _generation(
     model: nn.Module,
     reference: nn.Module | None,
-    inputs: Mapping[str, torch.Tensor],
-    effort: TimingBudget,
-    ask: ProfileOptions,
+    inputs: Mapping[str, Tensor],
+    timing: TimingBudget,
+    new_tokens: int,
 ) -> Generation | None:
     prompt = {name: tensor for name, tensor in inputs.items() if not name.startswith("decoder_")}
-    length = prompt["input_ids"].shape[1]
-    counted = generation(model, prompt=length, tokens=ask.tokens)
+    counted = count_generation(model, prompt=prompt["input_ids"].shape[1], tokens=new_tokens)
     if counted is None:
         return None
-    reading, writing = writing_times({"": model}, prompt, reference=reference, effort=effort)[""]
-    update = {"prefill_latency": reading, "token_latency": writing}
-    return counted.model_copy(update=update)
+    times = generation_latency({"": model}, prompt, reference=reference, timing=timing)
+    prefill, token = times[""]
+    return counted.model_copy(update={"prefill_latency": prefill, "token_latency": token})
 
 
-def _energy(
-    model: nn.Module, reference: nn.Module | None, inputs: Mapping[str, torch.Tensor]
-) -> Energy:
+def _energy(model: nn.Module, reference: nn.Module | None, inputs: Mapping[str, Tensor]) -> Energy:
     with ExitStack() as stack:
         for module in filter(None, (model, reference)):
             stack.enter_context(inference(module))
-        return energy(
+        return measure_energy(
             lambda: model(**inputs),
             reference=None if reference is None else lambda: reference(**inputs),
-            device=_device(model),
+            device=device_of(model),
         )
 
 
-def activation_peak(model: nn.Module, inputs: Mapping[str, torch.Tensor]) -> MemoryPeak:
-    """Returns the growth of memory around one forward pass of a loaded model."""
-    device = _runnable_device(model)
-    with inference(model):
-        model(**inputs)  # reads the weights in and builds what the libraries keep
-        tracker = MemoryTracker(device)
-        with tracker.track():
-            model(**inputs)
-    return tracker.peak
-
-
-def _one_sequence(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor[:1] for name, tensor in inputs.items()}
-
-
-def _runnable_device(model: nn.Module) -> torch.device:
-    device = _device(model)
-    if device.type == "meta":
-        raise UserError("a model without values cannot run")
-    return device
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
-
-
 def _dtype(model: nn.Module) -> str:
-    """Returns the type that most of the weights have."""
+    """Return the type of most of the weights."""
     entries: Counter[torch.dtype] = Counter()
     for tensor in model.parameters():
         entries[tensor.dtype] += tensor.numel()

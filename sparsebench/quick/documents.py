@@ -1,8 +1,8 @@
 """The text that the backbones of the quick suite are pretrained on.
 
-Documents of one or two sentences: plain clauses, sentences said again in other words, stories that
-name their subject again by its kind, exclamations, and facts about words and numbers. No document
-carries a task's label.
+A document has one or two sentences: a plain clause, a sentence with its rewording, a story that
+repeats its subject by its kind, an exclamation, or a fact about words or numbers. No document
+contains a label of a task.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparsebench.quick import lexicon
-from sparsebench.quick.language import Clause, Shape, draw_clause
-from sparsebench.quick.lexicon import Relation, related
-from sparsebench.quick.rewording import reword
+from sparsebench.quick.language import draw_clause, draw_statement, reword
+from sparsebench.quick.lexicon import NUMBERS, Relation, related
 from sparsebench.quick.rng import Random
-from sparsebench.quick.vocabulary import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -23,18 +21,16 @@ if TYPE_CHECKING:
 Document = tuple[str, ...]
 """The sentences of one document."""
 
-_STATEMENT = Shape(copula=0, transitive=1, adjective=1, place=0, adverb=0, monotone=True)
-
 
 def documents(seed: int, *, without: Collection[str] = ()) -> Iterator[Document]:
-    """Draws documents without end.
+    """Draw an endless stream of documents.
 
     Args:
-        seed: What decides the documents.
+        seed: The seed of all draws.
         without: Sentences that no document may contain.
 
     Yields:
-        One document after the other, each a tuple of one or two sentences.
+        Documents of one or two sentences.
     """
     rng = Random(f"documents {seed}")
     barred = frozenset(without)
@@ -44,26 +40,18 @@ def documents(seed: int, *, without: Collection[str] = ()) -> Iterator[Document]
             yield document
 
 
-def draw_statement(rng: Random) -> Clause:
-    """Draws a clause of six words: an adjective and a noun do something to a noun."""
-    clause = draw_clause(rng, shape=_STATEMENT)
-    if clause.object is None:
-        return draw_statement(rng)
-    return replace(clause, object=replace(clause.object, adjective=None))
-
-
 def _plain(rng: Random) -> Document:
     return (draw_clause(rng).text(),)
 
 
 def _restatement(rng: Random) -> Document:
-    """A sentence and the same in other words."""
+    """A sentence and its rewording."""
     first = draw_statement(rng)
     return (first.text(), reword(rng, first, probability=0.6).text())
 
 
 def _story(rng: Random) -> Document:
-    """Two sentences about one subject, which the second names by its kind."""
+    """Two sentences about one subject; the second names it by its kind."""
     first = draw_clause(rng)
     again = draw_clause(rng, subject=first.subject.noun)
     (kind,) = related(first.subject.noun, Relation.HYPERNYM)
@@ -74,14 +62,14 @@ def _story(rng: Random) -> Document:
 
 
 def _exclamation(rng: Random) -> Document:
-    """A clause and a word on whether what it says is welcome."""
+    """A clause and a word that says whether its predicate is positive."""
     clause = draw_clause(rng)
-    welcome = clause.predicate.pole == clause.predicate.axis.partition("/")[0]
-    return (clause.text(), "hurrah ." if welcome else "alas .")
+    positive = clause.predicate.pole == clause.predicate.axis.partition("/")[0]
+    return (clause.text(), "hurrah ." if positive else "alas .")
 
 
 def _fact(rng: Random) -> Document:
-    """A fact about two words, stated or asked for."""
+    """A fact about two words, as a statement or as a question with its answer."""
     if rng.chance(0.5):
         return _membership(rng)
     word = rng.pick((*lexicon.adjectives(), *lexicon.verbs()))
@@ -96,7 +84,7 @@ def _fact(rng: Random) -> Document:
 
 
 def _membership(rng: Random) -> Document:
-    """What a noun is, stated or asked for."""
+    """The kind of a noun, as a statement or as a question with its answer."""
     noun = rng.pick(lexicon.nouns())
     (kind,) = related(noun, Relation.HYPERNYM)
     if rng.chance(0.5):
@@ -107,7 +95,7 @@ def _membership(rng: Random) -> Document:
 
 
 def _number(rng: Random) -> Document:
-    """A comparison of two numbers, or some that follow each other."""
+    """A comparison of two numbers, or four consecutive numbers."""
     place = rng.below(len(NUMBERS) - 3)
     if rng.chance(0.5):
         return (" , ".join(NUMBERS[place : place + 4]) + " .",)

@@ -1,20 +1,20 @@
-"""The grammar of the toy language: clauses, how one is drawn, and which sentences are acceptable.
+"""The grammar of the toy language: drawing, rewording and judging clauses.
 
 A clause is a subject with an intransitive verb, with a verb and an object, or with a copula and an
-adjective. A noun agrees with its determiner and a verb with its subject, also across a place that
-stands between the two ("the robins near the tower sing"). The adjective stands before its noun.
-Sentences are written in lower case with a space before the full stop.
+adjective. A noun agrees with its determiner and a verb with its subject, also across a place
+between the two ("the robins near the tower sing"). The adjective comes before its noun. Sentences
+are written in lower case with a space before the full stop.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sparsebench.quick import lexicon
-from sparsebench.quick.lexicon import Part, Word
+from sparsebench.quick.lexicon import Part, Relation, Word, related
 
 if TYPE_CHECKING:
     from sparsebench.quick.rng import Random
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NounPhrase:
-    """A determiner, perhaps an adjective, and a noun."""
+    """A determiner, an optional adjective, and a noun."""
 
     determiner: str
     noun: Word
@@ -30,7 +30,7 @@ class NounPhrase:
     adjective: Word | None = None
 
     def words(self) -> list[str]:
-        """Returns the words in their order."""
+        """Return the words in order."""
         adjective = [self.adjective.singular] if self.adjective else []
         return [self.determiner, *adjective, self.noun.form(plural=self.plural)]
 
@@ -40,10 +40,10 @@ class Clause:
     """The meaning and the form of one sentence.
 
     Attributes:
-        subject: Who does it, or who is so.
+        subject: The subject.
         predicate: A verb, or the adjective after the copula.
-        object: Whom the verb is done to; none for other clauses.
-        place: A preposition and a place, right after the subject.
+        object: The object of a transitive verb, else None.
+        place: A preposition and a place, directly after the subject.
         adverb: The last word.
     """
 
@@ -54,7 +54,7 @@ class Clause:
     adverb: str | None = None
 
     def words(self) -> list[str]:
-        """Returns the words in their order, the full stop last."""
+        """Return the words in order, the full stop last."""
         plural = self.subject.plural
         place = [self.place[0], "the", self.place[1]] if self.place else []
         if self.predicate.part is Part.ADJECTIVE:
@@ -66,21 +66,21 @@ class Clause:
         return [*self.subject.words(), *place, *core, *object_, *adverb, "."]
 
     def text(self) -> str:
-        """Returns the sentence, its words and full stop separated by spaces."""
+        """Return the sentence, its words and full stop separated by spaces."""
         return " ".join(self.words())
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How often the optional parts of a clause appear: probabilities in [0, 1].
+class ClauseShape:
+    """The probabilities of the optional parts of a clause, each in [0, 1].
 
     Attributes:
-        copula: A copula and an adjective in place of a verb.
-        transitive: A verb with an object, where there is a verb.
+        copula: A copula and an adjective instead of a verb.
+        transitive: A verb with an object, if there is a verb.
         adjective: An adjective in a noun phrase.
         place: A place after the subject.
         adverb: An adverb at the end.
-        monotone: Only determiners that let a noun be replaced by its kind.
+        monotone: Whether to use only determiners after which a noun can be replaced by its kind.
     """
 
     copula: float = 0.25
@@ -91,8 +91,14 @@ class Shape:
     monotone: bool = False
 
 
-def draw_noun_phrase(rng: Random, noun: Word, *, shape: Shape) -> NounPhrase:
-    """Draws number, determiner and perhaps an adjective for a noun."""
+_STATEMENT = ClauseShape(copula=0, transitive=1, adjective=1, place=0, adverb=0, monotone=True)
+
+SLOTS = ("adjective", "subject", "predicate", "object adjective", "object")
+"""The positions of a clause that hold a word with a meaning."""
+
+
+def draw_noun_phrase(rng: Random, noun: Word, *, shape: ClauseShape) -> NounPhrase:
+    """Draw the number, the determiner and an optional adjective for a noun."""
     plural = rng.chance(0.5)
     determiners = lexicon.PLURAL_DETERMINERS if plural else lexicon.SINGULAR_DETERMINERS
     if shape.monotone:
@@ -103,8 +109,8 @@ def draw_noun_phrase(rng: Random, noun: Word, *, shape: Shape) -> NounPhrase:
     return NounPhrase(rng.pick(determiners), noun, plural=plural, adjective=adjective)
 
 
-def draw_predicate(rng: Random, noun: Word, *, shape: Shape) -> Word:
-    """Draws a verb or an adjective that goes with a noun as its subject."""
+def draw_predicate(rng: Random, noun: Word, *, shape: ClauseShape) -> Word:
+    """Draw a verb or an adjective that fits a noun as its subject."""
     if rng.chance(shape.copula):
         pool = lexicon.adjectives()
     else:
@@ -114,18 +120,17 @@ def draw_predicate(rng: Random, noun: Word, *, shape: Shape) -> Word:
     return rng.pick(fitting or [word for word in lexicon.verbs() if lexicon.fits(word, noun)])
 
 
-def draw_clause(rng: Random, *, shape: Shape | None = None, subject: Word | None = None) -> Clause:
-    """Draws one clause.
+def draw_clause(
+    rng: Random, *, shape: ClauseShape | None = None, subject: Word | None = None
+) -> Clause:
+    """Draw one clause whose sentence is acceptable.
 
     Args:
-        rng: Where the draws come from.
-        shape: How often the optional parts appear.
-        subject: The noun to speak of; any noun if none is given.
-
-    Returns:
-        A clause whose sentence is acceptable.
+        rng: The source of random draws.
+        shape: The probabilities of the optional parts.
+        subject: The noun of the subject; drawn if not given.
     """
-    shape = shape or Shape()
+    shape = shape or ClauseShape()
     subject = subject or rng.pick(lexicon.nouns())
     predicate = draw_predicate(rng, subject, shape=shape)
     object_ = None
@@ -144,9 +149,58 @@ def draw_clause(rng: Random, *, shape: Shape | None = None, subject: Word | None
     )
 
 
+def draw_statement(rng: Random) -> Clause:
+    """Draw a clause of the form determiner, adjective, noun, verb, determiner, noun."""
+    clause = draw_clause(rng, shape=_STATEMENT)
+    if clause.object is None:
+        return draw_statement(rng)
+    return replace(clause, object=replace(clause.object, adjective=None))
+
+
+def fillers(clause: Clause) -> dict[str, Word]:
+    """Return the word of each filled slot of a clause."""
+    words = {
+        "adjective": clause.subject.adjective,
+        "subject": clause.subject.noun,
+        "predicate": clause.predicate,
+        "object adjective": clause.object.adjective if clause.object else None,
+        "object": clause.object.noun if clause.object else None,
+    }
+    return {slot: word for slot, word in words.items() if word}
+
+
+def put(clause: Clause, slot: str, word: Word) -> Clause:
+    """Return the clause with another word in one slot, which must be filled."""
+    if slot == "predicate":
+        return replace(clause, predicate=word)
+    name = "object" if slot.startswith("object") else "subject"
+    phrase = getattr(clause, name)
+    part = "adjective" if slot.endswith("adjective") else "noun"
+    return replace(clause, **{name: replace(phrase, **{part: word})})
+
+
+def implied(word: Word) -> tuple[Word, ...]:
+    """Return the words that can replace a word without making the sentence false."""
+    return related(word, Relation.HYPERNYM if word.part is Part.NOUN else Relation.SYNONYM)
+
+
+def reword(rng: Random, clause: Clause, *, probability: float) -> Clause:
+    """Replace words of a clause so that the first clause implies the second.
+
+    Args:
+        rng: The source of random draws.
+        clause: A clause whose determiners are all monotone.
+        probability: The probability that a word is replaced.
+    """
+    for slot, word in fillers(clause).items():
+        if rng.chance(probability) and implied(word):
+            clause = put(clause, slot, rng.pick(implied(word)))
+    return clause
+
+
 @cache
 def _tags() -> dict[str, str]:
-    """One letter for the class of every form; capitals are plural, ``e`` and ``E`` copulas."""
+    """Map every form to a letter for its class; capitals are plural, ``e`` and ``E`` copulas."""
     tags = {word.singular: "a" for word in lexicon.adjectives()}
     tags |= dict.fromkeys(lexicon.PLACES, "l") | dict.fromkeys(lexicon.PREPOSITIONS, "p")
     tags |= dict.fromkeys(lexicon.ADVERBS, "r")
@@ -167,5 +221,5 @@ _SENTENCE = re.compile(
 
 
 def acceptable(words: list[str]) -> bool:
-    """Says whether words, the full stop last, make a sentence: agreement and word order only."""
+    """Return whether words form a sentence: agreement and word order only, the full stop last."""
     return _SENTENCE.fullmatch("".join(_tags().get(word, "?") for word in words)) is not None

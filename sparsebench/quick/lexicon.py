@@ -1,7 +1,7 @@
-"""The words of the toy language and what they have to do with each other.
+"""The words of the toy language, their relations, and the vocabulary of the tokenizers.
 
-A noun belongs to a *kind* (a robin is a bird), and the kind has a noun of its own. Verbs and
-adjectives lie on an *axis* with two poles of two words each: the words of one pole are synonyms,
+A noun belongs to a *kind* (a robin is a bird), and each kind has a noun of its own. Verbs and
+adjectives belong to an *axis* with two poles of two words each: the words of one pole are synonyms,
 words of opposite poles are antonyms. All inflection is regular, and no form has two readings.
 """
 
@@ -21,7 +21,7 @@ class Part(StrEnum):
 
 
 class Relation(StrEnum):
-    """What a second word is to a first."""
+    """The relation of a second word to a first."""
 
     SAME = "same"
     SYNONYM = "synonym"
@@ -44,9 +44,10 @@ class Word:
         plural: The form beside a plural subject.
         part: The part of speech.
         axis: The kind of a noun, the axis of a verb or an adjective.
-        pole: What the words of one meaning share. Two words of one axis and one pole are synonyms.
-        subject: Which nouns it goes with: ``any``, ``live`` or ``thing``; for a noun, what it is.
-        object: Which nouns a verb takes as its object; empty for one that takes none.
+        pole: The meaning; two words of one axis and one pole are synonyms.
+        subject: The nouns it can be combined with: ``any``, ``live`` or ``thing``; for a noun, its
+            own sort.
+        object: The nouns that a verb accepts as its object; empty for an intransitive verb.
     """
 
     singular: str
@@ -58,7 +59,7 @@ class Word:
     object: str = ""
 
     def form(self, *, plural: bool) -> str:
-        """Returns the form for a number."""
+        """Return the singular or the plural form."""
         return self.plural if plural else self.singular
 
 
@@ -75,7 +76,7 @@ THING_KINDS = {
     "fruit": "pear plum peach cherry melon",
 }
 
-# The welcome pole of each axis stands first.
+# The positive pole of each axis comes first.
 ADJECTIVES = {
     "any": "clean spotless/dirty filthy, strong sturdy/weak frail, pretty lovely/ugly hideous, "
     "quick fast/slow sluggish",
@@ -83,7 +84,7 @@ ADJECTIVES = {
     "clever smart/foolish silly",
 }
 
-# Which subject, then which object; the words are in their plural form.
+# Keys: sort of the subject, sort of the object. The words are in their plural form.
 VERBS = {
     ("live", "any"): "like adore/hate loathe, find discover/lose misplace, "
     "guard protect/hit strike",
@@ -110,11 +111,21 @@ ADVERBS = ["today", "tonight", "often", "again", "daily"]
 SINGULAR_DETERMINERS = ["the", "this", "that", "every", "each"]
 PLURAL_DETERMINERS = ["the", "these", "those", "some", "many", "several", "few"]
 NON_MONOTONE_DETERMINERS = frozenset({"every", "each", "few"})
-"""After these, a noun cannot be replaced by its kind and leave the sentence true."""
+"""Determiners after which a noun cannot be replaced by its kind: the sentence may become false."""
+
+PAD, START, END, MASK, UNKNOWN = SPECIAL = ("<pad>", "<s>", "</s>", "<mask>", "<unk>")
+SENTINELS = tuple(f"<extra_id_{place}>" for place in range(4))
+"""Tokens that replace the removed spans of a text in the pretraining of T5."""
+
+NUMBERS = tuple(f"{tenths / 10:.1f}" for tenths in range(0, 51, 2))
+"""The numbers from 0.0 to 5.0 in steps of 0.2, the only numbers of the language."""
+
+_FUNCTION_WORDS = ". , ? a is are the not like unlike more less than yes no hurrah alas".split()  # noqa: SIM905
+_PROMPTS = "toy-cola toy-mrpc toy-sts sentence1: sentence2:".split()  # noqa: SIM905
 
 
 def inflect(base: str) -> str:
-    """Adds the regular ending: the plural of a noun, the singular form of a verb."""
+    """Add the regular ending: the plural of a noun, the singular form of a verb."""
     if base.endswith("y") and base[-2] not in "aeiou":
         return base[:-1] + "ies"
     return base + ("es" if base.endswith(("s", "sh", "ch", "x", "z")) else "s")
@@ -122,7 +133,7 @@ def inflect(base: str) -> str:
 
 @cache
 def kinds() -> tuple[Word, ...]:
-    """Returns the nouns that name kinds."""
+    """Return the nouns that name kinds."""
     return tuple(
         Word(kind, inflect(kind), Part.NOUN, axis=kind, pole=kind, subject=sort)
         for sort, group in (("live", LIVE_KINDS), ("thing", THING_KINDS))
@@ -132,7 +143,7 @@ def kinds() -> tuple[Word, ...]:
 
 @cache
 def nouns() -> tuple[Word, ...]:
-    """Returns the nouns that belong to a kind."""
+    """Return the nouns that belong to a kind."""
     members = LIVE_KINDS | THING_KINDS
     return tuple(
         Word(noun, inflect(noun), Part.NOUN, axis=kind.axis, pole=noun, subject=kind.subject)
@@ -143,7 +154,7 @@ def nouns() -> tuple[Word, ...]:
 
 @cache
 def adjectives() -> tuple[Word, ...]:
-    """Returns all adjectives."""
+    """Return all adjectives."""
     return tuple(
         Word(word, word, Part.ADJECTIVE, axis=axis, pole=pole, subject=sort)
         for sort, axes in ADJECTIVES.items()
@@ -155,7 +166,7 @@ def adjectives() -> tuple[Word, ...]:
 
 @cache
 def verbs() -> tuple[Word, ...]:
-    """Returns all verbs, those that take an object and those that do not."""
+    """Return all verbs, transitive and intransitive."""
     return tuple(
         Word(inflect(word), word, Part.VERB, axis=axis, pole=pole, subject=subject, object=object_)
         for (subject, object_), axes in VERBS.items()
@@ -166,7 +177,7 @@ def verbs() -> tuple[Word, ...]:
 
 
 def relation(first: Word, second: Word) -> Relation:
-    """Returns what the second word is to the first."""
+    """Return the relation of the second word to the first."""
     if first == second:
         return Relation.SAME
     if (first.part, first.axis) != (second.part, second.axis):
@@ -180,19 +191,30 @@ def relation(first: Word, second: Word) -> Relation:
 
 @cache
 def related(word: Word, link: Relation) -> tuple[Word, ...]:
-    """Returns all words that stand in a relation to a word."""
+    """Return all words that have the given relation to a word."""
     everything = (*kinds(), *nouns(), *adjectives(), *verbs())
     return tuple(other for other in everything if relation(word, other) is link)
 
 
 def fits(word: Word, noun: Word, *, as_object: bool = False) -> bool:
-    """Says whether a verb or an adjective goes with a noun (as its object if ``as_object``)."""
+    """Return whether a verb or adjective can have the noun as its subject (or as its object)."""
     return (word.object if as_object else word.subject) in ("any", noun.subject)
 
 
 @cache
 def other_number() -> dict[str, str]:
-    """Returns for each form that has a number the form of the other number."""
+    """Map each form that has a number to the form of the other number."""
     pairs = [("is", "are"), ("this", "these"), ("that", "those")]
     pairs += [(word.singular, word.plural) for word in (*nouns(), *kinds(), *verbs())]
     return {form: other for pair in pairs for form, other in (pair, pair[::-1])}
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """Return every token, special tokens first; the index of a token is its id."""
+    content = (*kinds(), *nouns(), *adjectives(), *verbs())
+    words = [form for word in content for form in (word.singular, word.plural)]
+    places = [*PLACES, *PREPOSITIONS, *ADVERBS]
+    determiners = [*SINGULAR_DETERMINERS, *PLURAL_DETERMINERS]
+    rest = [*determiners, *places, *_FUNCTION_WORDS, *_PROMPTS, *NUMBERS]
+    return tuple(dict.fromkeys([*SPECIAL, *SENTINELS, *words, *rest]))

@@ -1,4 +1,4 @@
-"""The tasks of the quick suite, which need no data but what the package draws itself."""
+"""The five tasks of the quick suite; the package draws their data itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.quick.examples import Split, draw_examples
-from sparsebench.quick.meanings import draw_meanings, missing_slots
-from sparsebench.quick.passages import draw_questions
+from sparsebench.quick.examples import (
+    Split,
+    draw_examples,
+    draw_meanings,
+    draw_questions,
+    missing_slots,
+)
 from sparsebench.tasks.base import Answer, DataSource, Reference, Scores, TaskData
 from sparsebench.tasks.fingerprint import examples_fingerprint
 from sparsebench.tasks.questions import QuestionTask
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _drawn(draw: Callable[[Split], list[Any]], columns: Sequence[str]) -> TaskData:
-    """Draws the examples of a task; wherever data is said to be, they come from the package."""
+    """Draw the examples of a task as a data set with the given columns."""
     from datasets import Dataset
 
     names: dict[str, Split] = {"train": "train", "validation": "dev"}
@@ -36,12 +40,12 @@ def _drawn(draw: Callable[[Split], list[Any]], columns: Sequence[str]) -> TaskDa
 
 @dataclass(frozen=True, kw_only=True)
 class ToyTask(SentenceTask):
-    """A task in the toy language; classes are answered in words of that language."""
+    """A sentence task in the toy language; its labels are words of that language."""
 
     group: str = "quick"
 
-    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
-        """Draws the examples."""
+    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - the data is always drawn
+        """Draw the examples; ``source`` has no effect."""
         return _drawn(partial(draw_examples, self.name), (*self.fields, "label"))
 
 
@@ -54,26 +58,26 @@ class ToyQuestions(QuestionTask):
     max_answer_tokens: int = 8
     together: str | None = None
 
-    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
-        """Draws the examples."""
+    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - the data is always drawn
+        """Draw the examples; ``source`` has no effect."""
         return _drawn(draw_questions, ("question", "context", "texts", "starts"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyTexts(TextTask):
-    """Meanings to put into sentences of the toy language."""
+    """Generation of sentences of the toy language from meanings."""
 
     group: str = "quick"
     prefixed: bool = False
     max_answer_tokens: int = 12
     together: str | None = None
 
-    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - there is but one source
-        """Draws the examples."""
+    def load(self, source: DataSource) -> TaskData:  # noqa: ARG002 - the data is always drawn
+        """Draw the examples; ``source`` has no effect."""
         return _drawn(draw_meanings, ("mr", "references"))
 
     def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
-        """Computes BLEU and NIST, and the share of words of the meanings that are not said."""
+        """Compute BLEU, NIST, and the share of words of the meanings that are not expressed."""
         mrs = [reference["mr"] for reference in references]  # type: ignore[index,call-overload]
         missing = missing_slots(mrs, [str(text or "") for text in predictions])
         return super().score(predictions, references) | {"slots_missing": missing}

@@ -68,7 +68,7 @@ class Device(Record):
     @property
     def title(self) -> str:
         """The name, and for a processor the threads."""
-        return self.name if self.type == "cuda" else f"{self.name}, {self.threads} threads"
+        return f"{self.name}, {self.threads} threads" if self.type == "cpu" else self.name
 
 
 class Parameters(Record):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparsebench.results.costs import Device
 from sparsebench.results.records import Provenance
 from sparsebench.version import __version__
 
@@ -51,7 +53,7 @@ def provenance(
         versions={"python": platform.python_version(), "sparsebench": __version__, **found}
         | ({name: version} if name not in ("", "sparsebench") else {}),
         git=git_state(),
-        device=device_name(device),
+        device=describe_device(device).title,
         platform=f"{platform.system()} {platform.machine()}",
         threads=torch.get_num_threads(),
         precision=precision,
@@ -73,15 +75,24 @@ def git_state() -> str | None:
     return answer.stdout.strip() or None
 
 
-def device_name(device: torch.device) -> str:
-    """Returns what the accelerator or the processor calls itself."""
+def describe_device(device: torch.device) -> Device:
+    """Return the record of a device, with its maker's name."""
     import torch
 
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    on_cuda = device.type == "cuda"
+    return Device(
+        type=device.type,
+        name=torch.cuda.get_device_name(device) if on_cuda else _processor_name(),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+    )
+
+
+def _processor_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(":")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{model.strip()}, {torch.get_num_threads()} threads"
+        named = re.search(
+            r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(errors="replace")
+        )
+    except OSError:
+        named = None
+    return named[1].strip() if named else platform.processor() or platform.machine()

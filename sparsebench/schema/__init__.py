@@ -1,3 +1,3 @@
-"""The data that a suite and a run consist of: immutable and validated."""
+"""The immutable, validated data that describes a run: its spec, terms, settings and limits."""
 
 from __future__ import annotations

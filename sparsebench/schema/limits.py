@@ -1,4 +1,4 @@
-"""What a run may take of the machine before it is stopped; it changes no score, and no key."""
+"""Limits of time and memory of a run; they affect neither its score nor its key."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _QUANTITY = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*")
 
 
 def _reader(units: Mapping[str, int], examples: str, *, least: float = 0) -> BeforeValidator:
-    """Returns what reads a text such as ``90 s``; a number stays as it is, unless too small."""
+    """Return a validator that converts a text such as ``90 s``; numbers pass if not too small."""
 
     def read(value: object) -> object:
         if isinstance(value, int | float) and value < least:
-            raise ValueError(f"{value!r} alone is in bytes, and too little: write {examples}")
+            raise ValueError(f"{value!r} is too few bytes: write {examples}")
         if not isinstance(value, str):
             return value
         match = _QUANTITY.fullmatch(value)
         if not match or match[2] not in units:
-            raise ValueError(f"{value!r} is no such limit: write {examples}")
+            raise ValueError(f"{value!r} is not a limit: write {examples}")
         return round(float(match[1]) * units[match[2]], 3)
 
     return BeforeValidator(read)
@@ -41,11 +41,11 @@ Bytes = Annotated[int, _reader(_BYTES, "'800 MiB' or '4 GiB'", least=2**20), Fie
 
 
 class Limits(FrozenModel):
-    """What each run may take before it is stopped."""
+    """The limits of each run."""
 
     time: Seconds | None = None
-    """The longest a run may take, in seconds or as ``2 h``; null for no limit."""
+    """The maximum duration of a run, in seconds or as ``2 h``; null for no limit."""
 
     memory: Bytes | None = None
-    """The most main memory a run may ask for besides its libraries, in bytes or as ``4 GiB``; null
-    for no limit. Linux only, and memory of a GPU does not count."""
+    """The maximum main memory of a run without its libraries, in bytes or as ``4 GiB``; null for no
+    limit. Linux only; does not limit GPU memory."""

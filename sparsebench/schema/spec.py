@@ -1,4 +1,4 @@
-"""One fully resolved run, and the search that its settings come from."""
+"""The spec of one resolved run, and the search for the settings of its method."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from sparsebench.schema.training import GenerationSettings, HeldOut, Protocol, T
 
 
 class MethodChoice(FrozenModel):
-    """A method with every setting resolved.
-
-    ``label`` is what tables call it; ``name`` is the registered method.
-    """
+    """A method with every setting resolved."""
 
     label: str
+    """The name in tables."""
+
     name: str
+    """The registered name."""
+
     version: str
     settings: dict[str, Any]
 
 
 class RunSpec(FrozenModel):
-    """One run, fully resolved: all that decides its scores."""
+    """One resolved run: everything that determines its scores."""
 
     task: str
     task_version: str
     model: str
-    """The backbone's name."""
+    """The name of the backbone."""
 
     model_fingerprint: str
     """The content hash of the backbone, or its Hub commit."""
@@ -38,42 +39,41 @@ class RunSpec(FrozenModel):
     protocol: Protocol
     training: Training
     held_out: HeldOut | None = None
-    """Only under a protocol that selects."""
+    """Set only under a protocol that selects a checkpoint."""
 
     generation: GenerationSettings | None = None
-    """Only where text is generated, and only where the suite says how."""
+    """Set only if the task generates text and the suite sets how."""
 
     data_fingerprint: str
 
     @property
     def title(self) -> str:
-        """The run in a few words, for messages."""
+        """A short description of the run for messages."""
         return f"{self.task} · {self.model} · {self.method.label} · seed {self.seed}"
 
 
 class SearchTrial(FrozenModel):
-    """One try of an equal tuning.
-
-    ``score`` is the mean held-out score over the tasks of the tuning; None where a run failed.
-    """
+    """One search trial."""
 
     settings: dict[str, Any]
     score: float | None
+    """The mean held-out score over the tasks of the search; None if a run failed."""
+
     keys: tuple[str, ...]
     """The keys of its runs."""
 
     loss: float | None = None
-    """The mean training loss over the last quarter of its steps: the lower one decides a tie."""
+    """The mean training loss over the last quarter of the steps; the lower one decides a tie."""
 
 
 class TuningRecord(FrozenModel):
-    """How the settings of a method were searched for."""
+    """The search for the settings of a method."""
 
     tasks: tuple[str, ...]
-    """The tasks that it was tuned on."""
+    """The tasks of the search."""
 
     trials: tuple[SearchTrial, ...]
-    """Every try, in the order they were made."""
+    """All search trials, in order."""
 
     chosen: int = Field(ge=0)
-    """The place of the trial whose settings the method has."""
+    """The index of the search trial whose settings were chosen."""

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.models.module_wrapper import ModuleWrapper, unwrap
+from sparsebench.models.wrappers import ModuleWrapper, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sparsebench.models.anatomy import Attention, FeedForward, anatomy_of
+from sparsebench.models import Attention, FeedForward, anatomy_of
 from sparsebench.sparsity.masked import Masked, fold_masked
 from sparsebench.sparsity.masks import Pattern, Scope, keep_highest, pruned_count, without_lowest
 from sparsebench.sparsity.parametrized_linear import attached, no_autocast

@@ -27,8 +27,8 @@ from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 from torch import nn
 
 from sparsebench.errors import UserError
-from sparsebench.models.anatomy import anatomy_of, family_of
-from sparsebench.models.families import Family
+from sparsebench.models import Family
+from sparsebench.models.families import FAMILIES, anatomy_of, family_of
 from sparsebench.schema.base import FrozenModel
 from sparsebench.sparsity.replacements import AnyHeads, FewerHeads, NormOnly, ZeroOutput
 
@@ -38,14 +38,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sparsebench.models.anatomy import Attention, Block, FeedForward, Matrix
-
-_COUNTS = {
-    Family.BERT: ("num_attention_heads", "all_head_size"),
-    Family.ROBERTA: ("num_attention_heads", "all_head_size"),
-    Family.GPT2: ("num_heads", "split_size"),
-    Family.T5: ("n_heads", "inner_dim"),
-}
-"""The attributes of an attention module that hold its number of heads, and its number of rows."""
 
 
 class RemainingParts(FrozenModel):
@@ -85,10 +77,11 @@ def remove_heads(model: nn.Module, attention: Attention, heads: Iterable[int] | 
         _keep_rows(model, matrices[0], torch.cat([start + channels for start in starts]))
     _keep_columns(model, attention.output, channels)
     module = model.get_submodule(attention.path)
-    count, width = _COUNTS[family := family_of(model.config)]
+    family = family_of(model.config)
+    count, width = FAMILIES.get(family).head_counts
     setattr(module, count, kept.numel())
     setattr(module, width, channels.numel())
-    if family is Family.T5:
+    if family == Family.T5:
         _match_position_bias(model, attention, kept)
 
 
@@ -120,17 +113,22 @@ def remove_ffn(model: nn.Module, block: Block) -> None:
     Args:
         model: The model.
         block: The block; without an FFN it stays as it is.
+
+    Raises:
+        UserError: The family is not one of the package.
     """
     if block.ffn is None:
         return
     module: Any = model.get_submodule(block.path)
     family = family_of(model.config)
-    if family is Family.T5:
+    if family == Family.T5:
         module.layer[-1] = nn.Identity()
-    elif family is Family.GPT2:
+    elif family == Family.GPT2:
         module.ln_2, module.mlp = nn.Identity(), ZeroOutput()
-    else:
+    elif family in (Family.BERT, Family.ROBERTA):
         module.intermediate, module.output = nn.Identity(), NormOnly(module.output.LayerNorm)
+    else:
+        raise UserError(f"removing a whole FFN is not supported for models of type {family!r}")
 
 
 def removal_record(model: nn.Module) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""How sure a number is: intervals, paired tests, and ranks that only separated methods hold alone.
+"""The uncertainty of scores: confidence intervals, paired tests, ranks of significant differences.
 
-Two things make a score uncertain, and they are kept apart: training again with another seed gives
-another model, and asking other examples gives another score of the same model.
+A score has two sources of uncertainty, which are kept apart: training with another seed gives
+another model, and evaluating on other examples gives another score of the same model.
 """
 
 from __future__ import annotations
@@ -10,25 +10,32 @@ from sparsebench.statistics.estimates import (
     CONFIDENCE,
     POWER,
     Estimate,
-    Panel,
+    TaskScores,
     difference,
     estimate,
     pairwise,
 )
-from sparsebench.statistics.influence import SMOOTH, arrays, influence
-from sparsebench.statistics.paired import PairedTest, bootstrap_test, mcnemar
-from sparsebench.statistics.ranks import LEVEL, Standing, holm, standings
+from sparsebench.statistics.influence import SMOOTH_METRICS, as_arrays, influence
+from sparsebench.statistics.significance import (
+    LEVEL,
+    PairedTest,
+    Standing,
+    bootstrap_test,
+    holm,
+    mcnemar,
+    standings,
+)
 
 __all__ = [
     "CONFIDENCE",
     "LEVEL",
     "POWER",
-    "SMOOTH",
+    "SMOOTH_METRICS",
     "Estimate",
     "PairedTest",
-    "Panel",
     "Standing",
-    "arrays",
+    "TaskScores",
+    "as_arrays",
     "bootstrap_test",
     "difference",
     "estimate",

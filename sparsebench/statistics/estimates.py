@@ -1,18 +1,17 @@
-"""Means over seeds and tasks with their intervals, and differences between two methods.
+"""Means over seeds and tasks with confidence intervals, and differences between two methods.
 
-The error of a mean over ``S`` seeds on one task has two parts:
+The variance of a mean over ``S`` seeds on one task is the sum of two parts:
 
-- **sampling**: the variance of the mean of the trained models over samples of examples, from the
-  influences of the examples, averaged over seeds first. All seeds answer the same examples, so that
-  more seeds do not make this part vanish.
+- **sampling**: the variance over samples of examples, computed from the influence of each example,
+  averaged over seeds first. All seeds are evaluated on the same examples, so this part does not
+  shrink with more seeds.
 - **seeds**: the sample variance of the scores of the seeds, divided by ``S``.
 
-The two are added. What is noise of one seed on one example is in both, so that the sum is, if
-anything, too large: the tests lean towards a tie. Tasks are independent. The degrees of freedom
-are those of Satterthwaite (1946): ``S - 1`` for the seeds of each task, and of the sampling part
-as many as make no difference; but at most ``CAP`` times those of all seeds, since a few seeds that
-agree by chance would else pass for certainty. Nothing assumes that two methods are equally steady.
-``tests/statistics/test_calibration.py`` measures what this comes to.
+The noise of one seed on one example is in both parts, so the sum can only be too large: the tests
+are conservative. Tasks are independent, and two methods may have different variances. The degrees
+of freedom follow Satterthwaite (1946): ``S - 1`` for the seeds of each task and infinitely many for
+the sampling part, but at most ``CAP`` times those of all seeds, because a few seeds can agree by
+chance. ``tests/statistics/test_calibration.py`` measures the error rates of the whole procedure.
 """
 
 from __future__ import annotations
@@ -31,32 +30,32 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-"""The share of intervals that hold the true value."""
+"""The probability that a confidence interval contains the true value."""
 
 POWER = 0.8
-"""The chance to find the smallest difference that data is said to show."""
+"""The probability that a test finds the minimum detectable difference."""
 
 CAP = 2
-"""The most degrees of freedom, in those of the seeds. Without it, six equal methods with two
-uneven seeds on three tasks are told apart on 8 % of simulated leaderboards; with it, on 5 to 6 %.
-"""
+"""The most degrees of freedom, as a multiple of those of the seeds. Six equal methods with two
+seeds on three tasks differ significantly on 8 % of simulated leaderboards without this cap, on 5 to
+6 % with it."""
 
 _MANY = 1e6
-"""Degrees of freedom that are as good as infinitely many."""
+"""Degrees of freedom that stand for infinitely many."""
 
 _ROWS_AT_ONCE = 2_000_000
-"""Numbers that a block of pairs may have, so that many methods need little memory."""
+"""Numbers in a block of pairs: a limit to the memory that many methods need."""
 
 
 @dataclass(frozen=True)
-class Panel:
-    """What one method scored on one task.
+class TaskScores:
+    """The scores of one method on one task.
 
     Attributes:
-        scores: One a seed ``[S]``.
-        sampling: The mean over seeds of every example's influence, over the number of examples
-            ``[n]``: the sum of its squares is the variance over samples of examples. None where it
-            is not known.
+        scores: One score per seed ``[S]``.
+        sampling: The influence of each example, averaged over seeds and divided by the number of
+            examples ``[n]``; the sum of squares is the variance over samples of examples. None if
+            unknown.
     """
 
     scores: Numbers
@@ -65,14 +64,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a difference of means, and how sure it is.
+    """A mean, or a difference of means, with its standard error.
 
     Attributes:
         value: The mean over tasks and seeds.
-        seed_error: The standard error that comes from the seeds; None for a single seed.
-        sampling_error: The standard error that comes from the examples, of the tasks whose
-            sampling is known; None where none is, or one of a single seed is not.
-        freedom: Degrees of freedom of the whole error.
+        seed_error: The standard error due to seeds; None with a single seed.
+        sampling_error: The standard error due to examples, over the tasks whose sampling is known.
+            None if none is known, or if with a single seed one is unknown.
+        freedom: The degrees of freedom of the whole error.
     """
 
     value: float
@@ -82,52 +81,52 @@ class Estimate:
 
     @property
     def error(self) -> float | None:
-        """The standard error; None where nothing is known of it."""
+        """The standard error; None if unknown."""
         known = [part for part in (self.seed_error, self.sampling_error) if part is not None]
         return float(np.hypot.reduce(known)) if known else None
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the confidence interval."""
+        """Half the width of the confidence interval; None without an error."""
         quantile = float(special.stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
         return None if self.error is None else quantile * self.error
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The confidence interval, by Student's t."""
+        """The confidence interval by Student's t; None without an error."""
         half = self.half_width
         return None if half is None else (self.value - half, self.value + half)
 
     @property
     def p_value(self) -> float | None:
-        """The chance of a value as far from 0 if the true one were 0; None without an error."""
+        """The p-value of the hypothesis that the true value is 0; None without an error."""
         if not self.error:
             return None
         return float(_p_values(np.array(self.value), np.array(self.error), np.array(self.freedom)))
 
     @property
     def detectable(self) -> float | None:
-        """The smallest true value that a test on such data finds with the chance ``POWER``."""
+        """The minimum detectable difference, found with probability ``POWER``; None if unknown."""
         if self.error is None:
             return None
         needed = special.stdtrit(self.freedom, (1 + CONFIDENCE) / 2)
         return float((needed + special.stdtrit(self.freedom, POWER)) * self.error)
 
 
-def estimate(panels: Sequence[Panel]) -> Estimate:
-    """Returns the mean over tasks of one method, or of one difference.
+def estimate(tasks: Sequence[TaskScores]) -> Estimate:
+    """Return the mean over tasks of one method, or of one difference.
 
     Args:
-        panels: One a task.
+        tasks: The scores on each task.
     """
-    scores = [panel.scores for panel in panels]
-    tasks = len(panels)
-    single = any(len(row) < 2 for row in scores)  # noqa: PLR2004 - a variance takes two
-    known = [panel.sampling for panel in panels if panel.sampling is not None]
-    if single and len(known) < tasks:
-        known = []  # of the other tasks nothing at all would be known
-    sampling = sum(float(terms @ terms) for terms in known) / tasks**2
-    by_seeds = [0.0 if single else float(row.var(ddof=1)) / len(row) / tasks**2 for row in scores]
+    scores = [task.scores for task in tasks]
+    count = len(tasks)
+    single = any(len(row) < 2 for row in scores)  # noqa: PLR2004 - a variance needs two
+    known = [task.sampling for task in tasks if task.sampling is not None]
+    if single and len(known) < count:
+        known = []  # the error of the other tasks would be wholly unknown
+    sampling = sum(float(terms @ terms) for terms in known) / count**2
+    by_seeds = [0.0 if single else float(row.var(ddof=1)) / len(row) / count**2 for row in scores]
     parts = [(part, len(row) - 1) for part, row in zip(by_seeds, scores, strict=True)]
     return Estimate(
         value=float(np.mean([row.mean() for row in scores])),
@@ -137,15 +136,15 @@ def estimate(panels: Sequence[Panel]) -> Estimate:
     )
 
 
-def difference(first: Sequence[Panel], second: Sequence[Panel]) -> list[Panel]:
-    """Returns ``first - second`` task by task, seed by seed and example by example.
+def difference(first: Sequence[TaskScores], second: Sequence[TaskScores]) -> list[TaskScores]:
+    """Return ``first - second`` by task, seed and example.
 
     Args:
-        first: The panels of one method; the same tasks, seeds and examples as ``second``.
-        second: Those of the other.
+        first: The scores of one method.
+        second: The scores of the other, on the same tasks, seeds and examples.
     """
     return [
-        Panel(
+        TaskScores(
             scores=a.scores - b.scores,
             sampling=None if a.sampling is None or b.sampling is None else a.sampling - b.sampling,
         )
@@ -153,18 +152,18 @@ def difference(first: Sequence[Panel], second: Sequence[Panel]) -> list[Panel]:
     ]
 
 
-def pairwise(methods: Sequence[Sequence[Panel]]) -> Numbers:
-    """Returns the p-value of the difference of every two methods ``[M, M]``.
+def pairwise(methods: Sequence[Sequence[TaskScores]]) -> Numbers:
+    """Return the p-value of the difference of every two methods ``[M, M]``.
 
-    It is what ``estimate(difference(a, b)).p_value`` is, for all pairs at once; 1 where nothing is
-    known of the error, as on the diagonal.
+    Equal to ``estimate(difference(a, b)).p_value`` for each pair; 1 where the error is unknown, as
+    on the diagonal.
 
     Args:
-        methods: Of each method its panels: the same tasks, at least two seeds each.
+        methods: The scores of each method, on the same tasks with at least two seeds each.
     """
-    scores = np.array([[panel.scores for panel in panels] for panels in methods])  # [M, T, S]
+    scores = np.array([[task.scores for task in tasks] for tasks in methods])  # [M, T, S]
     count, tasks, seeds = scores.shape
-    sampling = sum(_sampling_variances([panels[t] for panels in methods]) for t in range(tasks))
+    sampling = sum(_sampling_variances([row[t] for row in methods]) for t in range(tasks))
     sampling = sampling / tasks**2
     p_values = np.ones((count, count))
     step = max(1, _ROWS_AT_ONCE // max(1, scores.size))
@@ -181,11 +180,11 @@ def pairwise(methods: Sequence[Sequence[Panel]]) -> Numbers:
     return p_values
 
 
-def _sampling_variances(panels: Sequence[Panel]) -> Numbers:
-    """Returns the sampling variance of the difference of every two methods on one task."""
-    known = [panel.sampling for panel in panels if panel.sampling is not None]
-    if len(known) < len(panels):
-        return np.zeros((len(panels), len(panels)))
+def _sampling_variances(methods: Sequence[TaskScores]) -> Numbers:
+    """Return the sampling variance of the difference of every two methods on a task ``[M, M]``."""
+    known = [method.sampling for method in methods if method.sampling is not None]
+    if len(known) < len(methods):
+        return np.zeros((len(methods), len(methods)))
     terms = np.stack(known)
     products = terms @ terms.T
     squares = products.diagonal()
@@ -193,7 +192,7 @@ def _sampling_variances(panels: Sequence[Panel]) -> Numbers:
 
 
 def _freedom(sampling: float, parts: Sequence[tuple[float, int]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances."""
+    """Return Satterthwaite's degrees of freedom of a sum of variances."""
     squares = sum(part**2 / freedom for part, freedom in parts if freedom)
     whole = sampling + sum(part for part, _ in parts)
     most = CAP * sum(freedom for _, freedom in parts) or _MANY

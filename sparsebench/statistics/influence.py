@@ -1,10 +1,10 @@
-"""What each example does to a score: the linear part of a metric, example by example.
+"""The influence of each example on a score: the linear part of a metric.
 
-A score of a set of examples is, but for terms that vanish with their number, its value plus the
-mean of one influence an example (Hampel 1974; the infinitesimal jackknife of Efron 1982). The
-variance of a score over samples of examples is then that of a mean, for correlations and F1 as for
-accuracy; and because influences of two models on the same examples can be subtracted, a paired
-comparison is as cheap. The tests hold them against the bootstrap.
+To first order, the score of a sample of examples is the true score plus the mean of the influences
+of the examples (Hampel 1974; the infinitesimal jackknife of Efron 1982). So the variance of a score
+over samples is that of a mean, for correlations and F1 as for accuracy. The influences of two
+models on the same examples can be subtracted, which makes a paired comparison equally cheap. The
+tests compare them with the bootstrap.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Smooth:
-    """A metric that is smooth in the share of every kind of example.
+class SmoothMetric:
+    """A metric that has an influence function.
 
     Attributes:
-        filled: Answers as numbers, given with their references, a missing one filled in.
-        value: The metric of answers and references, both ``[n]``.
-        influence: The influence of every example ``[n]``, of mean 0.
+        filled: Converts predictions to numbers, given the references; replaces missing ones.
+        value: The metric of predictions and references, both ``[n]``.
+        influence: The influence of each example ``[n]``, with mean 0.
     """
 
     filled: Callable[[Sequence[Any], Numbers], Sequence[float] | Numbers]
@@ -41,51 +41,51 @@ class Smooth:
     influence: Callable[[Numbers, Numbers], Numbers]
 
 
-def arrays(
+def as_arrays(
     metric: str, predictions: Sequence[Any], references: Sequence[Any]
 ) -> tuple[Numbers, Numbers] | None:
-    """Returns answers and references as numbers.
+    """Return predictions and references as arrays ``[n]``.
 
     Args:
-        metric: The metric's name.
-        predictions: The answers, one an example; None where missing.
-        references: The correct answers, one an example.
+        metric: The name of the metric.
+        predictions: One prediction per example; None where missing.
+        references: One reference per example.
 
     Returns:
-        None where the metric is not of ``SMOOTH``, or answers are not numbers.
+        None if the metric has no influence function or the values are not numbers.
     """
-    if metric not in SMOOTH or not len(references):
+    if metric not in SMOOTH_METRICS or not len(references):
         return None
     kinds = {*map(type, predictions), *map(type, references)}
     if not all(issubclass(kind, (Number, NoneType)) for kind in kinds):
         return None
     right = np.asarray(references, dtype=np.float64)
-    return np.asarray(SMOOTH[metric].filled(predictions, right), dtype=np.float64), right
+    return np.asarray(SMOOTH_METRICS[metric].filled(predictions, right), dtype=np.float64), right
 
 
 def influence(metric: str, predictions: Sequence[Any], references: Sequence[Any]) -> Numbers | None:
-    """Returns the influence of every example on a metric; for arguments and None see ``arrays``."""
-    pair = arrays(metric, predictions, references)
-    return None if pair is None else SMOOTH[metric].influence(*pair)
+    """Return the influence of each example on a metric ``[n]``, or None as in ``as_arrays``."""
+    pair = as_arrays(metric, predictions, references)
+    return None if pair is None else SMOOTH_METRICS[metric].influence(*pair)
 
 
-def _accuracy(answers: Numbers, right: Numbers) -> float:
-    return float((answers == right).mean())
+def _accuracy(predicted: Numbers, right: Numbers) -> float:
+    return float((predicted == right).mean())
 
 
-def _accuracy_influence(answers: Numbers, right: Numbers) -> Numbers:
-    correct = (answers == right).astype(np.float64)
+def _accuracy_influence(predicted: Numbers, right: Numbers) -> Numbers:
+    correct = (predicted == right).astype(np.float64)
     centred: Numbers = correct - correct.mean()
     return centred
 
 
-def _f1(answers: Numbers, right: Numbers) -> float:
-    whole = (answers + right).sum()
-    return float(2 * (answers * right).sum() / whole) if whole else 0.0
+def _f1(predicted: Numbers, right: Numbers) -> float:
+    whole = (predicted + right).sum()
+    return float(2 * (predicted * right).sum() / whole) if whole else 0.0
 
 
-def _f1_influence(answers: Numbers, right: Numbers) -> Numbers:
-    hits, whole = 2 * answers * right, answers + right
+def _f1_influence(predicted: Numbers, right: Numbers) -> Numbers:
+    hits, whole = 2 * predicted * right, predicted + right
     if not whole.any():
         return np.zeros(len(right))
     influences: Numbers = (hits - hits.mean() / whole.mean() * whole) / whole.mean()
@@ -109,9 +109,9 @@ def _spearman(x: Numbers, y: Numbers) -> float:
     return _correlation(_Ranks(x).shares, _Ranks(y).shares)
 
 
-def _spearman_influence(answers: Numbers, right: Numbers) -> Numbers:
-    """An example moves its own pair of ranks, and the ranks of all that lie above it."""
-    x, y = _Ranks(answers), _Ranks(right)
+def _spearman_influence(predicted: Numbers, right: Numbers) -> Numbers:
+    """Add the influence of an example through its own ranks and through all ranks above it."""
+    x, y = _Ranks(predicted), _Ranks(right)
     u, v = _standard(x.shares), _standard(y.shares)
     if u is None or v is None:
         return np.zeros(len(right))
@@ -130,7 +130,7 @@ def _standard(values: Numbers) -> Numbers | None:
 
 
 class _Ranks:
-    """Values as the share of all that lies below them, half of their equals included."""
+    """Fractional ranks in [0, 1]: the share of smaller values plus half of the equal ones."""
 
     def __init__(self, values: Numbers) -> None:
         _, self._place, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -138,7 +138,7 @@ class _Ranks:
         self.shares = ((np.cumsum(counts) - counts / 2) / len(values))[self._place]
 
     def mean_above(self, weights: Numbers) -> Numbers:
-        """Returns, for each value, the mean of weights that count only where values are above."""
+        """Return for each value the mean over all of the weights of the larger values ``[n]``."""
         sums = np.bincount(self._place, weights=weights, minlength=self._levels)
         above = sums[::-1].cumsum()[::-1] - sums / 2
         return (above / len(weights))[self._place]
@@ -152,11 +152,11 @@ def _as_binary(predictions: Sequence[Any], references: Numbers) -> Sequence[floa
     return as_binary(predictions, references.tolist())
 
 
-SMOOTH: dict[str, Smooth] = {
-    "accuracy": Smooth(_as_classes, _accuracy, _accuracy_influence),
-    "f1": Smooth(_as_binary, _f1, _f1_influence),
-    "matthews": Smooth(_as_binary, _correlation, _correlation_influence),
-    "pearson": Smooth(as_numbers, _correlation, _correlation_influence),
-    "spearman": Smooth(as_numbers, _spearman, _spearman_influence),
+SMOOTH_METRICS: dict[str, SmoothMetric] = {
+    "accuracy": SmoothMetric(_as_classes, _accuracy, _accuracy_influence),
+    "f1": SmoothMetric(_as_binary, _f1, _f1_influence),
+    "matthews": SmoothMetric(_as_binary, _correlation, _correlation_influence),
+    "pearson": SmoothMetric(as_numbers, _correlation, _correlation_influence),
+    "spearman": SmoothMetric(as_numbers, _spearman, _spearman_influence),
 }
-"""The metrics whose linear part is known, by the names of ``sparsebench.metrics``."""
+"""The metrics with an influence function, by their names in ``sparsebench.metrics``."""

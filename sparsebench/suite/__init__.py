@@ -1,4 +1,4 @@
-"""Suites: what is compared, on what terms; read from files so that every mistake has its line."""
+"""Suites: the tasks, models, methods and terms of a comparison, read from YAML files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suites as files: finding them, and reading them so that every mistake has its line."""
+"""Finding suite files, and reading them so that every mistake has its line."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parents[1]
 TABLES = ".tables.yaml"
-"""What the names of files end in that hold the published figures of a paper, and no suite."""
+"""The ending of files with the published figures of a paper; they are not suites."""
 
 _COMMAND_LINE = "the command line"
 _ENDINGS = (".yaml", ".yml")
-_STAND_INS: dict[str, Any] = {
+_PLACEHOLDERS: dict[str, Any] = {
     "name": "unnamed",
     "tasks": ["unnamed"],
     "models": ["unnamed"],
     "methods": ["unnamed"],
 }
-"""What takes the place of an absent key while the others are checked."""
+"""Values for missing keys while the other keys are checked."""
 
 
 def suites_home() -> Path:
-    """Returns the folder of the suites that come with the package."""
+    """Return the folder of the suites that come with the package."""
     installed = _PACKAGE / "_suites"
     return installed if installed.is_dir() else _PACKAGE.parent / "suites"
 
 
 def suites() -> dict[str, Path]:
-    """Returns the suites that come with the package, by name."""
+    """Return the suites that come with the package, by name."""
     home = suites_home()
     files = sorted(file for file in home.rglob("*.yaml") if not file.name.endswith(TABLES))
     return {file.relative_to(home).with_suffix("").as_posix(): file for file in files}
 
 
 def find_suite(text: str) -> Path:
-    """Returns the file that a user means: a path, or the name of a suite of the package.
+    """Find the file of a suite that is given as a path or by its name in the package.
 
     Raises:
-        UserError: There is no such suite; the message says the nearest.
+        UserError: There is no such suite; the message names the nearest.
     """
     try:
         path = Path(text).expanduser()
         is_file = path.is_file()
-    except (OSError, RuntimeError) as error:  # too long a name, or nobody's home
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, an unknown home
         raise UserError(f"there is no file {text[:80]!r} ({error})") from None
     if is_file:
         return path
@@ -68,8 +68,8 @@ def find_suite(text: str) -> Path:
         return known[text]
     if path.is_dir():
         inside = ", ".join(sorted(str(file) for file in _files_in(path)))
-        told = f"; there are {inside}" if inside else suggestion(text, known)
-        raise UserError(f"{text}: a folder, not a suite{told}")
+        hint = f"; it contains {inside}" if inside else suggestion(text, known)
+        raise UserError(f"{text}: a folder, not a suite{hint}")
     of_package = {str(Path(name).parent) for name in known}
     if path.suffix in _ENDINGS or str(path.parent) not in of_package:
         beside = [str(path.with_name(file.name)) for file in _files_in(path.parent)]
@@ -84,13 +84,13 @@ def _files_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """A suite with where each of its parts was written.
+    """A suite with the place of each of its parts.
 
     Attributes:
         path: The file.
-        suite: The suite; if there are problems, what is left without the parts that have them.
-        problems: What is wrong with the file itself.
-        places: Path of keys -> where it was written.
+        suite: The suite, without the parts that have problems.
+        problems: The mistakes in the file itself.
+        places: Path of keys -> ``FILE:LINE``, or the option that set it.
     """
 
     path: Path
@@ -99,19 +99,19 @@ class SuiteFile:
     places: Mapping[tuple[str, ...], str]
 
     def where(self, *path: str | int) -> str:
-        """Returns where a value was written: ``glue.yaml:12``, or the option that set it."""
+        """Return the place of a value: ``glue.yaml:12``, or the option that set it."""
         return place_of(path, self.places)
 
 
 def load_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
-    """Reads a suite.
+    """Read a suite without mistakes.
 
     Args:
         path: The file.
-        overrides: What the command line changes of it.
+        overrides: The changes from the command line.
 
     Raises:
-        UserError: Anything is wrong with it; the message has one line for every mistake.
+        UserError: The suite has mistakes; the message has one line for each.
     """
     suite_file = read_suite(path, overrides)
     raise_errors(suite_file.problems)
@@ -119,41 +119,43 @@ def load_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
 
 
 def read_suite(path: Path, overrides: Overrides | None = None) -> SuiteFile:
-    """Reads a suite that may have mistakes; they are in ``problems``.
+    """Read a suite that may have mistakes; they are in ``problems``.
 
     Args:
         path: The file.
-        overrides: What the command line changes of it.
+        overrides: The changes from the command line.
 
     Raises:
-        UserError: Nothing of it can be read.
+        UserError: The file is not a suite at all.
     """
     document = yamlfile.read(path)
     if not isinstance(document.data, dict):
-        raise UserError(f"{path}: not a suite, which is a mapping with {', '.join(_STAND_INS)}")
+        raise UserError(
+            f"{path}: not a suite: a suite is a mapping with the keys {', '.join(_PLACEHOLDERS)}"
+        )
     places = {keys: f"{path}:{line}" for keys, line in document.lines.items()}
     draft = Draft(data=document.data, places={(): f"{path}:1", **places})
     for line, key in document.repeats:
-        draft.blame(f"{path}:{line}", f"the key {key!r} is there twice")
+        draft.add_error(f"{path}:{line}", f"the key {key!r} is repeated")
     return _checked(path, draft, overrides)
 
 
 def suite_of(overrides: Overrides) -> SuiteFile:
-    """Makes a suite for costs of what the command line says alone."""
-    return _said({"models": [], "methods": {}}, overrides)
+    """Build a suite for cost measurement from the command line alone."""
+    return _from_options({"models": [], "methods": {}}, overrides)
 
 
 def profile_settings(given: Mapping[str, object], sets: Iterable[str] | None) -> ProfileSettings:
-    """Returns the section ``profile`` as the command line alone says it.
+    """Build the section ``profile`` from the command line alone.
 
     Args:
         given: Settings by key.
-        sets: More of them, each ``profile.key=value``.
+        sets: More settings, each ``profile.key=value``.
 
     Raises:
-        UserError: Anything is wrong; the message has one line for every mistake.
+        UserError: A setting is wrong; the message has one line for each mistake.
     """
-    suite_file = _said(
+    suite_file = _from_options(
         {"models": ["any"], "methods": {"any": {}}},
         Overrides(sets=tuple(sets or ()), profile=given),
     )
@@ -161,7 +163,7 @@ def profile_settings(given: Mapping[str, object], sets: Iterable[str] | None) ->
     return suite_file.suite.profile or ProfileSettings()
 
 
-def _said(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
+def _from_options(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
     draft = Draft(data={"name": "profile", "profile": {}, **data}, places={(): _COMMAND_LINE})
     return _checked(Path(_COMMAND_LINE), draft, overrides)
 
@@ -176,7 +178,7 @@ def _checked(path: Path, draft: Draft, overrides: Overrides | None) -> SuiteFile
 
 
 def _name_entries(draft: Draft, section: str) -> None:
-    """Turns a list of names into a mapping, so that a path leads to an entry in either case."""
+    """Convert a list of names to a mapping, so that paths lead to entries in both notations."""
     listed = draft.data.get(section)
     if not isinstance(listed, list):
         return
@@ -184,9 +186,11 @@ def _name_entries(draft: Draft, section: str) -> None:
     for index, name in enumerate(listed):
         where = draft.where((section, index))
         if not isinstance(name, str):
-            draft.blame(where, f"{section}: {name!r} is no name; for settings, write a mapping")
+            draft.add_error(
+                where, f"{section}: {name!r} is not a name; for settings, use a mapping"
+            )
         elif name in entries:
-            draft.blame(where, f"{section}: {name!r} is there twice")
+            draft.add_error(where, f"{section}: {name!r} is repeated")
         else:
             entries[name] = {}
     rest = _without(draft.data, [(section,)])
@@ -194,29 +198,29 @@ def _name_entries(draft: Draft, section: str) -> None:
 
 
 def _check(draft: Draft) -> Suite:
-    """Returns the suite; bad parts become problems and are left out, until the rest is sound."""
+    """Validate a draft; invalid parts become problems and are removed until the rest is valid."""
     optional = {"tasks"} if "profile" in draft.data else set()
-    for key in _STAND_INS:
+    for key in _PLACEHOLDERS:
         if key not in {*draft.data, *optional} and (key,) not in draft.places:
-            draft.blame(draft.where(()), f"the key {key!r} is missing")
+            draft.add_error(draft.where(()), f"the key {key!r} is missing")
     while True:
-        data = {**_STAND_INS, **draft.data}
+        data = {**_PLACEHOLDERS, **draft.data}
         try:
             suite = Suite.model_validate(data)
         except ValidationError as error:
             faults = explain(error, Suite, data)
             for path, message in faults:
-                draft.blame(draft.where(path), located(path, message))
+                draft.add_error(draft.where(path), located(path, message))
             if any(not path for path, _ in faults):
                 raise_errors(draft.problems)
             draft.data = _without(draft.data, [path for path, _ in faults])
         else:
-            gone = [key for key in ("tasks", "models", "methods") if key not in draft.data]
-            return suite.model_copy(update={key: type(getattr(suite, key))() for key in gone})
+            removed = [key for key in ("tasks", "models", "methods") if key not in draft.data]
+            return suite.model_copy(update={key: type(getattr(suite, key))() for key in removed})
 
 
 def _without(data: dict[Any, Any], paths: Iterable[KeyPath]) -> dict[Any, Any]:
-    """Returns a copy of nested mappings that lacks what is at the paths."""
+    """Return a copy of nested mappings without the values at the paths."""
     copy = dict(data)
     for key, *rest in paths:
         inner = copy.get(key)

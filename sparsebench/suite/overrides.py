@@ -1,4 +1,4 @@
-"""What the command line changes of a suite, written into it before it is checked."""
+"""The changes that command-line options make to a suite before it is validated."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TERMS = ("protocol", "revision")
-"""Single values of a suite that ``--set`` reaches by name."""
+"""Top-level values of a suite that ``--set`` can change."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says; None or nothing leaves the suite as it is.
+    """Options that change a suite; None or an empty value changes nothing.
 
     Attributes:
-        methods: Labels of the suite, which keep their settings, or registered methods, which get
-            their defaults.
-        models: Backbones, in place of those of the suite.
-        tasks: Tasks of the suite, which keep their entries, or other registered ones.
-        seeds: Seeds, in place of those of the suite.
-        budget: A budget such as ``"230 steps"``, in place of the suite's and of every task's own.
-        sets: Settings, each ``label.key=value``, ``training.key=value`` or alike, the value as
-            in YAML.
+        methods: Labels of the suite, which keep their settings, or registered methods, with
+            default settings.
+        models: Backbones that replace those of the suite.
+        tasks: Tasks of the suite, which keep their entries, or other registered tasks.
+        seeds: Seeds that replace those of the suite.
+        budget: A budget such as ``"230 steps"`` that replaces those of the suite and its tasks.
+        sets: Settings such as ``label.key=value`` or ``training.key=value``, with values in YAML.
         profile: Settings of the section ``profile``, by key.
         limits: Settings of the section ``limits``, by key.
     """
@@ -45,27 +44,27 @@ class Overrides:
 
 @dataclass
 class Draft:
-    """The content of a suite before it is checked.
+    """The content of a suite before validation.
 
     Attributes:
-        data: The content; parts of it may be shared, so nothing in it is changed in place.
-        places: Path of keys -> where it was written.
-        problems: What was found to be wrong so far.
+        data: The content. YAML aliases share parts of it, so it is never changed in place.
+        places: Path of keys -> ``FILE:LINE``, or the option that set it.
+        problems: The mistakes found so far.
     """
 
     data: dict[str, Any]
     places: dict[tuple[str, ...], str]
     problems: list[Problem] = field(default_factory=list)
 
-    def blame(self, where: str, message: str) -> None:
-        """Notes an error."""
+    def add_error(self, where: str, message: str) -> None:
+        """Add an error to the problems."""
         self.problems.append(Problem(Severity.ERROR, where, message))
 
     def put(self, path: KeyPath, value: object, *, where: str) -> None:
-        """Writes a value in place of whatever was there.
+        """Set the value at a path.
 
         Raises:
-            UserError: A part of the path holds a value that has no keys.
+            UserError: A part of the path has a value without keys.
         """
         self.data = _put(self.data, path, value)
         keys = tuple(map(str, path))
@@ -73,18 +72,18 @@ class Draft:
         self.places[keys] = where
 
     def where(self, path: KeyPath) -> str:
-        """Returns where a value was written, or else what holds it."""
+        """Return the place of a value, or of the nearest mapping around it."""
         return place_of(path, self.places)
 
 
 def apply(
     overrides: Overrides, draft: Draft, *, methods: Iterable[str], tasks: Iterable[str]
 ) -> None:
-    """Writes what the command line says into a draft; its mistakes become problems of the draft.
+    """Apply options to a draft; mistakes become problems of the draft.
 
     Args:
-        overrides: What the command line says.
-        draft: A suite whose tasks and methods, if they are sound, are mappings.
+        overrides: The options.
+        draft: A suite whose tasks and methods, if valid, are mappings.
         methods: The names of the registered methods.
         tasks: The names of the registered tasks.
     """
@@ -102,7 +101,7 @@ def apply(
         try:
             _set(draft, text)
         except UserError as error:
-            draft.blame(f"--set {text}", str(error))
+            draft.add_error(f"--set {text}", str(error))
 
 
 def _select(
@@ -116,7 +115,7 @@ def _select(
     for name in names:
         if name not in known:
             error = UnknownNameError(section.removesuffix("s"), name, known=known)
-            draft.blame(f"--{section}", str(error))
+            draft.add_error(f"--{section}", str(error))
             continue
         chosen[name] = entries.get(name, {})
         if name not in entries:
@@ -153,13 +152,13 @@ def _set(draft: Draft, text: str) -> None:
     if owner is None:
         owner = key.partition(".")[0]
         if owner in known:
-            raise UserError(f"say what of {owner!r} to set, such as {owner}.KEY=VALUE")
+            raise UserError(f"name the key of {owner!r} to set, such as {owner}.KEY=VALUE")
         raise UnknownNameError("method label or section", owner, known=[*known, *TERMS])
     path = key.removeprefix(f"{owner}.").split(".")
     prefix = (owner,) if owner in RESERVED else ("methods", owner)
     draft.put((*prefix, *path), value, where=f"--set {text}")
     tuned = _entries(draft, "tuned")
-    if owner in tuned:  # no trial was made with what is set now
+    if owner in tuned:  # the search trials had other settings
         rest = {label: record for label, record in tuned.items() if label != owner}
         draft.data = {**draft.data, "tuned": rest}
 
@@ -170,7 +169,7 @@ def _entries(draft: Draft, section: str) -> dict[str, Any]:
 
 
 def _put(data: object, path: KeyPath, value: object) -> Any:
-    """Returns a copy of nested mappings with a value at a path."""
+    """Return a copy of nested mappings with a value at a path."""
     if not path:
         return value
     if data is None:

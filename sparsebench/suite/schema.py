@@ -1,4 +1,4 @@
-"""Suites: what is compared, on what terms; a suite stands for many runs."""
+"""The validated content of a suite; a suite describes many runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RESERVED = ("training", "costs", "held_out", "generation", "profile", "tuning", "limits")
-"""Sections of a suite that ``--set`` reaches by name; no method may be labelled so."""
+"""Sections of a suite that ``--set`` can change; a method cannot have such a label."""
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -35,8 +35,8 @@ def _read_name(text: str) -> str:
     near = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-._+")
     hint = f"; did you mean {near!r}?" if near else ""
     raise ValueError(
-        f"{text!r} is no name: it begins with a letter or a digit and has letters, digits, and "
-        f"'.', '_', '+' or '-' behind it{hint}"
+        f"{text!r} is not a name: a name begins with a letter or a digit, followed by letters, "
+        f"digits, '.', '_', '+' or '-'{hint}"
     )
 
 
@@ -45,65 +45,67 @@ Name = Annotated[str, Field(max_length=80), AfterValidator(_read_name)]
 
 
 class TaskEntry(FrozenModel):
-    """What a suite may set for one task alone."""
+    """The settings of a single task."""
 
     budget: WrittenBudget | None = None
-    """The budget on this task, for every method, as in ``training``; null for the suite's."""
+    """The budget of every method on this task, as in ``training``; null for the suite's."""
 
     max_length: int | None = Field(default=None, ge=8)
-    """The most input tokens on this task; null for the suite's."""
+    """The maximum number of input tokens on this task; null for the suite's."""
 
 
 class MethodEntry(FrozenModel):
     """One row of the comparison: a method with its settings.
 
-    Every key but ``method`` is a setting of the method itself and is checked by it.
+    Every other key than ``method`` is a setting of the method, which validates it.
     """
 
     model_config = ConfigDict(extra="allow")
 
     method: str | None = None
-    """The method, as ``sparsebench list methods`` has it; null for the one the label names."""
+    """The name of the method in ``sparsebench list methods``; null if the label is the name."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the suite sets of the method."""
+        """The settings that the suite gives to the method."""
         return dict(self.model_extra or {})
 
 
 class Tuning(FrozenModel):
-    """An equal search for settings: every method has the same number of trials.
+    """A search for settings with the same number of search trials for every method.
 
-    ``sparsebench tune`` makes the trials under ``protocol: held-out``, so that nothing is chosen by
-    a score that is reported.
+    ``sparsebench tune`` runs the search trials under ``protocol: held-out``, so that no choice
+    depends on a reported score.
     """
 
     trials: int = Field(ge=1)
-    """Trials of every method."""
+    """Search trials of every method."""
 
     tasks: tuple[Name, ...] = Field(min_length=1)
-    """The tasks to tune on; they need not be those of the suite."""
+    """The tasks to tune on; the suite need not contain them."""
 
     search: dict[Name, dict[str, tuple[Any, ...]]]
-    """Label of a method -> setting -> the values to try. Where they have more combinations than
-    there are trials, ``seed`` draws among them."""
+    """Label of a method -> setting -> values to try. If there are more combinations than search
+    trials, they are drawn at random with ``seed``."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Draws the trials, and is the seed of their runs."""
+    """The seed for drawing search trials, and of their runs."""
 
     budget: WrittenBudget | None = None
-    """The budget of a trial; null for that of the task."""
+    """The budget of a search trial; null for that of the task."""
 
 
 def entries(value: object) -> object:
-    """Turns a list of names into a mapping of names to entries that set nothing.
+    """Convert a list of names to a mapping of names to empty entries.
 
     Raises:
-        ValueError: The list holds anything but names.
+        ValueError: The list contains anything but names.
     """
     if isinstance(value, (list, tuple)):
         if not all(isinstance(name, str) for name in value):
-            raise ValueError("a list may hold names only: for settings, write NAME: {KEY: VALUE}")
+            raise ValueError(
+                "a list can contain only names: for settings, write NAME: {KEY: VALUE}"
+            )
         return {name: {} for name in value}
     if isinstance(value, dict):
         return {name: {} if entry is None else entry for name, entry in value.items()}
@@ -111,10 +113,10 @@ def entries(value: object) -> object:
 
 
 class Suite(FrozenModel):
-    """What is compared, on what terms."""
+    """The tasks, models, methods and seeds of a comparison, and its terms."""
 
     name: Name
-    """What results and leaderboards call the suite."""
+    """The name of the suite in results and leaderboards."""
 
     description: str = ""
     """One line for ``sparsebench list suites``."""
@@ -122,43 +124,43 @@ class Suite(FrozenModel):
     tasks: Annotated[dict[Name, TaskEntry], BeforeValidator(entries)] = Field(
         default={}, min_length=1
     )
-    """Tasks by name, or a list of names; a suite with the section ``profile`` may have none."""
+    """Tasks by name, or a list of names; optional with the section ``profile``."""
 
     models: tuple[str, ...] = Field(min_length=1)
-    """Backbones: Hub ids, ``quick/FAMILY``, or folders, which count from the current one."""
+    """Backbones: Hub ids, ``quick/FAMILY``, or folders relative to the current folder."""
 
     methods: Annotated[dict[Name, MethodEntry], BeforeValidator(entries)] = Field(min_length=1)
     """Methods by label with their settings, or a list of names."""
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(1,), min_length=1)
-    """One run for each."""
+    """Seeds; one run for each."""
 
     protocol: Protocol = Protocol.LAST
-    """Which weights are reported."""
+    """The weights that are reported."""
 
     training: Training = Training()
-    """How every method trains."""
+    """The terms of training, the same for every method."""
 
     held_out: HeldOut = HeldOut()
-    """How a checkpoint is selected, under the protocols that select."""
+    """How a checkpoint is selected, under the protocols that select one."""
 
     generation: GenerationSettings | None = None
-    """How texts are generated, in tasks that generate any; null for greedily."""
+    """How text is generated, in tasks that generate text; null for greedy."""
 
     costs: CostSettings = CostSettings()
-    """The shapes that costs are measured with."""
+    """The shapes for measuring the costs of trained models."""
 
     limits: Limits = Limits()
-    """What each run may take before it is stopped."""
+    """The time and memory after which a run is stopped."""
 
     tuning: Tuning | None = None
-    """How ``sparsebench tune`` searches for settings; null for no search."""
+    """The search for settings by ``sparsebench tune``; null for none."""
 
     tuned: dict[Name, TuningRecord] = Field(default_factory=dict)
-    """What a search has found, as ``sparsebench tune`` writes it: label -> its trials."""
+    """The result of a search, written by ``sparsebench tune``: label -> its search trials."""
 
     profile: ProfileSettings | None = None
-    """What ``sparsebench profile`` measures without training; null for its defaults."""
+    """The measurements of ``sparsebench profile``; null for the defaults."""
 
     revision: str | None = None
     """The Hub revision of the data; null for the newest."""
@@ -167,7 +169,9 @@ class Suite(FrozenModel):
     def _labels_are_free(self) -> Suite:
         for label in self.methods:
             if label in RESERVED:
-                raise ValueError(f"a method cannot be labelled {label!r}: --set means the section")
+                raise ValueError(
+                    f"a method cannot have the label {label!r}, which is the name of a section"
+                )
         return self
 
 
@@ -183,11 +187,11 @@ SECTIONS: dict[str, type[FrozenModel]] = {
     "tuning": Tuning,
     "profile": ProfileSettings,
 }
-"""What has keys of its own: the suite, the entry of a task or a method, and each section."""
+"""The models that define the keys of a suite: of the top level, of entries, of sections."""
 
 
 def cells(suite: Suite) -> Iterator[tuple[str, str, str, int]]:
-    """Yields (task, model, method label, seed) for every run of a suite, in the order they run."""
+    """Yield (task, model, method label, seed) for every run of a suite, in order of execution."""
     for model in suite.models:
         for task in suite.tasks:
             for seed in suite.seeds:
@@ -196,6 +200,6 @@ def cells(suite: Suite) -> Iterator[tuple[str, str, str, int]]:
 
 
 def training_for(suite: Suite, task: str) -> Training:
-    """Returns how runs on a task train: the suite's terms with what the task sets of its own."""
+    """Return the terms of training on a task: the suite's, with the task's own settings."""
     own = suite.tasks[task].model_dump(exclude_none=True)
     return Training.model_validate({**suite.training.model_dump(), **own})

@@ -1,7 +1,7 @@
-"""Checking a suite before anything is trained: every name, setting, backbone and file, in one pass.
+"""Checking a suite before training: every name, setting, backbone and data file, in one pass.
 
-What is wrong with the file itself was found when it was read; here it is held against what is
-installed and what is on disk.
+Mistakes in the file itself were found when it was read; this module compares the suite with the
+installed plugins and the files on disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sparsebench.errors import UserError
 from sparsebench.errors.problems import Problem, Severity, in_order, located
 from sparsebench.method_registry import METHODS, setting_faults
 from sparsebench.models import Family, model_source
-from sparsebench.models.sources import RandomSource, UnreachableHubError
+from sparsebench.models.sources import RandomSource, UnreachableHubError, quick_backbones
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
 from sparsebench.tasks.bundled import load_data
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[Problem]:
-    """Returns everything that is wrong with a suite, in the order of its lines.
+    """Return all problems of a suite, in the order of its lines.
 
     Args:
         suite_file: The suite.
-        data: Where the data of its tasks comes from; it is read whole. None to leave it alone.
+        data: The source of the data of its tasks, to read all of it; None to skip this check.
     """
     check = _Check(suite_file, list(suite_file.problems))
     check.repeats("seeds", suite_file.suite.seeds)
@@ -53,7 +53,7 @@ class _Check:
 
     Attributes:
         file: The suite.
-        found: What is wrong, so far.
+        found: The problems so far.
     """
 
     file: SuiteFile
@@ -66,13 +66,13 @@ class _Check:
         self.found.append(Problem(Severity.NOTE, self.file.where(*path), message))
 
     def methods(self) -> dict[str, Method]:
-        """Checks the methods and their settings; returns the sound ones by label."""
-        sound = {}
+        """Check the methods and their settings; return the valid ones by label."""
+        valid = {}
         for label in self.file.suite.methods:
             method = self._method(label)
             if method is not None:
-                sound[label] = method
-        return sound
+                valid[label] = method
+        return valid
 
     def _method(self, label: str) -> Method | None:
         entry, path = self.file.suite.methods[label], ("methods", label)
@@ -97,7 +97,7 @@ class _Check:
         return None
 
     def tuning(self) -> None:
-        """Checks that every method has a search, of settings that it has."""
+        """Check that every method has a search over settings that exist."""
         suite, tuning = self.file.suite, self.file.suite.tuning
         if tuning is None:
             return
@@ -107,7 +107,7 @@ class _Check:
         for label, entry in suite.methods.items():
             path, name = ("tuning", "search", label), entry.method or label
             if label not in tuning.search:
-                self.note(("tuning", "search"), f"{label} has no search: it cannot be tuned")
+                self.note(("tuning", "search"), f"{label} has no search, so it cannot be tuned")
                 continue
             if name not in METHODS:
                 continue
@@ -115,11 +115,11 @@ class _Check:
                 for value in values:
                     settings = {**entry.settings, key: value}
                     faults = setting_faults(METHODS.get(name), settings)
-                    for message in [told for inner, told in faults if inner[:1] == (key,)]:
+                    for message in [text for inner, text in faults if inner[:1] == (key,)]:
                         self.error((*path, key), f"{'.'.join(path)}.{key}: {message}")
 
     def tasks(self) -> dict[str, Task]:
-        """Checks the names of the tasks; returns those that are known."""
+        """Check the names of the tasks; return the registered ones."""
         known = {}
         for name in self.file.suite.tasks:
             try:
@@ -129,7 +129,7 @@ class _Check:
         return known
 
     def models(self) -> dict[str, Family | None]:
-        """Checks the backbones; returns the families of those that are known, None if random."""
+        """Check the backbones; return the families of the known ones, None for random weights."""
         self.repeats("models", self.file.suite.models)
         families: dict[str, Family | None] = {}
         for index, spec in enumerate(self.file.suite.models):
@@ -139,28 +139,29 @@ class _Check:
                     families[spec] = None
                     if self.file.suite.tasks:
                         self.note(
-                            ("models", index), f"{spec} is for costs alone: its runs are skipped"
+                            ("models", index),
+                            f"{spec} is for costs only: its runs are skipped",
                         )
                 else:
                     families[spec] = source.family
                     self._lengths(source)
             except UnreachableHubError as error:
-                quick = [f"quick/{family}" for family in Family]
+                quick = quick_backbones()
                 near = difflib.get_close_matches(spec, quick, n=1, cutoff=0.8)
                 if near:
                     self.error(("models", index), f"{error}; did you mean {near[0]!r}?")
                 else:
-                    self.note(("models", index), f"cannot be checked from here: {error}")
+                    self.note(("models", index), f"not checked: {error}")
             except UserError as error:
                 self.error(("models", index), str(error))
         return families
 
     def _lengths(self, source: ModelSource) -> None:
-        """Finds inputs that are longer than a backbone can take."""
+        """Find inputs that are longer than a backbone accepts."""
         positions, suite = source.positions, self.file.suite
         if positions is None:
             return
-        limit = f"{source.spec} takes no more than {positions} tokens"
+        limit = f"{source.spec} accepts at most {positions} tokens"
         if suite.tasks and suite.costs.length > positions:
             asked = f"not {suite.costs.length}"
             if "length" not in suite.costs.model_fields_set:
@@ -173,7 +174,7 @@ class _Check:
                 self.note(("tasks", name, "max_length"), f"{limit}: longer inputs will fail")
 
     def runtimes(self) -> None:
-        """Checks the names of the runtimes that costs are measured under."""
+        """Check the names of the runtimes."""
         if self.file.suite.profile is None:
             return
         from sparsebench.profiling.runtimes import RUNTIMES
@@ -185,32 +186,34 @@ class _Check:
                 self.error(("profile", "runtimes", index), f"profile.runtimes: {error}")
 
     def repeats(self, section: str, values: Sequence[Hashable]) -> None:
-        """Finds what a list has twice."""
+        """Find repeated values of a list."""
         for value, count in Counter(values).items():
             if count > 1:
-                self.error((section, len(values) - 1), f"{section}: {value!r} is there twice")
+                self.error((section, len(values) - 1), f"{section}: {value!r} is repeated")
 
     def pairs(
         self, methods: dict[str, Method], tasks: dict[str, Task], models: dict[str, Family | None]
     ) -> None:
-        """Finds the combinations that will be skipped, and what is left with none."""
+        """Find combinations that will be skipped, and methods and tasks that have no other."""
         families = [family for family in dict.fromkeys(models.values()) if family]
         forms = {family: self._forms(family, tasks) for family in families}
         all_known = bool(models) and set(models) == set(self.file.suite.models)
         for name in tasks:
             if all_known and not any(name in of for of in forms.values()):
-                self.error(("tasks", name), f"{name}: no backbone of the suite can answer it")
+                self.error(("tasks", name), f"{name}: no backbone of the suite supports this task")
         for label, method in methods.items():
             pairs = {(family, form) for family, of in forms.items() for form in of.values()}
             refused = {pair: reason for pair in sorted(pairs) if (reason := method.refuses(*pair))}
             for (family, form), reason in refused.items():
-                message = f"{label} refuses {family} for {form}: {reason}; such runs are skipped"
+                message = (
+                    f"{label} does not support {family} for {form}: {reason}; such runs are skipped"
+                )
                 self.note(("methods", label), message)
             if all_known and pairs and set(refused) == pairs:
-                self.error(("methods", label), f"{label}: works on no backbone of the suite")
+                self.error(("methods", label), f"{label}: supports no backbone of the suite")
 
     def _forms(self, family: Family, tasks: dict[str, Task]) -> dict[str, Form]:
-        """Returns in which form a family answers each task that it can answer."""
+        """Return the form of a family's output for each task that it supports."""
         forms = {}
         for name, task in tasks.items():
             try:
@@ -220,8 +223,8 @@ class _Check:
         return forms
 
     def data(self, tasks: dict[str, Task], source: DataSource) -> None:
-        """Reads the data of every task; of a group that the Hub does not give, only the first."""
-        unread: dict[str, list[str]] = {}  # group -> why, and the tasks
+        """Read the data of every task; of a group that the Hub does not provide, only the first."""
+        unread: dict[str, list[str]] = {}  # group -> the reason and the tasks
         for name, task in tasks.items():
             if task.group in unread:
                 unread[task.group].append(name)
@@ -237,4 +240,4 @@ class _Check:
                 self.error(("tasks", name), f"{name}: {type(error).__name__}: {error}")
         for reason, first, *others in unread.values():
             alike = f" (nor {', '.join(others)})" if others else ""
-            self.note(("tasks", first), f"cannot be checked from here{alike}: {reason}")
+            self.note(("tasks", first), f"not checked{alike}: {reason}")

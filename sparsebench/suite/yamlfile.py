@@ -1,7 +1,7 @@
-"""Reading YAML that people write: nothing but plain data, with the line of every key.
+"""Reading YAML that people write: plain data only, with the line of every key.
 
-Scalars are read by the core schema of YAML 1.2, in which ``1e-4`` is a number, ``010`` is ten, and
-``no``, ``1:30`` and ``2024-01-01`` are texts. Anchors, aliases and merge keys work.
+Scalars follow the core schema of YAML 1.2: ``1e-4`` is a number, ``010`` is ten, and ``no``,
+``1:30`` and ``2024-01-01`` are texts. Anchors, aliases and merge keys work.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sparsebench.bounded_files import MAX_DIGITS, read_text
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 1_000_000
-"""The most bytes that a file may have."""
+"""The largest size of a file in bytes."""
 
 MOST_NODES = 20_000
-"""The most keys and values that a file may stand for, every alias written out."""
+"""The most keys and values of a file, with every alias expanded."""
 
 _TEXT = "tag:yaml.org,2002:str"
 _NULL = r"~|null|Null|NULL|"
@@ -48,7 +49,17 @@ for _name, _pattern, _first in [
     _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first
     )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+def _integer(_: _Loader, node: yaml.ScalarNode) -> int:
+    text = node.value
+    if len(text) > MAX_DIGITS:
+        problem = f"a number with {len(text):,} digits; at most {MAX_DIGITS} are allowed"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    return int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,9 @@ class Document:
 
     Attributes:
         data: Nested dictionaries, lists and scalars.
-        lines: Path of keys -> line, from 1. An item of a list is found by its index and, if it
-            is a text, by that text too.
-        repeats: Line and name of every key that its mapping has before.
+        lines: Path of keys -> line, from 1. An item of a list has its index as its key and, if it
+            is a text, also that text.
+        repeats: Line and name of every key that its mapping contains before.
     """
 
     data: Any
@@ -68,29 +79,24 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Reads a file.
+    """Read a file.
 
     Raises:
-        UserError: It cannot be read, is no YAML, asks for anything but plain data, or is too big.
+        UserError: The file cannot be read, is too large, is not YAML, or contains more than plain
+            data.
     """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise UserError(f"{path}: over {LARGEST:,} bytes are not read")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
-    return parse(text, name=str(path))
+    return parse(read_text(path, limit=LARGEST), name=str(path))
 
 
 def parse(text: str, *, name: str) -> Document:
-    """Reads a text.
+    """Parse a text.
 
     Args:
         text: The YAML.
-        name: What messages call it, such as the file it came from.
+        name: The name of the text in messages, such as its file.
 
     Raises:
-        UserError: It is no YAML, asks for anything but plain data, or stands for too much.
+        UserError: The text is not YAML, contains more than plain data, or exceeds a limit.
     """
     try:
         return _parse(text, name=name)
@@ -112,12 +118,12 @@ def _parse(text: str, *, name: str) -> Document:
             return Document(data=None)
         if _size(root, {}) > MOST_NODES:
             raise UserError(
-                f"{name}: its aliases stand for over {MOST_NODES:,} keys and values, or contain "
-                "themselves"
+                f"{name}: its aliases expand to more than {MOST_NODES:,} keys and values, or "
+                "contain themselves"
             )
         nodes = list(_unique(root, set()))
         for node in nodes:
-            _refuse_tags(loader, node, name=name)
+            _reject_tags(loader, node, name=name)
         repeats = tuple(repeat for node in nodes for repeat in _repeats(node))
         data = loader.construct_document(root)
     finally:
@@ -132,15 +138,15 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Counts the nodes as if every alias were written out; what contains itself is too much."""
+    """Count the nodes with every alias expanded; a node that contains itself exceeds the limit."""
     if id(node) not in sizes:
-        sizes[id(node)] = MOST_NODES + 1  # if it is met again before it is counted
+        sizes[id(node)] = MOST_NODES + 1  # in case the node contains itself
         sizes[id(node)] = 1 + sum(_size(child, sizes) for child in _children(node))
     return sizes[id(node)]
 
 
 def _unique(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
-    """Yields every node once, in the order of the file."""
+    """Yield every node once, in the order of the file."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -149,13 +155,13 @@ def _unique(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
         yield from _unique(child, seen)
 
 
-def _refuse_tags(loader: _Loader, node: yaml.Node, *, name: str) -> None:
-    """Refuses a node whose tag says anything that its plain form would not say."""
+def _reject_tags(loader: _Loader, node: yaml.Node, *, name: str) -> None:
+    """Reject a node whose tag differs from the one that its plain form has."""
     resolve: Callable[..., str] = loader.resolve
     plain = resolve(type(node), node.value, (True, False))
     if node.tag not in (plain, _TEXT):
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-        raise UserError(f"{name}:{_line(node)}: the tag {tag!r} is refused: write plain values")
+        raise UserError(f"{name}:{_line(node)}: the tag {tag!r} is not allowed: write plain values")
 
 
 def _repeats(node: yaml.Node) -> Iterator[tuple[int, str]]:
@@ -172,7 +178,7 @@ def _line(node: yaml.Node) -> int:
 
 
 def _lines(node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields the line of every path; of a path that comes twice, the last is what counts."""
+    """Yield the line of every path; if a path is repeated, the last one counts."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))

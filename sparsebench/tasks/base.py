@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparsebench.errors import UnknownNameError, UserError
-from sparsebench.models.families import FORMS, Family, Form
+from sparsebench.models.families import FAMILIES, Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+    from sparsebench.models.anatomy import Family
 
 Answer = str | int | float | dict[str, Any] | None
 """One prediction, as it is stored: a class index, a number, a text, or several facts by name."""
@@ -112,7 +114,7 @@ class Task(ABC):
             NotApplicableError: It cannot.
         """
         for form in self.forms:
-            if form in FORMS[family]:
+            if form in FAMILIES.get(family).forms:
                 return form
         wanted = " or ".join(self.forms)
         raise NotApplicableError(f"{self.title} asks for {wanted}, which {family} cannot give")

@@ -1,4 +1,4 @@
-"""The bridge to ``transformers.Trainer``: one loop for every method."""
+"""Training and prediction: one loop on ``transformers.Trainer`` for every method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of training examples, in batches of like lengths, and the shares of a batch."""
+"""Batches of training examples: of similar lengths, sharded and weighed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ if TYPE_CHECKING:
     from sparsebench.training.distributed import ProcessGroup
 
 POOL = 8
-"""Batches that are sorted together: the more, the less is padded, and the more batches differ."""
+"""Batches sorted by length together: more of them means less padding and less random batches."""
+
+TARGETS = "targets"
+"""The key of a batch that holds its number of targets, in this process and in all of them."""
 
 WEIGHT = "weight"
-"""What a share of a batch says, besides its examples, of how much its mean loss counts."""
+"""The key of a batch that holds the weight of its mean loss."""
 
 
 class LengthGrouped(Sampler[int]):
-    """Draws batches of examples of like lengths, so that little is padded.
+    """Draw batches of examples of similar lengths, to pad little.
 
-    ``transformers`` has such a sampler too, but hands out the batches of a pool from the longest to
-    the shortest. On a small training set that is an order to learn from; here batches are shuffled.
+    The sampler of ``transformers`` yields the batches of a pool from the longest to the shortest.
+    On a small training set a model can learn from that order; here the batches are shuffled.
 
     Args:
         lengths: Tokens of each example.
         batch_size: Examples a batch.
-        seed: Seeds the order, which is another one in each epoch.
+        seed: Seeds the order, which differs in each epoch.
     """
 
     def __init__(self, lengths: Sequence[int], *, batch_size: int, seed: int) -> None:
@@ -40,15 +43,15 @@ class LengthGrouped(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch that is drawn next."""
+        """Set the epoch to draw next."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        """Returns the number of examples."""
+        """Return the number of examples."""
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        """Yields the places of all examples, batch after batch; an incomplete one comes last."""
+        """Yield the indices of all examples, batch after batch; an incomplete batch comes last."""
         generator = torch.Generator().manual_seed(self._seed)
         seeds = torch.randint(2**62, (self._epoch + 1,), generator=generator)
         generator.manual_seed(int(seeds[-1]))
@@ -66,30 +69,51 @@ def _cut(places: list[int], size: int) -> list[list[int]]:
     return [places[start : start + size] for start in range(0, len(places), size)]
 
 
-def sharded(collate: Callable[..., Any], group: ProcessGroup) -> Callable[..., dict[str, Any]]:
-    """Returns what makes this process's share of a batch from the rows of the whole batch.
+def sharded(
+    collate: Callable[..., Any], group: ProcessGroup, *, shifts_labels: bool = False
+) -> Callable[..., dict[str, Any]]:
+    """Return a collator that keeps this process's shard of the rows of a micro-batch.
 
-    The mean of the losses of the shares, each times its weight, is the mean loss of the batch: a
-    share weighs as many examples as it has, or as many tokens where each token is predicted. The
-    last batch of an epoch may be too small for all; what is left without examples repeats one,
-    with weight 0.
+    It adds the numbers of targets that ``weigh`` needs. The last batch of an epoch may have too few
+    rows for all processes; a process without rows repeats one of the others, which weighs nothing.
 
     Args:
-        collate: Makes a batch of rows.
-        group: The processes that share it.
+        collate: Turns rows into a batch.
+        group: The processes that share each micro-batch.
+        shifts_labels: Whether the first label of a sequence is no target, as in a language model
+            without an encoder.
     """
+    skipped = int(shifts_labels)
 
-    def make(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        mine = rows[group.rank :: group.size]
-        weight = group.size * _targets(mine) / max(1, _targets(rows))
-        return {**collate(list(mine or rows[:1])), WEIGHT: torch.tensor(weight)}
+    def collate_shard(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        own = rows[group.rank :: group.size]
+        counts = torch.tensor([_count_targets(own, skipped), _count_targets(rows, skipped)])
+        return {**collate(list(own or rows[:1])), TARGETS: counts}
 
-    return make
+    return collate_shard
 
 
-def _targets(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Returns how many predictions the mean loss of the rows is a mean of."""
+def weigh(batches: Sequence[dict[str, Any]], group: ProcessGroup) -> None:
+    """Give the micro-batches of one optimizer step their weights, in place.
+
+    The mean over micro-batches and processes of loss times weight is the mean loss of the whole
+    batch: a shard weighs as many examples as it has, or as many target tokens where each token is
+    predicted.
+
+    Args:
+        batches: This process's shards of the micro-batches, from a ``sharded`` collator.
+        group: The processes that share them.
+    """
+    counts = [batch.pop(TARGETS) for batch in batches]
+    total = torch.stack(counts)[:, 1].sum().clamp(min=1)
+    for batch, (own, _) in zip(batches, counts, strict=True):
+        batch[WEIGHT] = own * (group.size * len(batches)) / total
+
+
+def _count_targets(rows: Sequence[Mapping[str, Any]], skipped: int) -> int:
+    """Return the number of predictions that the mean loss of the rows averages over."""
     labels = [row.get("labels") for row in rows]
     return sum(
-        sum(label != IGNORED for label in each) if isinstance(each, list) else 1 for each in labels
+        sum(label != IGNORED for label in each[skipped:]) if isinstance(each, list) else 1
+        for each in labels
     )

@@ -1,7 +1,7 @@
-"""The state of a training on disk: every parameter and buffer, in safetensors; what is whole of it.
+"""The state of a training on disk: every parameter and buffer in safetensors, and notes in JSON.
 
-The Trainer writes a checkpoint file by file, and goes on from one that lacks the last of them as if
-it were at its first step. So a checkpoint counts only once it is marked as whole.
+The Trainer writes a checkpoint file by file, and resumes from an incomplete one as if it were at
+the first step. So a checkpoint counts only once it is marked as complete.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-_WHOLE = "whole.json"
+_COMPLETE = "whole.json"
 
 
 def save_state(model: nn.Module, file: Path) -> None:
-    """Writes every parameter and buffer of a model, whole or not at all."""
+    """Write every parameter and buffer of a model, atomically."""
     from safetensors.torch import save_model
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -30,14 +30,14 @@ def save_state(model: nn.Module, file: Path) -> None:
 
 
 def load_state(model: nn.Module, file: Path) -> None:
-    """Reads back what ``save_state`` wrote, into a model of the same structure."""
+    """Load a state that ``save_state`` wrote into a model of the same structure."""
     from safetensors.torch import load_model
 
     load_model(model, str(file), strict=True)
 
 
 def save_notes(notes: Any, file: Path) -> None:
-    """Writes a JSON value, whole or not at all."""
+    """Write a JSON value, atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     partial.write_text(json.dumps(notes), encoding="utf-8")
@@ -45,26 +45,26 @@ def save_notes(notes: Any, file: Path) -> None:
 
 
 def load_notes(file: Path) -> Any:
-    """Reads a JSON value; None where there is no file."""
+    """Read a JSON value; None if the file does not exist."""
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
-def mark_whole(checkpoint: Path) -> None:
-    """Marks a checkpoint whose files are all written."""
-    save_notes({}, checkpoint / _WHOLE)
+def mark_complete(checkpoint: Path) -> None:
+    """Mark a checkpoint whose files are all written."""
+    save_notes({}, checkpoint / _COMPLETE)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Returns the last whole checkpoint of a stage, and removes what was torn."""
-    whole = []
+    """Return the last complete checkpoint of a stage, and remove incomplete ones."""
+    complete = []
     for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / _WHOLE).is_file():
-            whole.append(checkpoint)
+        if (checkpoint / _COMPLETE).is_file():
+            complete.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)
-    return max(whole, key=step_of, default=None)
+    return max(complete, key=step_of, default=None)
 
 
 def step_of(checkpoint: Path) -> int:
-    """Returns the steps of the stage that were done when a checkpoint was written."""
+    """Return the steps of the stage that a checkpoint was written after."""
     return int(checkpoint.name.rpartition("-")[2])

@@ -1,7 +1,7 @@
-"""The processes that train one run together, one for each device, as each of them sees it.
+"""Data-parallel training: the processes that train one run together, one for each device.
 
-They hold the same model, each computes on its share of every batch, and gradients are averaged. The
-first one leads: it alone reports, evaluates and writes, and goes on alone once training is over.
+They hold the same model, each computes on its shard of every batch, and gradients are averaged.
+Only the main process, rank 0, reports, evaluates and writes, and it continues alone after training.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 STEP_TIMEOUT = timedelta(minutes=30)
-"""How long a process waits for the others in a step before it fails."""
+"""Timeout of a process that waits for the others in a step."""
 
 CONTROL_TIMEOUT = timedelta(days=30)
-"""How long it waits where the first does what takes its time, such as an evaluation."""
+"""Timeout while the main process does something long, such as an evaluation."""
 
 
 class WeightsDifferError(UserError):
-    """Processes that were to train one model have trained different ones."""
+    """The processes of one run have trained different weights."""
 
 
 @dataclass
@@ -39,9 +39,9 @@ class ProcessGroup:
     """The processes of one run; by default a single one.
 
     Attributes:
-        rank: The number of this process, from 0; 0 leads.
-        size: How many there are.
-        rendezvous: A file that none of them has made yet, by which they find each other.
+        rank: The number of this process, from 0; rank 0 is the main process.
+        size: The number of processes.
+        rendezvous: A file that does not exist yet, through which they connect to each other.
     """
 
     rank: int = 0
@@ -51,12 +51,12 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the first."""
+        """Whether this is the main process."""
         return self.rank == 0
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Meets the others, and parts from them where nothing failed."""
+        """Connect to the other processes; disconnect at the end if nothing failed."""
         if self.size == 1:
             yield
             return
@@ -79,28 +79,28 @@ class ProcessGroup:
             distributed.destroy_process_group()
 
     def barrier(self) -> None:
-        """Waits until all processes are here."""
+        """Wait until all processes have reached this call."""
         if self.size > 1:
             from torch import distributed
 
             distributed.barrier(group=self._control)
 
     def broadcast(self, number: int) -> int:
-        """Returns what the first process says: in each of them, the number that it gave."""
+        """Return, in every process, the number that the main process passes."""
         if self.size == 1:
             return number
         import torch
         from torch import distributed
 
-        said = torch.tensor(number)
-        distributed.broadcast(said, src=0, group=self._control)
-        return int(said)
+        tensor = torch.tensor(number)
+        distributed.broadcast(tensor, src=0, group=self._control)
+        return int(tensor)
 
     @contextmanager
     def shared_random_state(self, seed: int) -> Iterator[None]:
-        """Lets all processes draw the same numbers for a while, and then each its own again.
+        """Make all processes draw the same random numbers inside, and their own ones afterwards.
 
-        A single process draws as it would anyway.
+        Changes nothing in a single process.
         """
         if self.size == 1:
             yield
@@ -117,7 +117,7 @@ class ProcessGroup:
         np.random.set_state(numpy)  # noqa: NPY002
 
     def check_equal_weights(self, model: nn.Module) -> None:
-        """Compares the weights of the processes, bit for bit.
+        """Check that the weights of all processes are equal, bit for bit.
 
         Raises:
             WeightsDifferError: They differ.
@@ -132,17 +132,17 @@ class ProcessGroup:
         distributed.all_reduce(extremes, op=distributed.ReduceOp.MAX, group=self._control)
         if extremes[0] != -extremes[1]:
             raise WeightsDifferError(
-                f"the {self.size} processes have trained different weights: the method decides "
-                "something in each of them by itself, and can train on one device only"
+                f"the {self.size} processes have trained different weights: the method takes a "
+                "decision in each process on its own; train it on one device"
             )
 
 
 @contextmanager
 def _environment(group: ProcessGroup, *, threads: int) -> Iterator[None]:
-    """Says in the environment, where accelerate looks, who this process is.
+    """Set the environment variables that accelerate reads, and restore them afterwards.
 
-    Each process sees one GPU, its own, so that all are number 0 on their machine. Where the number
-    of threads is not said, accelerate would choose one.
+    Each process sees one GPU, its own, so the local rank is always 0. Without a number of threads,
+    accelerate would choose one.
     """
     names = {
         "RANK": group.rank,

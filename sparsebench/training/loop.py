@@ -1,4 +1,4 @@
-"""Training a method from its first step to its last: stages, checkpoints, selection."""
+"""Train a method from its first step to its last: stages, checkpoints, selection."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """How the checkpoint to report is selected.
+    """Selection of the checkpoint to report.
 
     Attributes:
-        evaluations: How often to evaluate, evenly over the budget; the last falls on its end.
-        score: Returns the headline score of a training view on the split that is selected on.
+        evaluations: Number of evaluations, spread evenly over the budget; the last is at its end.
+        score: Returns the headline score of a training view on the split to select on.
     """
 
     evaluations: int
@@ -53,8 +53,8 @@ class Selection:
 
 
 @dataclass
-class _Run:
-    """One training run, as far as it has come."""
+class _TrainingState:
+    """The state of one training."""
 
     method: Method
     model: nn.Module
@@ -88,35 +88,35 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     group: ProcessGroup | None = None,
 ) -> TrainingRecord:
-    """Trains a prepared model in place, going on from what an interrupted run left.
+    """Train a prepared model in place, or resume from the checkpoints in ``work``.
 
     Args:
         method: The method, its model prepared.
-        model: The training view; its parameters are those of the reported checkpoint afterwards.
-        training: The terms.
+        model: The training view; afterwards it has the weights of the reported checkpoint.
+        training: The settings of training.
         features: Encoded training examples with a ``length`` column.
-        collate: Makes a batch of a list of features.
+        collate: Turns a list of features into a batch.
         seed: Seeds the order of examples and dropout.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        work: A folder for checkpoints; what lies there is gone on from.
-        selection: How the checkpoint is selected; None for the last.
-        on_step: Is told steps done, steps in all and the latest loss.
-        stop: Whether to stop after the step, and leave a checkpoint.
-        group: The processes that train together, each of which calls this; None for this one alone.
-            The model of the first is the one to go on with.
+        work: The folder of checkpoints; training resumes from those it holds.
+        selection: Selects the checkpoint to report; None for the last one.
+        on_step: Called with the steps done, the total steps and the latest loss.
+        stop: Returns whether to save a checkpoint after the current step and stop.
+        group: The processes that train together, each of which calls this function; None for a
+            single process. Afterwards only the model of the main process counts.
 
     Returns:
-        The record; its seconds are those since the last resume.
+        The record; its seconds count from the last resume.
 
     Raises:
         DivergedError: The loss is no longer finite.
-        StoppedError: It was stopped.
+        StoppedError: ``stop`` returned True.
         WeightsDifferError: The processes have trained different weights.
     """
     group = group or ProcessGroup()
     total = training.budget.steps(examples=len(features), batch_size=training.batch_size)
     report = on_step or (lambda *_: None)
-    run = _Run(
+    run = _TrainingState(
         method=method,
         model=model,
         training=training,
@@ -147,8 +147,8 @@ def train(
     )
 
 
-def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
-    """Shares the budget out to the stages, to the step; every stage gets at least one."""
+def _spans(run: _TrainingState) -> Sequence[tuple[int, tuple[Stage, Span]]]:
+    """Split the budget between the stages, exact to the step; every stage gets at least one."""
     stages = list(run.method.stages())
     shares = [stage.share for stage in stages]
     if not stages or min(shares) <= 0 or not math.isclose(sum(shares), 1):
@@ -160,8 +160,8 @@ def _spans(run: _Run) -> Sequence[tuple[int, tuple[Stage, Span]]]:
     return list(enumerate(zip(stages, spans, strict=True)))
 
 
-def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
-    """Trains one stage, or restores its end; returns the steps that were really done."""
+def _train_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> int:
+    """Train one stage, or load its end; return the number of steps that were trained now."""
     group = run.group
     with group.shared_random_state(run.seed + index):
         run.method.begin_stage(run.model, stage)
@@ -173,7 +173,7 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     callback = _callback(run, span=span)
     trainer = _trainer(run, callback, index=index, span=span)
     if not group.is_main:
-        set_seed(run.seed + index + group.rank)  # what is dropped out is not the same in each
+        set_seed(run.seed + index + group.rank)  # dropout differs between processes
     checkpoint = _checkpoint(run, run.work / f"stage-{index}")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if callback.stopped:
@@ -187,14 +187,14 @@ def _train_stage(run: _Run, index: int, stage: Stage, span: Span) -> int:
     return span.steps - (step_of(checkpoint) if checkpoint else 0)
 
 
-def _checkpoint(run: _Run, folder: Path) -> Path | None:
-    """Returns the checkpoint to go on from, which the first process chooses."""
+def _checkpoint(run: _TrainingState, folder: Path) -> Path | None:
+    """Return the checkpoint to resume from, which the main process chooses."""
     found = last_checkpoint(folder) if run.group.is_main else None
     step = run.group.broadcast(step_of(found) if found else 0)
     return folder / f"checkpoint-{step}" if step else None
 
 
-def _callback(run: _Run, *, span: Span) -> StageCallback:
+def _callback(run: _TrainingState, *, span: Span) -> StageCallback:
     last_stage = span.start + span.steps == run.total
     return StageCallback(
         method=run.method,
@@ -207,7 +207,9 @@ def _callback(run: _Run, *, span: Span) -> StageCallback:
     )
 
 
-def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> StageTrainer:
+def _trainer(
+    run: _TrainingState, callback: StageCallback, *, index: int, span: Span
+) -> StageTrainer:
     return StageTrainer(
         method=run.method,
         group=run.group,
@@ -227,16 +229,16 @@ def _trainer(run: _Run, callback: StageCallback, *, index: int, span: Span) -> S
     )
 
 
-def _evaluation_steps(run: _Run) -> frozenset[int]:
+def _evaluation_steps(run: _TrainingState) -> frozenset[int]:
     if run.selection is None:
         return frozenset()
     count = min(run.selection.evaluations, run.total)
     return frozenset(round(run.total * (i + 1) / count) for i in range(count))
 
 
-def _evaluate(run: _Run, step: int, *, last_stage: bool) -> None:
-    """Scores the view as it is now, and keeps it if it is the best that may be selected."""
-    assert run.selection is not None  # noqa: S101 - no evaluation is due without a selection
+def _evaluate(run: _TrainingState, step: int, *, last_stage: bool) -> None:
+    """Score the current view, and save it if it is the best eligible one so far."""
+    assert run.selection is not None  # noqa: S101 - evaluations happen only under a selection
     record = run.work / "evaluations.json"
     run.evaluations = [Evaluation.model_validate(row) for row in load_notes(record) or []]
     earlier = [e.score for e in run.evaluations if e.eligible and e.step < step]
@@ -249,8 +251,8 @@ def _evaluate(run: _Run, step: int, *, last_stage: bool) -> None:
     save_notes([e.model_dump() for e in run.evaluations], record)
 
 
-def _finish(run: _Run) -> int | None:
-    """Lets schedules reach their end, and puts the selected checkpoint back; returns its step."""
+def _finish(run: _TrainingState) -> int | None:
+    """Complete the method's schedules, load the selected checkpoint and return its step."""
     if run.loss and not run.loss[-1].loss < float("inf"):
         raise DivergedError(f"the loss is {run.loss[-1].loss} at the last step")
     run.method.before_step(run.model, 1.0)

@@ -1,4 +1,4 @@
-"""What a model answers: plain prediction loops, the same for every method."""
+"""Predict with a model, and collate examples: the same for every method."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 EXTRA = ("length", "example", "starts", "ends", "nothing")
-"""Columns of features that a model does not take."""
+"""Columns of features that are no input of a model."""
 
-ANSWERS = ("labels", "start_positions", "end_positions")
-"""Columns of features that tell what is to be predicted."""
+TARGETS = ("labels", "start_positions", "end_positions")
+"""Columns of features that hold the targets."""
 
 BEAM_BATCH = 640
-"""Texts that generation keeps at a time at most, all beams of all examples together."""
+"""The most texts that generation keeps at a time: all beams of all examples."""
 
 
 class NonFiniteOutputError(ArithmeticError):
-    """The model answered with NaN or infinity."""
+    """The model's logits are NaN or infinite."""
 
 
 def collator_for(
     tokenizer: PreTrainedTokenizerBase, form: Form
 ) -> Callable[..., dict[str, Tensor]]:
-    """Returns what pads a list of features to the longest and makes tensors of it, to train on.
+    """Return a collator for training: it pads features to the longest one and makes tensors.
 
     Labels that are sequences are padded with ``IGNORED``.
     """
@@ -45,11 +45,11 @@ def collator_for(
 def input_collator_for(
     tokenizer: PreTrainedTokenizerBase, form: Form
 ) -> Callable[..., dict[str, Tensor]]:
-    """Returns what pads features to predict from; what a model continues is padded on the left."""
+    """Return a collator for prediction; a text that the model continues is padded on the left."""
     side = "left" if form is Form.LANGUAGE_MODEL else tokenizer.padding_side
 
     def collate(features: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        rows = [_without(row, (*EXTRA, *ANSWERS)) for row in features]
+        rows = [_without(row, (*EXTRA, *TARGETS)) for row in features]
         return dict(tokenizer.pad(rows, padding_side=side, return_tensors="pt"))
 
     return collate
@@ -67,24 +67,24 @@ def forward_batches(
     form: Form,
     batch_size: int = 16,
 ) -> list[dict[str, Tensor]]:
-    """Returns the inputs of forward passes over examples, as in training but without the answers.
+    """Return the inputs of forward passes over examples, as in training but without targets.
 
-    A decoder reads the true answer, each token after those before it.
+    A decoder reads the reference text, shifted by one token (teacher forcing).
 
     Args:
         model: The model, on the device to compute on.
-        features: What ``Task.encode`` made.
+        features: The output of ``Task.encode``.
         tokenizer: The model's tokenizer.
-        form: How the model answers.
-        batch_size: Examples a forward pass.
+        form: The task form of the model.
+        batch_size: Examples per forward pass.
     """
     collate = collator_for(tokenizer, form)
     batches = []
     for start in range(0, len(features), batch_size):
         batch = collate(list(features.select(range(start, min(start + batch_size, len(features))))))
-        answers = {name: batch.pop(name) for name in ANSWERS if name in batch}
+        targets = {name: batch.pop(name) for name in TARGETS if name in batch}
         if form is Form.TEXT_TO_TEXT:
-            labels = answers["labels"]
+            labels = targets["labels"]
             batch["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels)
             batch["decoder_attention_mask"] = (labels != IGNORED).long()
         batches.append({name: value.to(_device(model)) for name, value in batch.items()})
@@ -102,21 +102,21 @@ def predict(
     generation: GenerationSettings | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Any]:
-    """Predicts every example with a model in evaluation mode, the longest first.
+    """Predict every example with a model in evaluation mode, the longest first.
 
     Args:
-        model: A model that answers in ``form``, on the device to compute on.
-        features: What ``Task.encode_inputs`` made.
+        model: The model, on the device to compute on.
+        features: The output of ``Task.encode_inputs``.
         tokenizer: The model's tokenizer.
-        form: How the model answers.
-        batch_size: Examples a forward pass; fewer where beam search would keep too many texts.
-        max_answer_tokens: The most tokens to generate, where text is generated.
-        generation: How to generate them; greedily where None.
-        on_progress: Is told examples done and examples in all.
+        form: The task form of the model.
+        batch_size: Examples per forward pass; fewer if beam search would keep too many texts.
+        max_answer_tokens: The most tokens to generate, if text is generated.
+        generation: Settings of generation; None for greedy.
+        on_progress: Called with the examples done and the total.
 
     Returns:
-        One output a feature, in their order: the logits ``[labels]``, or ``[2, tokens]`` of start
-        and end, in fp32 as NumPy arrays, or the generated text.
+        One output per feature, in order: logits ``[labels]``, or ``[2, tokens]`` of start and end,
+        as fp32 NumPy arrays, or the generated text.
 
     Raises:
         NonFiniteOutputError: A logit is NaN or infinite.
@@ -125,7 +125,7 @@ def predict(
 
     collate = input_collator_for(tokenizer, form)
     terms = generation or GenerationSettings()
-    answer = _answerer(model, tokenizer, form, max_answer_tokens, terms)
+    predict_batch = _batch_predictor(model, tokenizer, form, max_answer_tokens, terms)
     if form in GENERATING:
         batch_size = max(1, min(batch_size, BEAM_BATCH // terms.beams))
     outputs: list[Any] = [None] * len(features)
@@ -136,7 +136,7 @@ def predict(
         for indices in _by_length(features, batch_size):
             batch = collate([features[i] for i in indices])
             batch = {name: value.to(_device(model)) for name, value in batch.items()}
-            for index, output in zip(indices, answer(batch), strict=True):
+            for index, output in zip(indices, predict_batch(batch), strict=True):
                 outputs[index] = output
             done += len(indices)
             if on_progress:
@@ -145,14 +145,14 @@ def predict(
     return outputs
 
 
-def _answerer(
+def _batch_predictor(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     form: Form,
     max_answer_tokens: int,
     terms: GenerationSettings,
 ) -> Callable[[dict[str, Tensor]], list[Any]]:
-    """Returns what answers a batch."""
+    """Return the function that predicts one batch: generated texts or logits."""
     import torch
 
     def generated(batch: dict[str, Tensor]) -> list[str]:

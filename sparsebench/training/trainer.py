@@ -13,8 +13,8 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded
-from sparsebench.training.checkpoints import load_state, mark_whole, save_state
+from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded, weigh
+from sparsebench.training.checkpoints import load_state, mark_complete, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,17 +49,17 @@ class Span:
     total: int
 
     def progress(self, step: int) -> float:
-        """Returns the share of the run's budget that is spent after ``step`` steps of the stage."""
+        """Return the share of the run's budget that is spent after ``step`` steps of the stage."""
         return (self.start + step) / self.total
 
 
 class StageTrainer(Trainer):  # type: ignore[misc]
-    """Trains one stage: the method's penalty in the loss, its groups in the optimizer.
+    """A trainer of one stage: the method's penalty in the loss, its groups in the optimizer.
 
     Args:
         method: The method.
         group: The processes that train together.
-        **arguments: Those of ``transformers.Trainer``.
+        **arguments: The arguments of ``transformers.Trainer``.
     """
 
     def __init__(self, *, method: Method, group: ProcessGroup, **arguments: Any) -> None:
@@ -67,7 +67,18 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)
         self.method = method
         self.group = group
+        decodes_only = not getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
+        self.data_collator = sharded(self.data_collator, group, shifts_labels=decodes_only)
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], Any]:
+        """Return the micro-batches of one optimizer step, with their weights."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches:
+            weigh(batches, self.group)
+        return batches, count
 
     def compute_loss(
         self,
@@ -76,13 +87,15 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's own signature
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Returns the task loss plus the method's penalty."""
+        """Return the weighted task loss plus the method's penalty."""
+        weight = inputs.pop(WEIGHT)
         if self.group.size > 1:
-            with self._loss_within_forward(inputs.pop(WEIGHT)):
+            with self._loss_within_forward(weight):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
+        loss = _weighted(loss, weight)
         penalty = self.method.penalty(self.accelerator.unwrap_model(model))
         if penalty is not None:
             loss = loss + penalty
@@ -90,49 +103,49 @@ class StageTrainer(Trainer):  # type: ignore[misc]
 
     @contextmanager
     def _loss_within_forward(self, weight: Tensor) -> Iterator[None]:
-        """Lets the model itself return the whole loss and nothing else.
+        """Make the model return the complete loss and nothing else.
 
-        DistributedDataParallel looks at what the model returns for the parameters that will have a
-        gradient, and some are in the penalty alone.
+        DistributedDataParallel derives from the outputs which parameters get a gradient, and some
+        parameters are used by the penalty only.
         """
 
-        def whole(model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Tensor]:  # noqa: ARG001
-            loss = outputs["loss"] * weight
+        def total_loss(model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Tensor]:  # noqa: ARG001
+            loss = _weighted(outputs["loss"], weight)
             penalty = self.method.penalty(model)
             return {"loss": loss if penalty is None else loss + penalty}
 
-        handle = self.model.register_forward_hook(whole)
+        handle = self.model.register_forward_hook(total_loss)
         try:
             yield
         finally:
             handle.remove()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Makes AdamW over the method's parameter groups."""
+        """Create AdamW over the method's parameter groups."""
         config = self.method.config
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
             self.method.parameter_groups(model or self.model),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
-            fused=True,  # one pass over memory; on a CPU this is half of a short step
+            fused=True,  # one pass over memory; the unfused one takes half of a short step on a CPU
         )
         return self.optimizer
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Returns the batches of this process: its share of those that a single one would see."""
+        """Return the batches of this process: its shards of the batches of a single process."""
         if self.group.size == 1:
             loader: DataLoader[Any] = super().get_train_dataloader()
             return loader
-        whole: DataLoader[Any] = DataLoader(
+        batches: DataLoader[Any] = DataLoader(
             self.train_dataset,
             batch_size=self.args.train_batch_size * self.group.size,
             sampler=self._get_train_sampler(self.train_dataset),
-            collate_fn=sharded(self.data_collator, self.group),
+            collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
         return prepare_data_loader(  # type: ignore[no-any-return]
-            whole,
-            num_processes=1,  # it is shared out already
+            batches,
+            num_processes=1,  # the collator has sharded them
             process_index=0,
             use_seedable_sampler=self.accelerator.use_seedable_sampler,
             data_seed=self.args.data_seed,
@@ -160,17 +173,22 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         load_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
 
 
+def _weighted(loss: Tensor, weight: Tensor) -> Tensor:
+    """Return loss times weight; 0 for a micro-batch without targets, whose mean loss is NaN."""
+    return torch.where(weight > 0, loss * weight, torch.zeros_like(loss))
+
+
 class StageCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells the method where training stands, and the harness how it goes.
+    """Drive the method's schedules, evaluations, stops and checkpoints.
 
     Args:
         method: The method.
         span: The steps of the stage.
-        on_step: Is told the steps of the run that are done, and the latest loss.
-        on_evaluate: Is called with the step at each of ``evaluate_at``.
+        on_step: Called with the steps of the run that are done and the latest loss.
+        on_evaluate: Called with the step at each of ``evaluate_at``.
         evaluate_at: Steps of the run after which to evaluate.
-        stop: Whether to stop after the step, and leave a checkpoint.
-        group: The processes that train together; the first evaluates, and decides when to stop.
+        stop: Returns whether to save a checkpoint after the current step and stop.
+        group: The processes that train together; the main one evaluates and decides when to stop.
     """
 
     def __init__(
@@ -195,12 +213,12 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         self.loss: float | None = None
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Lets the method move its schedules on."""
+        """Let the method advance its schedules."""
         with self.group.shared_random_state(args.seed + state.global_step):
             self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Reports the step, and stops after it where that is asked for."""
+        """Report the step, evaluate if one is due, and stop if requested."""
         step = self.span.start + state.global_step
         self.on_step(step, self.loss)
         if step in self.evaluate_at:
@@ -211,13 +229,13 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
             control.should_save = control.should_training_stop = self.stopped = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Marks a checkpoint as whole, now that all of it is written, by every process."""
+        """Mark a checkpoint as complete once every process has written its part."""
         self.group.barrier()
         if self.group.is_main:
-            mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Stops a run whose loss is no longer finite."""
+        """Stop a run whose loss is no longer finite."""
         self.loss = (kwargs.get("logs") or {}).get("loss", self.loss)
         if self.loss is not None and not math.isfinite(self.loss):
             step = self.span.start + state.global_step
@@ -234,7 +252,7 @@ def stage_arguments(
     precision: str,
     devices: int,
 ) -> TrainingArguments:
-    """Returns the Trainer's arguments for one stage."""
+    """Return the Trainer's arguments for one stage."""
     micro = training.micro_batch(devices)
     schedule = {"constant": "constant_with_warmup"}.get(training.schedule, training.schedule)
     return TrainingArguments(
@@ -260,7 +278,7 @@ def stage_arguments(
         data_seed=seed,
         report_to=list(training.report_to) or "none",
         use_cpu=not torch.cuda.is_available(),
-        ddp_find_unused_parameters=True,  # a method may use other parts in other steps
+        ddp_find_unused_parameters=True,  # a method may use different parameters in different steps
         ddp_broadcast_buffers=True,
         remove_unused_columns=False,
         label_names=["labels"],

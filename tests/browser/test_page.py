@@ -92,7 +92,7 @@ def test_the_plot_follows_the_choice(opened: Opened) -> None:
     page.get_by_role("combobox").select_option("latency")
 
     assert shown.get_attribute("data-cost") == "latency"
-    assert "latency over that of the untouched backbone" in (
+    assert "latency relative to the untouched backbone" in (
         shown.get_by_role("img").get_attribute("aria-label") or ""
     )
 
@@ -112,7 +112,7 @@ def test_density_is_shown_layer_by_layer(open_page: Callable[..., Opened]) -> No
     assert rows.count() == 2
     box = "(cell) => getComputedStyle(cell).backgroundImage"
     assert "25%" in rows.first.locator("td").first.evaluate(box)
-    opened.page.get_by_text("Density, layer by layer").click()
+    opened.page.get_by_text("Activation density by layer").click()
     assert opened.page.locator("table.layers").is_hidden()
     assert opened.errors == []
 

@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> str:
 def test_a_flat_table(cli: Callable[..., Said], results: str, tmp_path: Path) -> None:
     assert cli("export", "parquet", results, "--output", "runs.parquet").code == 0
     assert (tmp_path / "runs.parquet").read_bytes().startswith(b"PAR1")
-    assert "takes --output FILE" in cli("export", "parquet", results).err
+    assert "requires --output FILE" in cli("export", "parquet", results).err
 
 
 def test_an_unknown_format_says_which_are_known(cli: Callable[..., Said]) -> None:
@@ -45,4 +45,4 @@ def test_a_model_card_of_one_method(cli: Callable[..., Said], results: str) -> N
     assert said.out.startswith("---\nbase_model: minilm\n")
     assert "name: mine" in said.out
     assert "of one model" in cli("export", "model-card", results).err
-    assert "no run is of these" in cli("export", "model-card", results, "--seeds", "9").err
+    assert "unknown seed '9'; known: 1" in cli("export", "model-card", results, "--seeds", "9").err

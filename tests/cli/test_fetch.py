@@ -98,7 +98,7 @@ def test_a_changed_file_is_named(there: Path, tmp_path: Path, name: str) -> None
     shutil.copytree(there / "bundle", tmp_path / "bundle")
     with (tmp_path / "bundle" / name).open("a") as stream:
         stream.write("\n")
-    with pytest.raises(UserError, match=f"not what was fetched: {name}"):
+    with pytest.raises(UserError, match=f"changed since it was fetched: {name}"):
         use_bundle(tmp_path / "bundle")
 
 
@@ -107,7 +107,7 @@ def test_a_path_out_of_the_bundle_is_refused(tmp_path: Path, folder: str) -> Non
     model = {"name": "m", "fingerprint": "f", "folder": folder}
     content = {"suite": "s", "models": {"m": model}, "tasks": {}}
     (tmp_path / "bundle.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="leads out of the bundle"):
+    with pytest.raises(UserError, match="points outside the bundle"):
         read_bundle(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_what_is_no_bundle_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no bundle.*'sparsebench fetch SUITE --to"):
         read_bundle(tmp_path)
     (tmp_path / "bundle.json").write_text("{}")
-    with pytest.raises(UserError, match="not what 'fetch' writes"):
+    with pytest.raises(UserError, match="not written by 'fetch'"):
         read_bundle(tmp_path)
 
 

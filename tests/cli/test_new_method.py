@@ -45,10 +45,10 @@ def test_nothing_is_overwritten(cli: Callable[..., Said]) -> None:
     Path("mine/README.md").write_bytes(before + b"own words")
     said = cli("new-method", "mine")
     assert said.code == 2
-    assert "mine is there already and not empty" in said.err
+    assert "mine exists and is not empty" in said.err
     assert Path("mine/README.md").read_bytes() == before + b"own words"
     Path("file").touch()
-    assert "file is there already" in cli("new-method", "mine", "--to", "file").err
+    assert "file exists" in cli("new-method", "mine", "--to", "file").err
     assert "cannot be written" in cli("new-method", "mine", "--to", "file/below").err
 
 
@@ -61,8 +61,8 @@ def test_nothing_is_overwritten(cli: Callable[..., Said]) -> None:
         ("a--b", "did you mean 'a-b'?"),
         ("../up", "did you mean 'up'?"),
         ("lora", "the name 'lora' is taken, by sparsebench"),
-        ("training", "has a meaning of its own in suites"),
-        ("methods", "has a meaning of its own"),
+        ("training", "is reserved in suites"),
+        ("methods", "is reserved"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(

@@ -48,8 +48,8 @@ def test_markdown_names_what_is_missing(cli: Any) -> None:
     assert "unknown device 'gpu'" in said.out
     assert "untrained weights" in said.out
     assert "bitfit, batch 1: skipped" in said.out
-    assert "of prefill" in said.out
-    assert "gains from" in said.out
+    assert "GMACs, prefill" in said.out
+    assert "faster from" in said.out
 
 
 def test_nothing_measured_is_a_failure(cli: Any) -> None:
@@ -122,7 +122,7 @@ MISTAKES = [
         "--lengths: profile.lengths.0: should be greater than or equal to 1, not 0",
     ),
     (("nowhere",), "unknown suite 'nowhere'"),
-    ((".",), "holds no deployed model"),
+    ((".",), "is not a deployed model"),
 ]
 
 

@@ -19,7 +19,7 @@ def test_claims_are_told_and_not_checked(cli: Callable[..., Said]) -> None:
     said = cli("reproduce", "deft")
 
     assert said.code == 0
-    assert "Claims, told and not checked" in said.out
+    assert "Claims, listed and not checked" in said.out
     assert "up to 50.72 %" in said.out
 
 

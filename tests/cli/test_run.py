@@ -122,7 +122,7 @@ def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
     code, output = sparsebench(*command, cwd=tmp_path, PYTHONPATH=str(plugins))
     assert (code, "Nothing to run" in output) == (1, True)
     code, output = sparsebench(*command, "--retry-failed", cwd=tmp_path, PYTHONPATH=str(plugins))
-    assert "4 runs to make" in output
+    assert "4 runs pending" in output
 
 
 def test_a_combination_that_makes_no_sense_is_skipped_with_its_reason(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_row(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 130, output
     assert "Ctrl-C again stops at once" in output
-    assert "the same command goes on from there" in output
+    assert "the same command resumes them" in output
     assert "Traceback" not in output
     assert list(Store(tmp_path / "runs")) == []
 
@@ -217,7 +217,7 @@ def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> Non
     code, output = sparsebench(*choice, cwd=tmp_path)
     assert code == 0, output
     assert not list((tmp_path / "runs").glob("*/deployed"))
-    for said in ("1 run to make", "Nothing to run"):
+    for said in ("1 run pending", "Nothing to run"):
         code, output = sparsebench(*choice, "--keep-models", cwd=tmp_path)
         assert (code, said in output) == (0, True), output
     (folder,) = (tmp_path / "runs").glob("*/deployed")
@@ -231,12 +231,12 @@ def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> Non
         (("--executor", "ray", "-x", "adress=auto"), "unknown key; did you mean 'address'?"),
         (("-x", "gpu=2"), "unknown key; did you mean 'gpus'?"),
         (("-x", "gpus=64"), "a run is to have 64 GPUs, and this machine has"),
-        (("--time-limit", "2 moons"), "--time-limit: limits.time: '2 moons' is no such limit"),
+        (("--time-limit", "2 moons"), "--time-limit: limits.time: '2 moons' is not a limit"),
         (("--methods", "lorra"), "did you mean 'lora'?"),
         (("--models", "quick/brt"), "did you mean 'quick/bert'?"),
         (("--tasks", "toy-colla"), "did you mean 'toy-cola'?"),
         (("--set", "lora.rank=3"), "rank"),
-        (("--budget", "3 moons"), "'3 moons' is no budget"),
+        (("--budget", "3 moons"), "'3 moons' is not a budget"),
     ],
 )
 def test_a_mistake_is_one_message(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

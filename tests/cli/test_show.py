@@ -37,7 +37,10 @@ if TYPE_CHECKING:
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
         ("csr", ["csr (runtime)", "stored and multiplied as CSR"]),
-        ("training", ["section of a suite", "checkpoint_every", "The largest norm of a gradient"]),
+        (
+            "training",
+            ["section of a suite", "checkpoint_every", "The maximum norm of the gradient"],
+        ),
         ("costs", ["name: costs\n"]),
         ("section:costs", ["key ", "target_length", "Decoder tokens"]),
     ],

@@ -36,13 +36,13 @@ def test_it_tunes_and_the_tuned_suite_runs(cli: Callable[..., Said]) -> None:
     assert said.code == 0
     assert said.out.count("learning_rate=") == 2
     assert said.out.count("chosen") == 1
-    assert len(Store(Path("out/tuning")).runs()) == 2
+    assert len(Store(Path("out/tuning")).files()) == 2
     assert cli("tune", "small.yaml", "--output", "out").out.startswith("Nothing to run")
     assert cli("run", "out/tuned.yaml", "--output", "out").code == 0
     (result,) = Store(Path("out"))
     assert result.tuned is not None
     assert len(result.tuned.trials) == 2
-    assert "| trials |" in " ".join(cli("leaderboard", "out").out.split())
+    assert "| search trials |" in " ".join(cli("leaderboard", "out").out.split())
 
 
 def test_a_search_for_a_setting_that_is_unknown_is_told(cli: Callable[..., Said]) -> None:

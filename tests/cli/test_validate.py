@@ -92,7 +92,7 @@ def test_a_run_is_refused_with_the_same_lines(
         (("--set", "ful.learning_rate=1"), "--set ful.learning_rate=1: unknown method label"),
         (("--methods", "lroa"), "--methods: unknown method 'lroa'; did you mean 'lora'?"),
         (("--tasks", "mrcp"), "--tasks: unknown task 'mrcp'; did you mean 'mrpc'?"),
-        (("--budget", "long"), "--budget: training.budget: 'long' is no budget"),
+        (("--budget", "long"), "--budget: training.budget: 'long' is not a budget"),
     ],
 )
 def test_a_mistake_in_an_option_names_it(

@@ -35,7 +35,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_what_is_sound_is_shown_on_the_leaderboard(cli: Callable[..., Said], results: Path) -> None:
-    assert "evidence" not in cli("leaderboard", str(results)).out.split("_Scores")[0]
+    assert "verified" not in cli("leaderboard", str(results)).out.split("_Scores")[0]
 
     said = cli("verify", str(results))
 
@@ -47,11 +47,11 @@ def test_an_edited_number_is_named_and_counts_as_reported(
     cli: Callable[..., Said], results: Path
 ) -> None:
     cli("verify", str(results))
-    file = Store(results).runs()[0].folder / "result.json"
+    file = Store(results).files()[0]
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "score": 0.99}))
 
-    assert "| reported" not in cli("leaderboard", str(results)).out.split("evidence")[0]
+    assert "| recomputed" not in cli("leaderboard", str(results)).out
     said = cli("verify", str(results))
 
     assert said.code == 1
@@ -77,7 +77,7 @@ def test_a_run_is_rerun_only_while_what_was_made_again_agrees(
 ) -> None:
     def made_again(now: float) -> None:
         monkeypatch.setattr(
-            VERIFY, "_again", lambda runs, **_: [RerunOutcome(run, now) for run in runs]
+            VERIFY, "_rerun", lambda runs, **_: [RerunOutcome(run, now) for run in runs]
         )
 
     stored = next(iter(Store(results))).score
@@ -121,8 +121,8 @@ def test_a_copy_that_is_wrong_is_not_made_again(
         drawn.extend(run.score for run in runs)
         return []
 
-    monkeypatch.setattr(VERIFY, "_again", again)
-    run = Store(results).runs()[0].folder
+    monkeypatch.setattr(VERIFY, "_rerun", again)
+    run = Store(results).files()[0].parent
     shutil.copytree(run, results / "zcopy")
     content = json.loads((run / "result.json").read_text())
     (results / "zcopy" / "result.json").write_text(json.dumps({**content, "score": 0.99}))
@@ -135,7 +135,7 @@ def test_a_run_that_cannot_be_made_again_says_why(cli: Callable[..., Said], resu
     said = cli("verify", str(results), "--rerun", "1", "--data", str(results))
 
     assert said.code == 1
-    assert "could not be made again" in said.out
+    assert "could not be rerun" in said.out
 
 
 def test_mistakes_are_told(cli: Callable[..., Said], tmp_path: Path) -> None:

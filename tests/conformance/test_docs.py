@@ -1,17 +1,19 @@
-"""What the page for authors of methods shows is so."""
+"""The page for authors of methods: its example and its commands work, its tables are complete."""
 
 from __future__ import annotations
 
-import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from plugins import install_in_place, python
 
-from sparsebench import Family, Method, sparsity
-from sparsebench.conformance import CHECKS, CheckOutcome, MethodUnderTest, check_method
+from sparsebench import sparsity
+from sparsebench.cli.new_method import write_package
+from sparsebench.conformance import CHECKS
 
-PAGE = Path(__file__).parents[2] / "docs" / "write-a-method.md"
+PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +26,55 @@ def test_the_example_is_as_short_as_it_says(example: str) -> None:
     assert len([line for line in example.splitlines() if line.strip()]) <= 30
 
 
-def test_the_example_passes_every_check(
-    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "example_of_the_page.py").write_text(example, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    method = importlib.import_module("example_of_the_page").MyMethod()
-    assert isinstance(method, Method)
-    results = list(check_method(MethodUnderTest(method, families=[Family.GPT2])))
-    assert [result for result in results if result.outcome is CheckOutcome.FAIL] == []
-    claimed = {f.check.name for f in results if f.outcome is CheckOutcome.PASS}
-    assert {"reaches_its_sparsity", "masked_weights_stay_zero"} <= claimed
+@pytest.fixture(scope="module")
+def package(example: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of ``new-method``, with the example of the page in it, installed."""
+    folder = tmp_path_factory.mktemp("page") / "my-method"
+    write_package("my-method", folder)
+    module = folder / "src" / "sparsebench_my_method" / "__init__.py"
+    module.write_text(example, encoding="utf-8")
+    install_in_place(folder)
+    return folder
+
+
+def test_the_example_passes_every_check_as_the_page_says(package: Path) -> None:
+    for command in commands("## 3. Check it"):
+        done = python(package, "-m", *command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        assert "failed" not in done.stdout
+        if command[2:] == ["my-method"]:
+            assert re.search(r"^reaches_its_sparsity +pass", done.stdout, re.MULTILINE)
+
+
+def test_the_commands_that_run_the_example_are_right(package: Path) -> None:
+    show, *runs = commands("## 4. Run it")
+    done = python(package, "-m", *show)
+    assert "Share of the weights of the blocks" in done.stdout
+    for _, _, *arguments in runs:
+        done = python(package, "-m", "sparsebench", "plan", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert "my-method" in done.stdout
+
+
+def test_the_example_runs(package: Path) -> None:
+    done = python(
+        package,
+        *("-m", "sparsebench", "run", "quick", "--methods", "my-method", "--tasks", "toy-cola"),
+        *("--models", "quick/bert", "--budget", "2 steps", "--output", "runs"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "my-method" in (package / "runs" / "leaderboard.md").read_text(encoding="utf-8")
+
+
+def commands(heading: str) -> list[list[str]]:
+    """The words of each command of the first block of shell commands below a heading."""
+    _, _, below = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")
+    block = below.partition("```sh\n")[2].partition("```")[0]
+    return [shlex.split(line, comments=True) for line in block.splitlines()]
 
 
 def test_every_check_is_described() -> None:
-    _, _, below = PAGE.read_text(encoding="utf-8").partition("\n## Check it\n")
+    _, _, below = PAGE.read_text(encoding="utf-8").partition("\n## All checks\n")
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", below, re.MULTILINE)
     assert rows == [(check.name, check.description) for check in CHECKS]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from plugins import install_in_place, python
 
 from sparsebench.cli.new_method import write_package
 
@@ -21,29 +18,10 @@ MODULE = "sparsebench_my_method"
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, with the metadata beside its source that installing it would write."""
     folder = tmp_path_factory.mktemp("new") / "my-method"
     write_package("my-method", folder)
-    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    info = folder / "src" / f"{MODULE}-{project['version']}.dist-info"
-    info.mkdir()
-    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    (info / "METADATA").write_text(head, encoding="utf-8")
-    points = project["entry-points"]["sparsebench.methods"]
-    lines = ["[sparsebench.methods]", *(f"{name} = {target}" for name, target in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    install_in_place(folder)
     return folder
-
-
-def python(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=package,
-        env={**os.environ, "PYTHONPATH": str(package / "src"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_its_own_tests_pass(package: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from factories import make_result
 
 from sparsebench.leaderboard import build
-from sparsebench.leaderboard.table import Failure, Row
+from sparsebench.leaderboard.board import Failure, Row
 from sparsebench.results.records import RunResult, Status
 
 FULL = [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
-from sparsebench.leaderboard.block import BEGIN, END, with_block
+from sparsebench.leaderboard.render.markdown import BEGIN, END, with_block
 
 LINES = st.text(st.characters(exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"))
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sparsebench.leaderboard import FORMATS, TerminalTable, build
-from sparsebench.leaderboard.markdown import escape
+from sparsebench.leaderboard import FORMATS, TerminalDocument, build, scores_document
+from sparsebench.leaderboard.render.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
 from sparsebench.results.records import RunResult, Status, TrainingRecord
-from sparsebench.schema.training import HeldOut, Protocol
+from sparsebench.schema.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
     import random
@@ -47,7 +47,7 @@ def render(form: str, results: list[RunResult]) -> str:
 
 def on_terminal(results: list[RunResult], *, width: int) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(TerminalTable(build(results)))
+    console.print(TerminalDocument(scores_document(build(results))))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -159,7 +159,7 @@ def test_json_holds_every_seed_and_setting() -> None:
     assert lora["scores"]["rte"] == {
         "mean": None,
         "spread": None,
-        "sureness": None,
+        "confidence_interval": None,
         "seeds": {"2": 0.5},
         "failures": [{"seed": 1, "kind": "oom", "reason": "too | large"}],
     }
@@ -210,10 +210,10 @@ def test_the_order_of_results_changes_no_byte(generator: random.Random) -> None:
 def test_results_that_could_not_be_read_are_told_in_every_format_for_people() -> None:
     table = build([make_result()], unreadable=["b/result.json: torn", "a|b: torn"])
     console = Console(width=80, file=io.StringIO())
-    console.print(TerminalTable(table))
+    console.print(TerminalDocument(scores_document(table)))
     assert isinstance(console.file, io.StringIO)
 
-    headline = "2 results could not be read; the averages do not know of them"
+    headline = "2 results could not be read and are not in the averages"
     assert FORMATS["md"](table).startswith(
         f"> {headline}  \n> a\\|b: torn  \n> b/result.json: torn"
     )
@@ -263,9 +263,11 @@ def test_the_legend_tells_of_the_columns_that_are_there() -> None:
         "md", [make_result(0.5, seed=seed, costs=make_costs()) for seed in (1, 2)]
     ).splitlines()[-1]
 
-    assert plain == "_Scores are ×100; ± is half of the 95 % interval, over seeds and examples._"
-    assert "rank: 1 plus" in ranked
-    assert "GMACs: multiply-adds" in ranked
+    assert plain == (
+        "_Scores are ×100, ± half of the 95 % confidence interval over seeds and examples._"
+    )
+    assert "rank: 1 + number" in ranked
+    assert "GMACs: 10⁹ multiply-adds" in ranked
     assert "density" not in ranked
     assert ranked.endswith("Costs are medians over the runs._")
 
@@ -283,7 +285,7 @@ def test_the_budget_is_shown_where_it_differs_on_a_task() -> None:
     assert " steps |" in render("md", unequal_runs)
 
 
-def test_rows_that_are_separated_are_named() -> None:
+def test_rows_that_are_significantly_better_are_named() -> None:
     scores = {"full": 0.9, "lora": 0.9, "head": 0.4}
     results = [
         make_result(score + seed / 1e4, method=method, seed=seed)
@@ -291,7 +293,10 @@ def test_rows_that_are_separated_are_named() -> None:
         for seed in (1, 2, 3)
     ]
 
-    assert "- better and separated: full, lora from head" in render("md", results).splitlines()
+    assert (
+        "- significant differences: full, lora better than head"
+        in render("md", results).splitlines()
+    )
     rows = json.loads(render("json", results))["groups"][0]["rows"]
     assert {row["name"]: row["standing"]["worse_than"] for row in rows} == {
         "full": [],

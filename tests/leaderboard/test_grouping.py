@@ -9,10 +9,10 @@ from factories import make_costs, make_result
 from sparsebench.leaderboard import build
 from sparsebench.results.costs import Device
 from sparsebench.results.records import Retried, RunResult, Status, TrainingRecord
-from sparsebench.schema.training import HeldOut, Protocol
+from sparsebench.schema.spec import HeldOut, Protocol
 
 if TYPE_CHECKING:
-    from sparsebench.leaderboard.table import Group
+    from sparsebench.leaderboard.board import Group
 
 
 def group_of(*results: RunResult) -> Group:
@@ -138,7 +138,7 @@ def test_runs_that_several_devices_trained_are_told() -> None:
         runs.append(run.model_copy(update={"training": training}))
 
     assert group_of(*runs).notes[0] == (
-        "costs under different conditions: devices that trained a run is 1 for lora; 2 for full"
+        "costs under different conditions: training devices per run is 1 for lora; 2 for full"
     )
 
 
@@ -147,7 +147,7 @@ def test_a_cost_that_was_not_measured_is_told_with_its_reason() -> None:
     group = group_of(make_result(costs=gap), make_result(seed=2, costs=make_costs()))
 
     assert group.notes[0] == "latency of lora: not measured: no clock"
-    assert group.rows[0].figures.latency_ratio == 1.0
+    assert group.rows[0].costs.latency_ratio == 1.0
 
 
 def test_one_reason_for_many_rows_is_told_once() -> None:
@@ -184,6 +184,6 @@ def test_a_run_made_in_smaller_micro_batches_is_told() -> None:
     (note, *others) = group_of(first, make_result(method="full")).notes
 
     assert note.startswith(
-        "lora on mrpc seed 1: out of memory at first, then made in micro-batches of 8"
+        "lora on mrpc seed 1: out of memory at first, then run in micro-batches of 8"
     )
     assert not any("micro-batches" in other for other in others)

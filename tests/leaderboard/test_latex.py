@@ -5,7 +5,7 @@ from __future__ import annotations
 from factories import make_costs, make_result
 
 from sparsebench.leaderboard import FORMATS, build
-from sparsebench.leaderboard.latex import escape
+from sparsebench.leaderboard.render.latex import escape
 
 
 def test_by_eye() -> None:

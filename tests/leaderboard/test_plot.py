@@ -1,4 +1,4 @@
-"""The plot shows what is worth its cost, and draws the same for the same results."""
+"""The plot shows the Pareto front, and the same results give the same picture."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
 from sparsebench.leaderboard import build
-from sparsebench.leaderboard.costs import COSTS
-from sparsebench.leaderboard.plot import Point, front, points_of, render
-from sparsebench.leaderboard.plot.axes import cost_axis, linear_axis
-from sparsebench.leaderboard.plot.labels import beside, box_of, meet
-from sparsebench.leaderboard.plot.png import render_png
+from sparsebench.leaderboard.cost_columns import COSTS
+from sparsebench.leaderboard.plot import Point, front, points_of, to_png, to_svg
+from sparsebench.leaderboard.plot.layout import beside, box_of, cost_axis, linear_axis, meet
 
 RESULTS = [
     make_result(score + seed / 100, method=name, seed=seed, costs=make_costs(trainable=trainable))
@@ -61,7 +59,7 @@ def test_every_value_and_tick_lies_on_the_axis(values: list[float]) -> None:
 
 
 def test_svg_is_well_formed_and_says_what_it_shows() -> None:
-    image = ET.fromstring(render(build(RESULTS)))  # noqa: S314 - written by us
+    image = ET.fromstring(to_svg(build(RESULTS)))  # noqa: S314 - written by us
 
     space = "{http://www.w3.org/2000/svg}"
     assert len(image.findall(f"{space}circle")) == 4
@@ -92,25 +90,25 @@ def test_groups_are_drawn_one_below_the_other() -> None:
         result.model_copy(update={"spec": result.spec.model_copy(update={"model": "b"})})
         for result in RESULTS
     ]
-    image = ET.fromstring(render(build([*RESULTS, *other])))  # noqa: S314 - written by us
+    image = ET.fromstring(to_svg(build([*RESULTS, *other])))  # noqa: S314 - written by us
 
     assert image.attrib["height"] == "840"
 
 
 def test_nothing_measured_is_said() -> None:
-    assert "nothing was measured" in render(build([make_result()]))
+    assert "nothing was measured" in to_svg(build([make_result()]))
 
 
 def test_png_is_a_picture_and_the_same_each_time() -> None:
     pytest.importorskip("matplotlib")
-    picture = render_png(build(RESULTS))
+    picture = to_png(build(RESULTS))
 
     assert picture.startswith(b"\x89PNG")
-    assert render_png(build(RESULTS[::-1])) == picture
+    assert to_png(build(RESULTS[::-1])) == picture
 
 
 def test_png_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
     with pytest.raises(UserError, match=r"sparsebench\[png\]"):
-        render_png(build(RESULTS))
+        to_png(build(RESULTS))

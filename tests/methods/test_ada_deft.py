@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from method_steps import largest_difference, predict, round_trip, train_steps
-from sparsebench_methods.ada_deft import ADADEFT, ADADEFTConfig
-from sparsebench_methods.densities import Heard
-from sparsebench_methods.gates import Drop, Gated, gates
+from sparsebench_methods.ada_deft import ADADEFT, ADADEFTConfig, Drop, Gated, gates
+from sparsebench_methods.deft import Metered
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench.models import anatomy_of
@@ -48,7 +47,7 @@ def test_drops_folds_and_ships(kind: str, settings: dict[str, Any], tmp_path: Pa
     in_training = predict(view.eval(), batch, backbone.form)
     shipped = method.deploy(view)
     assert left(shipped) == [True, False, True, True, False, True][: len(left(shipped))]
-    assert not [m for m in shipped.modules() if isinstance(m, (Gated, Heard))]
+    assert not [m for m in shipped.modules() if isinstance(m, (Gated, Metered))]
     before = predict(shipped, batch, backbone.form)
     scale = max(1.0, before[0].abs().max().item())
     assert largest_difference(before[:1], in_training[:1]) < 1e-4 * scale

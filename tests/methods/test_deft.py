@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from method_steps import largest_difference, predict, round_trip, train_steps
-from sparsebench_methods.deft import DEFT, DEFTConfig
-from sparsebench_methods.densities import Heard, densities
+from sparsebench_methods.deft import DEFT, DEFTConfig, Metered, densities
 from sparsebench_methods.lora import LoRA
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
@@ -52,7 +51,7 @@ def test_density_of_every_layer(kind: str) -> None:
     expected = activations(backbone, backbone.model.eval())
     view = method.prepare(backbone).eval()
     for module in view.modules():
-        module.training = isinstance(module, Heard)  # dropout off, the meter on
+        module.training = isinstance(module, Metered)  # dropout off, the meter on
     view(**tiny_batch(backbone))
     measured = densities(view)
     assert list(measured) == [block.path for block in backbone.anatomy.blocks]
@@ -115,7 +114,7 @@ def test_ships_as_the_wrapped_method_does(
     train_steps(method, view, batch)
     in_training = predict(view, batch, backbone.form)
     shipped = method.deploy(view)
-    assert not [module for module in shipped.modules() if isinstance(module, Heard)]
+    assert not [module for module in shipped.modules() if isinstance(module, Metered)]
     assert not [m for m in shipped.modules() if m._forward_pre_hooks or m._forward_hooks]
     assert largest_difference(predict(shipped, batch, backbone.form)[:1], in_training[:1]) < 1e-3
     loaded = round_trip(shipped, backbone, tmp_path / "m")

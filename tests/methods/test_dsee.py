@@ -9,16 +9,14 @@ import pytest
 import torch
 from method_steps import largest_difference, predict, round_trip, snapshot, train_steps
 from sparsebench_methods.dsee import DSEE, DSEEConfig, Prune, Score, Support
-from sparsebench_methods.dsee.coefficients import coefficients
-from sparsebench_methods.dsee.grebsmo import residual
-from sparsebench_methods.dsee.support import positions
-from sparsebench_methods.dsee.update import Update
+from sparsebench_methods.dsee.pruning import coefficients
+from sparsebench_methods.dsee.update import Update, positions, residual
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench.models import Role, anatomy_of, load_backbone, model_source
 from sparsebench.models.families import Form
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.flops import flops
+from sparsebench.profiling.flops import count_flops
 from sparsebench.results.costs import FlopStatus
 from sparsebench.sparsity.branches import branches
 
@@ -303,7 +301,7 @@ class TestPublishedTable:
         inputs = dummy_inputs(
             model.config, batch_size=1, length=128, target_length=1, device=torch.device("meta")
         )
-        counted = flops(model, inputs)
+        counted = count_flops(model, inputs)
         assert counted.status is FlopStatus.VERIFIED
         return counted.matrix
 

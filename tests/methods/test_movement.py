@@ -6,8 +6,7 @@ import masked_runs
 import pytest
 import torch
 from contract_loop import Loop
-from sparsebench_methods.movement import Movement, MovementConfig
-from sparsebench_methods.scored import ScoredWeight
+from sparsebench_methods.movement import Movement, MovementConfig, ScoredWeight
 from sparsebench_methods.soft_movement import SoftMovement, SoftMovementConfig
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from method_steps import largest_difference, predict, round_trip, snapshot, train_steps
 from sparsebench_methods.peft import PEFT, PEFTConfig
-from sparsebench_methods.tuners import tuners
+from sparsebench_methods.peft_tuners import tuners
 from tiny_models import tiny_backbone, tiny_batch
 
 from sparsebench import Backbone, Family, Form, UserError, load

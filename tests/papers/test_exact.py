@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparsebench.papers import load_paper
-from sparsebench.papers.exact import Checked, check_exact
+from sparsebench.papers.exact import CheckedFigure, check_exact
 
 
 @pytest.mark.parametrize("name", ["pst", "dsee"])
@@ -18,7 +18,7 @@ def test_every_exact_figure_agrees(name: str) -> None:
 def test_a_figure_agrees_in_the_digits_that_are_published() -> None:
     exact, rounded = (figure for figure in load_paper("dsee").exact[4:6])
 
-    assert Checked(exact, 85_647_361.0).agrees
-    assert not Checked(exact, 85_647_362.0).agrees
-    assert Checked(rounded, 3.78349e14).agrees
-    assert not Checked(rounded, 3.7836e14).agrees
+    assert CheckedFigure(exact, 85_647_361.0).agrees
+    assert not CheckedFigure(exact, 85_647_362.0).agrees
+    assert CheckedFigure(rounded, 3.78349e14).agrees
+    assert not CheckedFigure(rounded, 3.7836e14).agrees

@@ -9,7 +9,7 @@ from torch import nn
 
 from sparsebench.models import anatomy_of
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.activations import activations
+from sparsebench.profiling.activations import measure_activations
 from sparsebench.sparsity.removal import remove_ffn
 
 
@@ -34,7 +34,7 @@ def firing(neurons: int) -> nn.Module:
 def test_a_known_share_is_reported_exactly(neurons: int) -> None:
     model = firing(neurons)
     batch = dummy_inputs(model.config, batch_size=3, length=20, target_length=5)
-    found = activations(model, [batch], data="random")
+    found = measure_activations(model, [batch], data="random")
     assert found.density == neurons / 48
     assert found.density_exact_padded == neurons / 48
     assert found.mean(0.0, stack="decoder") == neurons / 48
@@ -50,7 +50,7 @@ def test_half_of_mirrored_neurons_fires_for_any_input() -> None:
         weight = block.ffn.up.weight(model).data
         weight[24:] = -weight[:24]
     batch = dummy_inputs(model.config, batch_size=2, length=9, target_length=4)
-    found = activations(model, [batch], data="random")
+    found = measure_activations(model, [batch], data="random")
     assert {layer.above[0.0] for layer in found.layers.values()} == {0.5}
     unions = [layer.union for layer in found.layers.values() if layer.stack == "encoder"]
     assert all(union[1] < union[4] <= 1 for union in unions)
@@ -67,7 +67,7 @@ def test_masked_padding_changes_nothing(kind: str) -> None:
         name: torch.cat([tensor, torch.zeros_like(tensor[:, :5]) + (0 if "mask" in name else 3)], 1)
         for name, tensor in batch.items()
     }
-    plain, found = (activations(model, [b], data="") for b in (batch, padded))
+    plain, found = (measure_activations(model, [b], data="") for b in (batch, padded))
     for path, layer in plain.layers.items():
         assert found.layers[path].above == pytest.approx(layer.above)
         assert found.layers[path].union == pytest.approx(layer.union)
@@ -76,7 +76,7 @@ def test_masked_padding_changes_nothing(kind: str) -> None:
 
 def test_the_error_grows_with_the_threshold() -> None:
     model = tiny_backbone("bert").model.eval()
-    found = activations(model, [dummy_inputs(model.config, length=8)], data="")
+    found = measure_activations(model, [dummy_inputs(model.config, length=8)], data="")
     errors = list(found.output_error.values())
     assert errors == sorted(errors)
     assert errors[-1] > 0
@@ -86,7 +86,7 @@ def test_dropped_networks_are_no_layers() -> None:
     model = tiny_backbone("gpt2").model.eval()
     batch = dummy_inputs(model.config, length=8)
     for block in anatomy_of(model).blocks:
-        found = activations(model, [batch], data="")
+        found = measure_activations(model, [batch], data="")
         assert len(found.layers) == 3 - block.index
         remove_ffn(model, anatomy_of(model).blocks[block.index])
-    assert activations(model, [batch], data="") is None
+    assert measure_activations(model, [batch], data="") is None

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from sparsebench.profiling import energy as module
-from sparsebench.profiling.energy import NoEnergyError, energy, other_processes
+from sparsebench.profiling.energy import NoEnergyError, measure_energy, other_processes
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 
 
 def test_a_cpu_has_no_counter() -> None:
     with pytest.raises(NoEnergyError, match="cpu device has no energy counter"):
-        energy(lambda: None, device=CPU)
+        measure_energy(lambda: None, device=CPU)
     assert other_processes(CPU) == ()
 
 
@@ -27,7 +27,7 @@ def test_without_the_binding_the_reason_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     with pytest.raises(NoEnergyError, match=r"pip install 'sparsebench\[energy\]'"):
-        energy(lambda: None, device=CUDA)
+        measure_energy(lambda: None, device=CUDA)
     assert other_processes(CUDA) == ()
 
 
@@ -62,7 +62,7 @@ def test_the_counter_is_shared_out_to_the_passes(nvml: Any) -> None:
     def forward() -> None:
         nvml.passes.count += 1
 
-    found = energy(forward, device=CUDA, reference=forward)
+    found = measure_energy(forward, device=CUDA, reference=forward)
     assert found.joules == found.reference == 1
     assert found.passes > 1
 
@@ -77,4 +77,4 @@ def test_a_device_that_does_not_count_says_so(nvml: Any) -> None:
 
     nvml.nvmlDeviceGetTotalEnergyConsumption = refuse
     with pytest.raises(NoEnergyError, match="does not count its energy: Not Supported"):
-        energy(lambda: None, device=CUDA)
+        measure_energy(lambda: None, device=CUDA)

@@ -15,7 +15,7 @@ from sparsebench.models import Form, anatomy_of
 from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.backbone import auto_class
 from sparsebench.profiling import dummy_inputs
-from sparsebench.profiling.flops import flops
+from sparsebench.profiling.flops import count_flops
 from sparsebench.profiling.handlers import HANDLERS
 from sparsebench.results.costs import Flops, FlopStatus
 from sparsebench.sparsity.removal import remove_ffn, remove_heads, remove_neurons
@@ -36,7 +36,7 @@ def count(model: Any, *, length: int, target: int | None = None, batch: int = 1)
     inputs = dummy_inputs(
         config, batch_size=batch, length=length, target_length=target, device=device
     )
-    return flops(model, inputs)
+    return count_flops(model, inputs)
 
 
 @pytest.mark.parametrize("attention", ATTENTION)
@@ -176,7 +176,7 @@ class Sparse(nn.Module):
     ("form", "products"), [("csr", 2), ("coo", 1), ("converted", 1), ("dense", 3)]
 )
 def test_a_sparse_product_counts_what_it_keeps(form: str, products: int) -> None:
-    counted = flops(Sparse(form), {"x": torch.ones(4, 6)})
+    counted = count_flops(Sparse(form), {"x": torch.ones(4, 6)})
     assert counted.matrix == 4 * 10 * products
     assert counted.matrix_nonzero == 4 * 10 * (1 if form == "dense" else products)
 
@@ -209,12 +209,12 @@ class Calls(nn.Module):
 def test_every_product_counts_its_multiply_adds(name: str) -> None:
     function, expected = PRODUCTS[name]
     inputs = {"a": torch.ones(2, 3, 4), "b": torch.ones(2, 4, 5), "c": torch.ones(2, 3, 5)}
-    counted = flops(Calls(function), inputs)
+    counted = count_flops(Calls(function), inputs)
     assert (counted.matrix, counted.elementwise, counted.uncounted) == (expected, 0, ())
 
 
 def test_elementwise_work_is_a_figure_of_its_own() -> None:
-    counted = flops(Calls(lambda x: torch.relu(x + 1) * 2), {"x": torch.ones(3, 4)})
+    counted = count_flops(Calls(lambda x: torch.relu(x + 1) * 2), {"x": torch.ones(3, 4)})
     assert (counted.matrix, counted.elementwise) == (0, 3 * 12)
 
 
@@ -222,7 +222,7 @@ def test_indices_and_lookups_are_not_arithmetic() -> None:
     table = nn.Embedding(10, 4)
     function = Calls(lambda ids: table(torch.cumsum(ids, 0) % 10 + 0))
     function.table = table
-    counted = flops(function, {"ids": torch.ones(3, dtype=torch.long)})
+    counted = count_flops(function, {"ids": torch.ones(3, dtype=torch.long)})
     assert (counted.matrix, counted.elementwise) == (0, 0)
 
 
@@ -243,7 +243,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_cannot_be_counted_is_named(name: str) -> None:
-    counted = flops(Calls(UNKNOWN[name]), {"x": torch.ones(3, 4)})
+    counted = count_flops(Calls(UNKNOWN[name]), {"x": torch.ones(3, 4)})
     assert name in counted.uncounted
     assert counted.status is FlopStatus.UNVERIFIED
     assert name in str(counted.reason)
@@ -275,7 +275,7 @@ def test_an_unknown_operator_in_a_known_model_makes_it_unverified() -> None:
 def test_without_a_handler_the_operator_is_named(kind: str, attention: str, taken: str) -> None:
     model = tiny_backbone(kind, attention=attention).model
     handlers = {name: h for name, h in HANDLERS.items() if name != f"aten::{taken}"}
-    counted = flops(model, dummy_inputs(model.config, length=8), handlers=handlers)
+    counted = count_flops(model, dummy_inputs(model.config, length=8), handlers=handlers)
     assert counted.uncounted == (f"aten::{taken}",)
     assert counted.status is FlopStatus.UNVERIFIED
 
@@ -287,7 +287,7 @@ def test_the_model_is_left_as_it_was() -> None:
     caches = [model.config.use_cache, model.decoder.config.use_cache]
     count(model, length=5)
     with pytest.raises(ValueError, match="input_ids"):
-        flops(model, {"attention_mask": torch.ones(1, 2)})
+        count_flops(model, {"attention_mask": torch.ones(1, 2)})
     assert [module.training for module in model.modules()] == modes
     assert [model.config.use_cache, model.decoder.config.use_cache] == caches
     assert torch.is_grad_enabled()

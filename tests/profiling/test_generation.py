@@ -10,15 +10,15 @@ from tiny_models import tiny_backbone
 from sparsebench.models import Form, anatomy_of
 from sparsebench.profiling import TimingBudget, dummy_inputs
 from sparsebench.profiling.closed_form import closed_form
-from sparsebench.profiling.generation import generation
-from sparsebench.profiling.generation_latency import writing_times
+from sparsebench.profiling.generation import count_generation
+from sparsebench.profiling.generation_latency import generation_latency
 from sparsebench.sparsity.removal import remove_heads, remove_neurons
 
 WRITERS = {"gpt2": Form.LANGUAGE_MODEL, "t5": Form.TEXT_TO_TEXT, "flan-t5": Form.TEXT_TO_TEXT}
 WIDTH, INNER, BLOCKS, VOCABULARY = 32, 48, 3, 50
 
 
-def writer(kind: str, **config: Any) -> Any:
+def generator(kind: str, **config: Any) -> Any:
     return tiny_backbone(kind, form=WRITERS[kind], **config).model
 
 
@@ -26,7 +26,7 @@ def writer(kind: str, **config: Any) -> Any:
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("kind", WRITERS)
 def test_counts_agree_with_the_closed_form(kind: str, attention: str, tokens: int) -> None:
-    found = generation(writer(kind, attention=attention), prompt=9, tokens=tokens)
+    found = count_generation(generator(kind, attention=attention), prompt=9, tokens=tokens)
     assert found.deviation == 0
     assert found.uncounted == ()
     assert found.prefill > 0
@@ -34,7 +34,7 @@ def test_counts_agree_with_the_closed_form(kind: str, attention: str, tokens: in
 
 
 def test_each_token_by_hand() -> None:
-    found = generation(writer("gpt2", n_inner=INNER), prompt=10, tokens=3)
+    found = count_generation(generator("gpt2", n_inner=INNER), prompt=10, tokens=3)
     matrices = 4 * WIDTH**2 + 2 * WIDTH * INNER
     head = WIDTH * VOCABULARY
     assert found.prefill == BLOCKS * (10 * matrices + 2 * 10 * 10 * WIDTH) + head
@@ -42,35 +42,35 @@ def test_each_token_by_hand() -> None:
 
 
 def test_all_tokens_cost_less_with_a_cache_than_without() -> None:
-    model = writer("gpt2")
-    found = generation(model, prompt=10, tokens=5)
+    model = generator("gpt2")
+    found = count_generation(model, prompt=10, tokens=5)
     without = sum(closed_form(model, {"input_ids": (1, 10 + n)}) for n in range(5))
     assert found.matrix < without / 3
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_removed_parts_are_not_written_with(kind: str) -> None:
-    model = writer(kind)
-    whole = generation(model, prompt=6, tokens=4)
+    model = generator(kind)
+    whole = count_generation(model, prompt=6, tokens=4)
     for block in anatomy_of(model).blocks:
         remove_heads(model, block.attentions[0], range(block.index))
         remove_neurons(model, block.ffn, range(10))
-    left = generation(model, prompt=6, tokens=4)
+    left = count_generation(model, prompt=6, tokens=4)
     assert left.deviation == 0
     assert left.matrix < whole.matrix
 
 
 def test_a_model_that_does_not_write_has_none() -> None:
-    assert generation(tiny_backbone("bert").model, prompt=5, tokens=2) is None
+    assert count_generation(tiny_backbone("bert").model, prompt=5, tokens=2) is None
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_prefill_and_tokens_are_timed_beside_the_backbone(kind: str) -> None:
-    model = writer(kind).eval()
+    model = generator(kind).eval()
     inputs = dummy_inputs(model.config, batch_size=2, length=6)
     inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    effort = TimingBudget(warmup=1, rounds=6, seconds=0)
-    times = writing_times({"": model}, inputs, reference=model, effort=effort)
+    timing = TimingBudget(warmup=1, rounds=6, seconds=0)
+    times = generation_latency({"": model}, inputs, reference=model, timing=timing)
     reading, writing = times[""]
     assert len(reading.samples) == len(writing.reference_samples) == 6
     assert 0.1 < writing.ratio < 10

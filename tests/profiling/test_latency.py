@@ -23,7 +23,7 @@ def test_model_and_reference_take_turns_at_being_first() -> None:
         reference=lambda: calls.append("reference"),
         device=CPU,
         shapes=SHAPES,
-        effort=TimingBudget(warmup=1, rounds=4, seconds=0),
+        timing=TimingBudget(warmup=1, rounds=4, seconds=0),
     )
     there, back = ["model", "reference"], ["reference", "model"]
     assert calls == there + there + back + there + back
@@ -34,7 +34,7 @@ def test_model_and_reference_take_turns_at_being_first() -> None:
 
 def test_without_a_reference_there_is_no_ratio() -> None:
     record = latency(
-        lambda: None, device=CPU, shapes=SHAPES, effort=TimingBudget(warmup=0, rounds=3, seconds=0)
+        lambda: None, device=CPU, shapes=SHAPES, timing=TimingBudget(warmup=0, rounds=3, seconds=0)
     )
     assert (record.ratio, record.interval, record.reference_samples) == (None, None, ())
     assert record.threads == torch.get_num_threads()
@@ -43,14 +43,14 @@ def test_without_a_reference_there_is_no_ratio() -> None:
 
 def test_the_limit_ends_rounds_that_take_too_long() -> None:
     calls: list[int] = []
-    effort = TimingBudget(warmup=0, rounds=1000, seconds=0, limit=0)
-    latency(lambda: calls.append(1), device=CPU, shapes=SHAPES, effort=effort)
+    timing = TimingBudget(warmup=0, rounds=1000, seconds=0, limit=0)
+    latency(lambda: calls.append(1), device=CPU, shapes=SHAPES, timing=timing)
     assert len(calls) == 3
 
 
 def test_a_failing_forward_pass_says_so() -> None:
     with pytest.raises(ZeroDivisionError):
-        latency(lambda: 1 / 0, device=CPU, shapes=SHAPES, effort=QUICK)
+        latency(lambda: 1 / 0, device=CPU, shapes=SHAPES, timing=QUICK)
 
 
 def test_a_model_is_about_as_fast_as_itself() -> None:
@@ -62,7 +62,7 @@ def test_a_model_is_about_as_fast_as_itself() -> None:
             reference=lambda: model(**inputs),
             device=CPU,
             shapes=SHAPES,
-            effort=TimingBudget(warmup=5, rounds=60, seconds=0),
+            timing=TimingBudget(warmup=5, rounds=60, seconds=0),
         )
     assert 0.2 < record.ratio < 5
 
@@ -111,7 +111,7 @@ def test_rounds_are_made_in_blocks_and_weights_move_between_them() -> None:
         reference=lambda: None,
         device=CPU,
         shapes=SHAPES,
-        effort=TimingBudget(warmup=0, rounds=24, seconds=0),
+        timing=TimingBudget(warmup=0, rounds=24, seconds=0),
         between_blocks=lambda: moved.append(1),
     )
     assert record.blocks == (4,) * 6
@@ -124,7 +124,7 @@ def test_several_models_share_the_reference_of_their_rounds() -> None:
         reference=lambda: None,
         device=CPU,
         shapes=SHAPES,
-        effort=TimingBudget(warmup=0, rounds=6, seconds=0),
+        timing=TimingBudget(warmup=0, rounds=6, seconds=0),
     )
     assert list(records) == ["a", "b"]
     assert records["a"].reference_samples == records["b"].reference_samples

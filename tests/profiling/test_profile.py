@@ -31,7 +31,7 @@ def test_all_costs_of_a_model(kind: str, tmp_path: Path) -> None:
         trainable=7,
         folder=tmp_path,
         training=MemoryPeak(kind=MemoryKind.RESIDENT, bytes=5),
-        effort=SHORT,
+        timing=SHORT,
     )
     assert costs.missing == {}
     assert (costs.device.type, costs.dtype, costs.attention) == ("cpu", "float32", "sdpa")
@@ -47,9 +47,16 @@ def test_all_costs_of_a_model(kind: str, tmp_path: Path) -> None:
     assert Costs.model_validate_json(costs.model_dump_json()) == costs
 
 
+def test_each_part_is_named_before_it_is_measured() -> None:
+    model, phases = tiny_backbone("bert").model, []
+    inputs = dummy_inputs(model.config, length=4)
+    profile(model, inputs=inputs, timing=SHORT, on_phase=phases.append)
+    assert phases == ["parameters", "activation density", "multiply-adds", "latency", "memory"]
+
+
 def test_the_model_is_left_as_it_was() -> None:
     model = tiny_backbone("gpt2").model.train()
-    profile(model, inputs=dummy_inputs(model.config, length=4), effort=SHORT)
+    profile(model, inputs=dummy_inputs(model.config, length=4), timing=SHORT)
     assert all(module.training for module in model.modules())
     assert model.config.use_cache
 
@@ -57,7 +64,7 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_a_part_that_fails_leaves_the_others() -> None:
     model = tiny_backbone("bert").model
     inputs = dummy_inputs(model.config, length=4)
-    costs = profile(model, inputs=inputs, head=("score.weight",), effort=SHORT)
+    costs = profile(model, inputs=inputs, head=("score.weight",), timing=SHORT)
     assert set(costs.missing) == {"parameters"}
     assert "score.weight" in costs.missing["parameters"]
     assert costs.parameters is None
@@ -67,7 +74,7 @@ def test_a_part_that_fails_leaves_the_others() -> None:
 
 def test_a_model_that_does_not_run_still_has_parameters() -> None:
     model = nn.Linear(3, 2)
-    costs = profile(model, inputs={"input": torch.ones(1, 4)}, effort=SHORT)
+    costs = profile(model, inputs={"input": torch.ones(1, 4)}, timing=SHORT)
     assert set(costs.missing) == {"flops", "latency", "activations"}
     assert costs.parameters.total == 8
     assert costs.memory.weights == 8 * 4
@@ -76,7 +83,7 @@ def test_a_model_that_does_not_run_still_has_parameters() -> None:
 
 
 def test_any_module_can_be_profiled() -> None:
-    costs = profile(nn.Linear(3, 2), inputs={"input": torch.ones(4, 3)}, effort=SHORT)
+    costs = profile(nn.Linear(3, 2), inputs={"input": torch.ones(4, 3)}, timing=SHORT)
     assert costs.missing == {}
     assert costs.flops.matrix == 6
     assert costs.flops.status is FlopStatus.UNVERIFIED
@@ -86,7 +93,7 @@ def test_any_module_can_be_profiled() -> None:
 def test_a_model_without_values_has_arithmetic_only() -> None:
     with torch.device("meta"):
         model = nn.Linear(3, 2)
-        costs = profile(model, inputs={"input": torch.ones(4, 3)}, effort=SHORT)
+        costs = profile(model, inputs={"input": torch.ones(4, 3)}, timing=SHORT)
     assert costs.flops.matrix == 6
     assert "cannot run" in costs.missing["latency"]
     assert "cannot run" in costs.missing["activations"]

@@ -12,9 +12,8 @@ from torch import nn
 from sparsebench.models import Form, anatomy_of
 from sparsebench.profiling import TimingBudget, dummy_inputs
 from sparsebench.profiling.break_even import break_even, crossing
-from sparsebench.profiling.inference import inference
-from sparsebench.profiling.outputs import answers, largest_difference
-from sparsebench.profiling.realised import realised
+from sparsebench.profiling.inference import inference, largest_difference, output_logits
+from sparsebench.profiling.runtime_costs import measure_runtimes
 from sparsebench.profiling.runtimes import RUNTIMES
 from sparsebench.profiling.runtimes.csr import CSRLinear
 from sparsebench.profiling.runtimes.gathered import GatheredLinear
@@ -51,7 +50,9 @@ def difference(name: str, model: nn.Module) -> float:
     assert runtime.refuses(model, device=CPU, dtype=torch.float32) is None
     with torch.no_grad(), inference(model):
         converted = runtime.convert(model)
-        return largest_difference(answers(model(**inputs)), answers(converted(**inputs)))
+        return largest_difference(
+            output_logits(model(**inputs)), output_logits(converted(**inputs))
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,7 +110,7 @@ REASONS = [
     ("csr", "bert", "cuda", torch.float32, "CPU only"),
     ("csr", "bert", "cpu", torch.bfloat16, "bfloat16"),
     ("csr", "bert", "cpu", torch.float32, "at least half zero"),
-    ("2:4", "bert", "cpu", torch.bfloat16, "CUDA device of the Ampere line"),
+    ("2:4", "bert", "cpu", torch.bfloat16, "CUDA device of the Ampere generation"),
     ("compact", "gpt2", "cpu", torch.float32, "no head or neuron was removed"),
     ("gathered", "bert", "cpu", torch.float32, "GELU.* is not zero below zero"),
 ]
@@ -128,12 +129,12 @@ def test_a_runtime_says_why_it_cannot(
 def test_what_cannot_run_is_a_row_and_the_rest_is_measured() -> None:
     model = sparse("gpt2", form=Form.CLASSIFICATION)
     remove_heads(model, anatomy_of(model).blocks[0].attentions[0], [0])
-    costs = realised(
+    costs = measure_runtimes(
         model,
         dummy_inputs(model.config, length=5),
         runtimes={name: RUNTIMES.get(name)() for name in RUNTIMES},
         reference=tiny_backbone("gpt2", form=Form.CLASSIFICATION).model,
-        effort=SHORT,
+        timing=SHORT,
         theoretical={"dense": 2.0},
     )
     by_name = {cost.name: cost for cost in costs}
@@ -157,12 +158,12 @@ def test_a_plugin_that_answers_otherwise_is_caught() -> None:
 
     torch.manual_seed(1)
     model = sparse("bert")
-    cost = realised(
+    cost = measure_runtimes(
         model,
         dummy_inputs(model.config, length=5),
         runtimes={"wrong": Wrong()},
         reference=None,
-        effort=SHORT,
+        timing=SHORT,
     )[0]
     assert cost.equal is False
 

@@ -6,11 +6,9 @@ import pytest
 
 from sparsebench.quick import lexicon
 from sparsebench.quick.documents import documents
-from sparsebench.quick.language import acceptable, draw_clause
-from sparsebench.quick.lexicon import Relation, relation
-from sparsebench.quick.rewording import fillers, implied, put, reword
+from sparsebench.quick.language import acceptable, draw_clause, fillers, implied, put, reword
+from sparsebench.quick.lexicon import Relation, relation, vocabulary
 from sparsebench.quick.rng import Random
-from sparsebench.quick.vocabulary import vocabulary
 
 
 def test_no_form_has_two_readings() -> None:

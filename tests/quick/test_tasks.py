@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from sparsebench.quick.examples import SIZES, draw_examples
+from sparsebench.quick.examples import (
+    SIZES,
+    draw_examples,
+    draw_meanings,
+    draw_questions,
+    missing_slots,
+)
 from sparsebench.quick.language import acceptable
-from sparsebench.quick.meanings import draw_meanings, missing_slots
-from sparsebench.quick.passages import draw_questions
-from sparsebench.quick.vocabulary import vocabulary
+from sparsebench.quick.lexicon import vocabulary
 from sparsebench.tasks import TASKS, DataSource
 
 NAMES = ("toy-cola", "toy-mrpc", "toy-sts")

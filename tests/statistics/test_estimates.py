@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sparsebench.statistics import Panel, difference, estimate, pairwise
+from sparsebench.statistics import TaskScores, difference, estimate, pairwise
 
 
-def panel(*scores: float, sampling: list[float] | None = None) -> Panel:
-    return Panel(np.array(scores), None if sampling is None else np.array(sampling))
+def panel(*scores: float, sampling: list[float] | None = None) -> TaskScores:
+    return TaskScores(np.array(scores), None if sampling is None else np.array(sampling))
 
 
 def test_seeds_alone_are_a_t_test() -> None:
@@ -76,8 +76,8 @@ def test_all_pairs_at_once_are_each_pair_by_itself() -> None:
     generator = np.random.default_rng(0)
     methods = [
         [
-            Panel(generator.random(3), generator.normal(0, 0.01, 50)),
-            Panel(generator.random(3), generator.normal(0, 0.01, 80)),
+            TaskScores(generator.random(3), generator.normal(0, 0.01, 50)),
+            TaskScores(generator.random(3), generator.normal(0, 0.01, 80)),
         ]
         for _ in range(5)
     ]
@@ -92,7 +92,7 @@ def test_all_pairs_at_once_are_each_pair_by_itself() -> None:
 
 def test_blocks_of_pairs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(1)
-    methods = [[Panel(generator.random(2))] for _ in range(7)]
+    methods = [[TaskScores(generator.random(2))] for _ in range(7)]
     whole = pairwise(methods)
     monkeypatch.setattr("sparsebench.statistics.estimates._ROWS_AT_ONCE", 30)
 
@@ -102,10 +102,12 @@ def test_blocks_of_pairs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_can_be_detected_is_found_that_often() -> None:
     generator = np.random.default_rng(2)
     seeds, spread = 5, 0.02
-    sizes = [estimate([Panel(generator.normal(0, spread, seeds))]).detectable for _ in range(500)]
+    sizes = [
+        estimate([TaskScores(generator.normal(0, spread, seeds))]).detectable for _ in range(500)
+    ]
     size = float(np.sqrt(np.mean(np.square(sizes))))
     found = [
-        (estimate([Panel(generator.normal(size, spread, seeds))]).p_value or 1) <= 0.05
+        (estimate([TaskScores(generator.normal(size, spread, seeds))]).p_value or 1) <= 0.05
         for _ in range(2000)
     ]
 

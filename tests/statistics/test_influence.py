@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparsebench import metrics
-from sparsebench.statistics import SMOOTH, arrays, influence
+from sparsebench.statistics import SMOOTH_METRICS, as_arrays, influence
 
 
 def answers(metric: str, *, examples: int = 400) -> tuple[list[float], list[float]]:
@@ -19,39 +19,39 @@ def answers(metric: str, *, examples: int = 400) -> tuple[list[float], list[floa
     return list(np.where(wrong, 1 - right, right)), list(right)
 
 
-@pytest.mark.parametrize("metric", SMOOTH)
+@pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_values_are_those_of_the_metric(metric: str) -> None:
     pair = answers(metric)
-    filled = arrays(metric, *pair)
+    filled = as_arrays(metric, *pair)
 
     assert filled is not None
     expected = metrics.compute(metric, *pair)[metric]
-    assert SMOOTH[metric].value(*filled) == pytest.approx(expected, abs=1e-12)
+    assert SMOOTH_METRICS[metric].value(*filled) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", SMOOTH)
+@pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_its_variance_is_that_of_the_bootstrap(metric: str) -> None:
     pair = answers(metric)
     found = influence(metric, *pair)
     assert found is not None
-    x, y = arrays(metric, *pair) or (None, None)
+    x, y = as_arrays(metric, *pair) or (None, None)
     generator = np.random.default_rng(0)
     drawn = (generator.integers(0, len(found), len(found)) for _ in range(3000))
-    bootstrap = np.std([SMOOTH[metric].value(x[at], y[at]) for at in drawn])
+    bootstrap = np.std([SMOOTH_METRICS[metric].value(x[at], y[at]) for at in drawn])
 
     assert found.mean() == pytest.approx(0, abs=1e-12)
     assert np.sqrt((found**2).sum()) / len(found) == pytest.approx(bootstrap, rel=0.06)
 
 
-@pytest.mark.parametrize("metric", SMOOTH)
+@pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_leaving_one_example_out_moves_the_score_by_its_influence(metric: str) -> None:
     pair = answers(metric)
     found = influence(metric, *pair)
     assert found is not None
-    x, y = arrays(metric, *pair) or (None, None)
-    whole, count = SMOOTH[metric].value(x, y), len(found)
+    x, y = as_arrays(metric, *pair) or (None, None)
+    whole, count = SMOOTH_METRICS[metric].value(x, y), len(found)
     moved = [
-        (count - 1) * (whole - SMOOTH[metric].value(np.delete(x, at), np.delete(y, at)))
+        (count - 1) * (whole - SMOOTH_METRICS[metric].value(np.delete(x, at), np.delete(y, at)))
         for at in range(40)
     ]
 
@@ -69,7 +69,7 @@ def test_a_missing_answer_counts_as_the_metric_counts_it() -> None:
         )
 
 
-@pytest.mark.parametrize("metric", SMOOTH)
+@pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_a_model_that_always_says_the_same_has_a_finite_influence(metric: str) -> None:
     found = influence(metric, [0] * 10, [0, 1] * 5)
 

@@ -45,7 +45,7 @@ def test_every_key_of_a_method_but_its_name_is_a_setting() -> None:
 
 @pytest.mark.parametrize("label", RESERVED)
 def test_no_method_is_labelled_like_a_section(label: str) -> None:
-    with pytest.raises(ValidationError, match="cannot be labelled"):
+    with pytest.raises(ValidationError, match="cannot have the label"):
         make_suite(methods={label: {"method": "full"}})
 
 
@@ -86,7 +86,7 @@ def test_a_budget_is_stored_as_it_is_written(written: str) -> None:
 
 def test_micro_batches_fill_a_batch() -> None:
     assert Training(batch_size=32, micro_batch_size=8).micro_batch_size == 8
-    with pytest.raises(ValidationError, match="no multiple"):
+    with pytest.raises(ValidationError, match="not a multiple"):
         Training(batch_size=32, micro_batch_size=5)
 
 

@@ -113,22 +113,26 @@ def test_a_sound_suite_has_no_problem() -> None:
         (
             "./bert",
             "./brt",
-            "s.yaml:3: model './brt': no folder with a config.json is there; folders count",
+            "s.yaml:3: model './brt': no folder with a config.json at this path",
         ),
         ("./bert", "./llama", "s.yaml:3: model './llama': no anatomy for models of type 'llama'"),
-        ("[./bert]", "[./bert, ./bert]", "s.yaml:3: models: './bert' is there twice"),
-        ("methods:", "seeds: [1, 2, 1]\nmethods:", "s.yaml:4: seeds: 1 is there twice"),
-        ("[./bert]", "[./t5]", "s.yaml:6: bitfit: works on no backbone of the suite"),
-        ("[./bert]", "['random:gpt2']", "s.yaml:2: rte: no backbone of the suite can answer it"),
+        ("[./bert]", "[./bert, ./bert]", "s.yaml:3: models: './bert' is repeated"),
+        ("methods:", "seeds: [1, 2, 1]\nmethods:", "s.yaml:4: seeds: 1 is repeated"),
+        ("[./bert]", "[./t5]", "s.yaml:6: bitfit: supports no backbone of the suite"),
+        (
+            "[./bert]",
+            "['random:gpt2']",
+            "s.yaml:2: rte: no backbone of the suite supports this task",
+        ),
         (
             "methods:",
             "costs: {length: 513}\nmethods:",
-            "s.yaml:4: costs.length: ./bert takes no more than 512 tokens, not 513",
+            "s.yaml:4: costs.length: ./bert accepts at most 512 tokens, not 513",
         ),
         (
             "./bert",
             "quick/bert",
-            "s.yaml:1: costs.length: quick/bert takes no more than 66 tokens, not 128, the default",
+            "s.yaml:1: costs.length: quick/bert accepts at most 66 tokens, not 128, the default",
         ),
     ],
 )
@@ -161,8 +165,8 @@ def test_what_will_be_skipped_is_a_note() -> None:
     errors, notes = check(SUITE.replace("[./bert]", "[./bert, ./t5, 'random:t5-base']"))
     assert errors == []
     random, refused = notes
-    assert random == "s.yaml:3: random:t5-base is for costs alone: its runs are skipped"
-    assert refused.startswith("s.yaml:6: bitfit refuses t5 for text-to-text: ")
+    assert random == "s.yaml:3: random:t5-base is for costs only: its runs are skipped"
+    assert refused.startswith("s.yaml:6: bitfit does not support t5 for text-to-text: ")
     assert refused.endswith("; such runs are skipped")
 
 
@@ -170,7 +174,7 @@ def test_what_will_be_skipped_is_a_note() -> None:
 def test_a_hub_that_does_not_answer_is_a_note() -> None:
     errors, notes = check(SUITE.replace("[./bert]", "[google-bert/bert-base-uncased]"))
     assert errors == []
-    assert notes[0].startswith("s.yaml:3: cannot be checked from here: model 'google-bert/")
+    assert notes[0].startswith("s.yaml:3: not checked: model 'google-bert/")
 
 
 @pytest.mark.usefixtures("no_hub")

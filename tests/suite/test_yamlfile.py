@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import string
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -104,7 +105,7 @@ def test_repeated_keys_are_found_wherever_they_are() -> None:
     ],
 )
 def test_a_tag_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(UserError, match=r"^x:2: the tag .* is refused"):
+    with pytest.raises(UserError, match=r"^x:2: the tag .* is not allowed"):
         parse(text, name="x")
 
 
@@ -124,7 +125,7 @@ def _bomb(line: str, *, depth: int = 60) -> str:
     ],
 )
 def test_what_aliases_stand_for_is_bounded(text: str) -> None:
-    with pytest.raises(UserError, match=f"stand for over {MOST_NODES:,}"):
+    with pytest.raises(UserError, match=f"expand to more than {MOST_NODES:,}"):
         parse(text, name="x")
 
 
@@ -155,3 +156,15 @@ def test_an_empty_file_has_no_content(tmp_path: Path) -> None:
     file = tmp_path / "suite.yaml"
     file.write_text("# nothing\n", encoding="utf-8")
     assert read(file).data is None
+
+
+@pytest.mark.parametrize("text", ["a: " + "9" * 5000, "a:\n  - -" + "1" * 200, "? " + "1" * 4000])
+def test_a_number_with_many_digits_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(UserError, match=r"^x:\d: a number with .* digits"):
+        parse(text, name="x")
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "suite.yaml")
+    with pytest.raises(UserError, match="not a regular file"):
+        read(tmp_path / "suite.yaml")

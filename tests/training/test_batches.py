@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded
+from sparsebench.training.batches import TARGETS, WEIGHT, LengthGrouped, sharded, weigh
 from sparsebench.training.distributed import ProcessGroup
 
 LENGTHS = random.Random(0).choices(range(10, 100), k=3668)
@@ -52,27 +52,44 @@ def test_the_order_is_that_of_seed_and_epoch() -> None:
     assert list(two) == list(one)
 
 
-@given(st.lists(st.lists(st.sampled_from([-100, 5]), min_size=1), min_size=1, max_size=9))
-def test_the_shares_of_a_batch_weigh_as_many_tokens_as_they_have(labels: list[list[int]]) -> None:
-    rows = [{"place": place, "labels": row} for place, row in enumerate(labels)]
-    shares = [
-        sharded(lambda mine: {"rows": mine}, ProcessGroup(rank, 3))(rows) for rank in range(3)
-    ]
-    taken = [row["place"] for share in shares if share[WEIGHT] for row in share["rows"]]
-    real = [row["place"] for row in rows if 5 in row["labels"]]
-    assert set(real) <= set(taken)
-    assert len(taken) == len(set(taken))
-    tokens = [sum(row["labels"].count(5) for row in share["rows"]) for share in shares]
-    total = sum(row.count(5) for row in labels)
-    for share, count in zip(shares, tokens, strict=True):
-        if share[WEIGHT]:
-            assert float(share[WEIGHT]) == pytest.approx(3 * count / total)
-    assert sum(float(share[WEIGHT]) for share in shares) == pytest.approx(3 if total else 0)
+@given(
+    st.lists(
+        st.lists(st.lists(st.sampled_from([-100, 5]), min_size=1), min_size=1, max_size=9),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_the_shards_of_a_batch_weigh_as_many_tokens_as_they_have(
+    micro_batches: list[list[list[int]]],
+) -> None:
+    total = sum(labels.count(5) for rows in micro_batches for labels in rows)
+    weights = []
+    for rank in range(3):
+        group = ProcessGroup(rank, 3)
+        collate = sharded(lambda own: {"rows": own}, group)
+        shards = [collate([{"labels": labels} for labels in rows]) for rows in micro_batches]
+        weigh(shards, group)
+        for rows, shard in zip(micro_batches, shards, strict=True):
+            own = sum(labels.count(5) for labels in rows[rank::3])
+            weight = float(shard.pop(WEIGHT))
+            assert weight == pytest.approx(3 * len(shards) * own / max(1, total))
+            assert set(shard) == {"rows"}
+            weights.append(weight)
+    assert sum(weights) / len(weights) == pytest.approx(1 if total else 0)
 
 
 def test_an_example_with_one_answer_counts_once() -> None:
     rows = [{"labels": 1.5}, {"start_positions": 3, "end_positions": 4}, {"labels": 0}]
-    weights = [
-        float(sharded(lambda _: {}, ProcessGroup(rank, 2))(rows)[WEIGHT]) for rank in range(2)
-    ]
+    weights = []
+    for rank in range(2):
+        group = ProcessGroup(rank, 2)
+        shards = [sharded(lambda _: {}, group)(rows)]
+        weigh(shards, group)
+        weights.append(float(shards[0][WEIGHT]))
     assert weights == pytest.approx([4 / 3, 2 / 3])
+
+
+def test_a_language_model_predicts_no_first_token() -> None:
+    rows = [{"labels": [5, 5, 5]}, {"labels": [-100, 5]}]
+    collate = sharded(lambda _: {}, ProcessGroup(), shifts_labels=True)
+    assert collate(rows)[TARGETS].tolist() == [3, 3]

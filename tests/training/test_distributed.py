@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NO_DROPOUT = {"dropout": 0.0}
+MICRO_BATCHES = {"micro_batch_size": 2}
 SETTINGS = {
     "lora": NO_DROPOUT,
     "deft": {"settings": NO_DROPOUT},
@@ -28,6 +29,7 @@ CASES = (
     *(Case(name, SETTINGS.get(name, {})) for name in sorted(METHODS) if name != "qlora"),
     Case("full", kind="t5"),
     Case("dsee", kind="t5", training={"group_by_length": False}),
+    Case("full", kind="t5", training=MICRO_BATCHES),
 )
 
 
@@ -48,6 +50,15 @@ def test_every_method_trains_on_two_as_on_one(
     assert first == pytest.approx(losses(CASES[place], tmp_path), rel=apart)
 
 
+def test_micro_batches_on_two_train_like_whole_batches_on_one(
+    seen: list[list[list[float]]], tmp_path: Path
+) -> None:
+    whole = losses(Case("full", kind="t5"), tmp_path)
+    for place, case in enumerate(CASES):
+        if case.training == MICRO_BATCHES:
+            assert seen[0][place] == pytest.approx(whole, rel=1e-4)
+
+
 def test_the_first_alone_evaluates_and_selects(tmp_path: Path) -> None:
     case = Case("magnitude", evaluations=4)
     (first,), (second,) = side_by_side([case], tmp_path)
@@ -57,7 +68,7 @@ def test_the_first_alone_evaluates_and_selects(tmp_path: Path) -> None:
     assert second == first[:8]
 
 
-def test_a_single_process_is_a_world_of_its_own(tmp_path: Path) -> None:
+def test_a_single_process_is_a_group_of_its_own(tmp_path: Path) -> None:
     before = dict(os.environ)
     group = ProcessGroup()
     with group.joined():

@@ -1,4 +1,4 @@
-"""DSEE: a low-rank plus sparse update of a weight that is itself pruned."""
+"""DSEE: a low-rank plus sparse update of a weight, and pruning of the weight itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from pydantic import Field
 
 from sparsebench import Backbone, Method, MethodConfig, Stage
 from sparsebench.sparsity.branches import LowRank, SparseUpdate, attach_branches, fold_branches
-from sparsebench_methods.dsee.coefficients import attach, coefficients, fold
-from sparsebench_methods.dsee.pruning import Score, prune_parts, prune_weights
-from sparsebench_methods.dsee.support import Support, positions
-from sparsebench_methods.dsee.update import Update
+from sparsebench_methods.dsee.pruning import (
+    Score,
+    add_coefficients,
+    coefficients,
+    fold_coefficients,
+    prune_parts,
+    prune_weights,
+)
+from sparsebench_methods.dsee.update import Support, Update, positions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +35,17 @@ class Prune(StrEnum):
     """What is pruned between the stages."""
 
     UNSTRUCTURED = "unstructured"
-    """Weights, wherever they are: zeros in dense matrices."""
+    """Single weights: zeros in dense matrices."""
 
     STRUCTURED = "structured"
-    """Attention heads and feed-forward neurons, physically."""
+    """Attention heads and FFN neurons, physically removed."""
 
 
 class DSEEConfig(MethodConfig):
-    """The settings of DSEE; the defaults are those of the published RTE run."""
+    """Settings of ``dsee``; the defaults are those of the published RTE run."""
 
     learning_rate: float = Field(default=5e-4, gt=0)
-    """Peak learning rate, of either stage."""
+    """Peak learning rate of either stage."""
 
     rank: int = Field(default=16, ge=1)
     """Rank r of the update."""
@@ -49,7 +54,7 @@ class DSEEConfig(MethodConfig):
     """The update is multiplied by ``alpha / rank``."""
 
     entries: int = Field(default=16, ge=0)
-    """N: entries of the sparse part of the update in each adapted matrix."""
+    """N: free values of the sparse part of the update, in each adapted matrix."""
 
     support: Support = Support.GREBSMO
     """How their positions are chosen."""
@@ -58,38 +63,38 @@ class DSEEConfig(MethodConfig):
     """What is pruned."""
 
     sparsity: float = Field(default=0.2, ge=0, lt=1)
-    """Unstructured: the share of the weights that goes, in each of the two pools."""
+    """Unstructured: the share of the weights to prune, in each of the two pools."""
 
     score: Score = Score.UPDATE
-    """Unstructured: what the adapted matrices are ranked by."""
+    """Unstructured: the score that ranks the weights of the adapted matrices."""
 
     head_share: float = Field(default=0.25, ge=0, lt=1)
-    """Structured: the share of the heads of every attention that goes, rounded."""
+    """Structured: the share of the heads of every attention to remove, rounded to whole heads."""
 
     neuron_share: float = Field(default=0.4, ge=0, lt=1)
-    """Structured: the share of all feed-forward neurons that goes, rounded."""
+    """Structured: the share of all FFN neurons to remove, rounded."""
 
     l1: float = Field(default=1e-4, ge=0)
     """Structured: weight of the sum of the absolute coefficients in the loss."""
 
     tune_share: float = Field(default=1 / 3, gt=0, lt=1)
-    """The share of the budget before pruning; the rest is for re-tuning."""
+    """The share of the budget before pruning; the rest re-tunes the update."""
 
 
 class DSEE(Method):
     """Dually sparsity-embedded efficient tuning: a sparse update of a sparse weight.
 
-    Query and value get an update of low rank plus a few free entries, which trains with the task
-    head alone. After the first stage the frozen weights are pruned, and the update is tuned again.
+    Query and value get an update of low rank plus a few free values; only the update and the task
+    head train. After the first stage the frozen weights are pruned, and the update is tuned again.
     """
 
     Config = DSEEConfig
     paper: ClassVar[str | None] = "arXiv:2111.00160"
-    stand_ins: ClassVar[Mapping[str, Any]] = {"support": Support.RANDOM.value}
+    profile_settings: ClassVar[Mapping[str, Any]] = {"support": Support.RANDOM.value}
     config: DSEEConfig
 
     def prepare(self, backbone: Backbone) -> nn.Module:
-        """Puts an update beside every query and value, and coefficients where parts will go."""
+        """Attach an update to every query and value; if structured, coefficients to all units."""
         backbone.freeze()
         model: nn.Module = backbone.model
         generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -100,7 +105,7 @@ class DSEE(Method):
                     updates[matrix] = self._update(model, matrix, attention, generator)
         attach_branches(model, updates)
         if self.config.prune is Prune.STRUCTURED:
-            attach(model, backbone.anatomy)
+            add_coefficients(model, backbone.anatomy)
         return model
 
     def _update(
@@ -122,12 +127,12 @@ class DSEE(Method):
         return Update(low, sparse)
 
     def stages(self) -> tuple[Stage, Stage]:
-        """Returns the two stages, which share one budget."""
+        """Return the two stages, which share one budget."""
         share = self.config.tune_share
         return Stage("tune", share), Stage("retune", 1 - share)
 
     def begin_stage(self, model: nn.Module, stage: Stage) -> None:
-        """Prunes before the second stage."""
+        """Prune before the second stage."""
         if stage.name == "tune":
             return
         config = self.config
@@ -137,25 +142,25 @@ class DSEE(Method):
             prune_weights(model, sparsity=config.sparsity, score=config.score)
 
     def penalty(self, model: nn.Module) -> torch.Tensor | None:
-        """Returns the l1 norm of all coefficients, weighted; None where there are none."""
+        """Return the weighted l1 norm of all coefficients; None if there are none."""
         learned = coefficients(model).values()
         if not learned or not self.config.l1:
             return None
         return self.config.l1 * torch.stack([c.abs().sum() for c in learned]).sum()
 
     def deploy(self, model: nn.Module) -> nn.Module:
-        """Folds updates and coefficients into the weights.
+        """Fold updates and coefficients into the weights.
 
-        The update is not masked: merged query and value matrices are dense. What is pruned of the
-        pretrained weights alone is told by ``frozen_sparsity`` of the training view.
+        The update is not masked, so merged query and value matrices are dense. ``frozen_sparsity``
+        of the training view is the sparsity of the pretrained weights alone.
         """
-        fold(model)
+        fold_coefficients(model)
         fold_branches(model)
         return model
 
     @staticmethod
     def frozen_sparsity(model: nn.Module) -> float:
-        """Returns the share of zeros in the block matrices of a training view, updates apart."""
+        """Return the share of zeros in the block matrices of a training view, without updates."""
         from sparsebench.models import anatomy_of
 
         weights = [matrix.weight(model) for matrix in anatomy_of(model).matrices()]

@@ -11,9 +11,9 @@ from sparsebench.execution.devices import NoDeviceError, resolve
 from sparsebench.execution.profile_runs.profiled_models import LABELS
 from sparsebench.models import empty_backbone
 from sparsebench.profiling.break_even import break_even
-from sparsebench.profiling.device import describe
 from sparsebench.profiling.runtimes import RUNTIMES
 from sparsebench.results.profiles import BreakEvens
+from sparsebench.results.provenance import describe_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ def break_even_table(
         ):
             empty = BreakEvens(
                 model=name,
-                device=describe(device),
+                device=describe_device(device),
                 dtype=dtype,
                 batch_size=batch_size,
                 length=length,

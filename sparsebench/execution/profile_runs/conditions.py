@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from sparsebench.execution.devices import NoDeviceError, resolve
-from sparsebench.profiling.device import describe
 from sparsebench.results.profiles import ProfileSpec
+from sparsebench.results.provenance import describe_device
 from sparsebench.schema.measuring import CostSettings, ProfileSettings
 
 if TYPE_CHECKING:
@@ -85,5 +85,4 @@ def _device(name: str) -> tuple[torch.device | None, str | None]:
 def _hardware(device: torch.device) -> str:
     if device.type == "meta":
         return "none"
-    name = describe(device).name
-    return f"{name}, {torch.get_num_threads()} threads" if device.type == "cpu" else name
+    return describe_device(device).title

@@ -25,7 +25,7 @@ from sparsebench.execution.profile_runs.profiled_models import (
 )
 from sparsebench.method_registry import configure, prepared
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
-from sparsebench.profiling.storage import storage
+from sparsebench.profiling.parameters import count_storage
 from sparsebench.sparsity.encoding import bit_bytes
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _prepare_deployed(
         backbone = load_backbone(profiled.source, form=record.form, labels=labels).model.eval()
     except UserError as error:
         notes = (*notes, f"no untouched backbone to measure beside: {error}")
-    costs, stored = result.costs if result else None, storage(model, backbone=backbone)
+    costs, stored = result.costs if result else None, count_storage(model, backbone=backbone)
     return PreparedModel(
         model=model.to(device, dtype),
         reference=backbone and backbone.to(device, dtype),
@@ -152,7 +152,7 @@ def _prepare_untrained(
     finished = finish(method, copy.deepcopy(backbone), seed=SEED)
     reference = backbone.model.eval()
     deployed.save(finished.model, folder, form=profiled.form, head=backbone.head)
-    stored = storage(finished.model, backbone=reference, learned=finished.learned)
+    stored = count_storage(finished.model, backbone=reference, learned=finished.learned)
     trainable = finished.trainable
     del finished  # the model that is measured is the one loaded back
     if device.type != "cpu" or dtype != torch.float32:

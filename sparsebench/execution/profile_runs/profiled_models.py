@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sparsebench import deployed
 from sparsebench.errors import UserError
 from sparsebench.method_registry import METHODS, configure
-from sparsebench.models import FORMS, Family, Form, model_source
+from sparsebench.models import FAMILIES, Form, model_source
 from sparsebench.results.checksums import folder_hashes
-from sparsebench.results.stored_run import RESULT, read_result
+from sparsebench.results.store import RESULT, read_result
 from sparsebench.schema.spec import MethodChoice
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class UntrainedModel:
     @property
     def obstacle(self) -> str | None:
         """Why the method cannot be applied to the backbone, or None."""
-        if self.form not in FORMS[self.source.family]:
-            return f"{self.source.family} cannot answer as {self.form}"
+        if self.form not in FAMILIES.get(self.source.family).forms:
+            return f"{self.source.family} does not support {self.form}"
         method = configure(self.method.name, self.method.settings)
         return method.refuses(self.source.family, self.form)
 
@@ -137,7 +137,7 @@ def untrained_models(suite: Suite) -> list[UntrainedModel]:
     models = []
     for spec in suite.models:
         source = model_source(spec)
-        default = Form.TEXT_TO_TEXT if source.family is Family.T5 else Form.CLASSIFICATION
+        default = FAMILIES.get(source.family).forms[0]
         for label in suite.methods:
             choice, notes = _method_choice(suite, label)
             models.append(UntrainedModel(source, Form(form) if form else default, choice, notes))
@@ -161,7 +161,7 @@ def _method_choice(suite: Suite, label: str) -> tuple[MethodChoice, tuple[str, .
     entry = suite.methods[label]
     name = entry.method or label
     kind = METHODS.get(name)
-    stand_ins = {k: v for k, v in kind.stand_ins.items() if k not in entry.settings}
+    stand_ins = {k: v for k, v in kind.profile_settings.items() if k not in entry.settings}
     method = configure(name, {**entry.settings, **stand_ins})
     notes = [f"{label}: {key}={value} stands for its default" for key, value in stand_ins.items()]
     if method.learns_sparsity:

@@ -19,7 +19,7 @@ from sparsebench.execution.profile_runs.memory_peaks import with_memory_peaks
 from sparsebench.execution.profile_runs.prepared import prepare
 from sparsebench.method_registry import METHODS
 from sparsebench.profiling import ProfileOptions, TimingBudget, dummy_inputs, profile
-from sparsebench.profiling.profile import activation_peak
+from sparsebench.profiling.memory import activation_peak
 from sparsebench.profiling.runtimes import RUNTIMES
 from sparsebench.results.profiles import ProfileResult, profile_key
 from sparsebench.results.provenance import provenance
@@ -172,10 +172,10 @@ class ProfileSession:
             trainable=prepared.trainable,
             folder=prepared.folder,
             training=prepared.training_peak,
-            effort=TimingBudget(
+            timing=TimingBudget(
                 rounds=settings.rounds, seconds=settings.seconds, limit=settings.limit
             ),
-            ask=self._options(inputs, device, known),
+            options=self._options(inputs, device, known),
         )
         if out_of_memory(reason := costs.missing.get("latency", "")):
             raise MemoryError(reason)
@@ -197,9 +197,9 @@ class ProfileSession:
         few = {name: tensor[:_DENSITY_SEQUENCES] for name, tensor in inputs.items()}
         return ProfileOptions(
             runtimes={name: RUNTIMES.get(name)() for name in settings.runtimes},
-            density=(few,) if settings.density else (),
-            density_data="random tokens",
-            tokens=settings.generate,
+            activation_batches=(few,) if settings.density else (),
+            activation_data="random tokens",
+            new_tokens=settings.generate,
             energy=settings.energy and device.type == "cuda",
             known=known,
         )

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sparsebench.leaderboard.export.model_card import model_card
-from sparsebench.leaderboard.export.parquet import write_parquet
+from sparsebench.leaderboard.export.parquet import flat_table, write_parquet
 
-__all__ = ["model_card", "write_parquet"]
+__all__ = ["flat_table", "model_card", "write_parquet"]

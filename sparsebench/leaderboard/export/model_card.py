@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from sparsebench.results.records import RunResult
 
 _HUB_TASKS = {Form.SPAN: "question-answering", Form.CLASSIFICATION: "text-classification"}
-"""Form that a task can be answered in -> what the Hub calls such a task; else generation."""
+"""Form of a task -> its name on the Hub; for other forms, text generation."""
 
 _HUB_METRICS = {
     "matthews": "matthews_correlation",
     "pearson": "pearsonr",
     "spearman": "spearmanr",
 }
-"""Metric -> what the Hub calls it, where that is another name."""
+"""Metric -> its name on the Hub, if it differs."""
 
 
 def model_card(results: Iterable[RunResult], *, name: str) -> str:
-    """Returns the block ``model-index`` as YAML, between the lines of a front matter.
+    """Return the block ``model-index`` as YAML, between the lines of a front matter.
 
-    Every metric of every reported split is a value of its own, of one run: a card describes one
-    model, and a mean over seeds is of none.
+    Every metric of every reported split is listed, of single runs: a card describes one model, and
+    a mean over seeds describes none.
 
     Args:
         results: The runs of one model: a method with one backbone, one seed and one protocol, at
             most once on each task.
-        name: What the card calls the model.
+        name: The name of the model in the card.
 
     Raises:
         UserError: The runs are of several models, or none has a score.

@@ -1,11 +1,11 @@
-"""Results as one flat table: a row a run, a column a fact, for other programs."""
+"""Results as one flat Parquet table: one row per run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.leaderboard.delimited import flat
-from sparsebench.leaderboard.figures import figures_of
+from sparsebench.leaderboard.build.cost_summary import summarize_costs
+from sparsebench.leaderboard.scores_records import flat_costs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_parquet(results: Iterable[RunResult], file: Path) -> None:
-    """Writes results as a Parquet file, sorted by key; what a run has not is null.
+    """Write results as a Parquet file, sorted by key; a missing value is null.
 
     Raises:
         OSError: The file cannot be written.
@@ -23,20 +23,24 @@ def write_parquet(results: Iterable[RunResult], file: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [_facts(result) for result in sorted(results, key=lambda result: result.key)]
+    parquet.write_table(pa.table(flat_table(sorted(results, key=lambda r: r.key))), file)
+
+
+def flat_table(results: Iterable[RunResult]) -> dict[str, list[Any]]:
+    """Return results as columns by name, one value per run; a missing value is None."""
+    rows = [_flat(result) for result in results]
     names = sorted({name for row in rows for name in row}, key=_order)
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    parquet.write_table(pa.table(columns), file)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _facts(result: RunResult) -> dict[str, Any]:
-    """Returns the facts of a run by dotted names: ``settings.r``, ``costs.macs``, ``score``.
+def _flat(result: RunResult) -> dict[str, Any]:
+    """Return the fields of a run by dotted names: ``settings.r``, ``costs.macs``, ``score``.
 
-    Settings are texts, since one name may stand for values of several types. Costs are named as in
-    the leaderboard's CSV.
+    Settings are text, since one name may have values of several types. Costs are named as in the
+    leaderboard's CSV.
     """
     spec = result.spec
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "key": result.key,
         "suite": result.suite,
         "task": spec.task,
@@ -55,13 +59,15 @@ def _facts(result: RunResult) -> dict[str, Any]:
         "score": result.score,
         "headline_metric": result.headline_metric,
     }
-    facts |= {f"settings.{name}": str(value) for name, value in spec.method.settings.items()}
+    fields |= {f"settings.{name}": str(value) for name, value in spec.method.settings.items()}
     for split, scores in result.scores.items():
-        facts |= {f"scores.{split}.{metric}": value for metric, value in scores.items()}
-    facts |= {f"costs.{name}": value for name, value in flat(figures_of([result])).items()}
+        fields |= {f"scores.{split}.{metric}": value for metric, value in scores.items()}
+    fields |= {
+        f"costs.{name}": value for name, value in flat_costs(summarize_costs([result])).items()
+    }
     if result.provenance:
-        facts |= {"created": result.provenance.created, "device": result.provenance.device}
-    return facts
+        fields |= {"created": result.provenance.created, "device": result.provenance.device}
+    return fields
 
 
 def _order(name: str) -> tuple[bool, str]:

@@ -1,8 +1,8 @@
 """The leaderboard as one HTML page that opens from disk, offline, and needs nothing else.
 
-All that there is to read is in the page before any script runs; the script adds sorting, filtering
-and the choice of a plot. The policy of the page allows that one script by its hash, so that no name
-could run another even if it were not escaped.
+The page is complete before any script runs; the script adds sorting, filtering and the choice of a
+plot. The content security policy allows that one script by its hash, so that no name could run
+another even if it were not escaped.
 """
 
 from __future__ import annotations
@@ -17,56 +17,71 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from sparsebench.leaderboard.costs import COSTS
-from sparsebench.leaderboard.layers import LayerTable, layer_table
-from sparsebench.leaderboard.plot import draw_group
-from sparsebench.leaderboard.plot.svg import STYLE, svg
-from sparsebench.leaderboard.text import heading, legend, notes, text_columns, warnings
+from sparsebench.leaderboard.cost_columns import COSTS
+from sparsebench.leaderboard.plot import STYLE, draw_group, svg
+from sparsebench.leaderboard.scores_table import scores_document
+from sparsebench.leaderboard.text import clean
 
 if TYPE_CHECKING:
-    from sparsebench.leaderboard.table import Group, Table
-    from sparsebench.leaderboard.text import TextColumn
+    from sparsebench.leaderboard.board import Group, Leaderboard
+    from sparsebench.leaderboard.render.document import TextColumn, TextSection
 
 
 @dataclass(frozen=True)
 class _Plot:
-    """A plot of the page: what it is drawn against, and the picture."""
+    """A plot of the page: the name and axis of its cost, and the picture."""
 
     name: str
-    note: str
+    axis: str
     picture: Markup
 
 
 @dataclass(frozen=True)
+class LayerTable:
+    """Activation densities layer by layer: a row per method, a column per FFN.
+
+    Attributes:
+        layers: ``encoder 0`` and on, in the order of the model.
+        rows: The name of each measured method, and its activation density layer by layer; None
+            where the FFN was removed.
+    """
+
+    layers: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+
+
+@dataclass(frozen=True)
 class _Section:
-    """A group of the page; ``rows`` hold, column by column, what is shown and what it sorts by."""
+    """A group of the page; a cell of ``rows`` is its text, its sort key, and its emphasis."""
 
     heading: str
-    columns: list[TextColumn]
-    rows: list[list[tuple[str, str, bool]]]
+    columns: tuple[TextColumn, ...]
+    rows: list[tuple[tuple[str, str, bool], ...]]
     layers: LayerTable | None
     plots: list[_Plot]
-    notes: list[str]
+    notes: tuple[str, ...]
 
 
-def render(table: Table) -> str:
-    """Returns the page."""
+def to_html(board: Leaderboard) -> str:
+    """Return the page."""
     script = _file("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = _environment().get_template("page.html.j2")
-    sections = [_section(group) for group in table.groups]
-    return page.render(
-        sections=sections,
-        warnings=warnings(table),
-        legend=legend(section.columns for section in sections),
-        style=Markup(_file("page.css") + STYLE),  # noqa: S704 - files of ours
-        script=Markup(script),  # noqa: S704 - a file of ours
-        digest=digest,
+    document = scores_document(board)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            sections=map(_section, document.sections, board.groups),
+            warnings=document.warnings,
+            legend=document.legend,
+            style=Markup(_file("page.css") + STYLE),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704 - our own file
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
     )
 
 
-def _section(group: Group) -> _Section:
-    columns = text_columns(group)
+def _section(section: TextSection, group: Group) -> _Section:
+    columns = section.tables[0].columns
     cells = [
         [
             (text, "" if key is None else str(key), at in column.strong)
@@ -75,12 +90,25 @@ def _section(group: Group) -> _Section:
         for column in columns
     ]
     plots = [
-        _Plot(cost.name, cost.note, Markup(svg(draw_group(group, cost))))  # noqa: S704 - escaped there
+        _Plot(cost.name, cost.axis, Markup(svg(draw_group(group, cost))))  # noqa: S704 - escaped there
         for cost in COSTS
         if any(row.average and cost.key(row) is not None for row in group.rows)
     ]
-    rows = [list(row) for row in zip(*cells, strict=True)]
-    return _Section(heading(group), columns, rows, layer_table(group), plots, list(notes(group)))
+    rows = list(zip(*cells, strict=True))
+    return _Section(section.heading, columns, rows, layer_table(group), plots, section.notes)
+
+
+def layer_table(group: Group) -> LayerTable | None:
+    """Return the activation densities of a group in the order of its rows; None without any."""
+    measured = [row for row in group.rows if row.costs.layer_activation_densities]
+    layers = max((row.costs.layer_activation_densities for row in measured), key=len, default=None)
+    if not layers:
+        return None
+    rows = (
+        (clean(row.name), tuple(map(row.costs.layer_activation_densities.get, layers)))
+        for row in measured
+    )
+    return LayerTable(tuple(layers), tuple(rows))
 
 
 @cache

@@ -1,8 +1,8 @@
 "use strict";
-// Adds sorting, filtering and the choice of a plot to tables that are complete without it.
+// Add sorting, filtering and the choice of a plot to tables that are complete without it.
 const number = (text) => (text === "" ? NaN : Number(text));
 
-// "> 80", "<= 1.2", "3", or a text: what a cell must be to stay.
+// Return the test of a filter: "> 80" and "<= 1.2" compare numbers, other text is searched for.
 function test(filter, isNumber) {
   const wanted = filter.trim().toLowerCase();
   if (!wanted) return null;
@@ -64,11 +64,11 @@ function activate(section) {
     const up = heading.getAttribute("aria-sort") !== "ascending";
     for (const other of headings) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const absent = (key) => key === "" || Number.isNaN(key);
+    const missing = (key) => key === "" || Number.isNaN(key);
     const order = new Intl.Collator("en", { numeric: true }).compare;
     rows.sort((one, other) => {
       const [a, b] = [one.cells[at].key, other.cells[at].key];
-      if (absent(a) || absent(b)) return absent(a) - absent(b); // what is missing stays last
+      if (missing(a) || missing(b)) return missing(a) - missing(b); // missing values stay last
       return (numeric[at] ? a - b : order(a, b)) * (up ? 1 : -1);
     });
     const sorted = document.createDocumentFragment();

@@ -1,4 +1,4 @@
-"""What a plot is made of: lines, dots and texts at places in the picture, from the top left."""
+"""A plot as lines, dots and labels in pixels from the top left, and the rows that it shows."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from sparsebench.leaderboard.plot.axes import Axis, cost_axis, linear_axis, tick_text
-from sparsebench.leaderboard.plot.front import Point, front, points_of
-from sparsebench.leaderboard.plot.labels import beside
-from sparsebench.leaderboard.text import heading, percent
+from sparsebench.leaderboard.plot.layout import Axis, beside, cost_axis, linear_axis, tick_text
+from sparsebench.leaderboard.scores_table import heading
+from sparsebench.leaderboard.text import clean, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from sparsebench.leaderboard.costs import Cost
-    from sparsebench.leaderboard.table import Group, Table
+    from sparsebench.leaderboard.board import Group, Leaderboard
+    from sparsebench.leaderboard.cost_columns import Cost
 
 WIDTH, HEIGHT = 720.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 24.0, 40.0, 56.0
 NAMED = 24
-"""Points that all have their name written; of more, only those of the front."""
+"""The most points that are all labelled; of more, only those of the front are."""
 
 LONGEST = 24
-"""Letters of a name that are written."""
+"""The most letters of a label."""
 
 
 class Look(StrEnum):
-    """What a part of the drawing is."""
+    """The role of a part, from which its colour and style follow."""
 
     GRID = "grid"
     AXIS = "axis"
@@ -42,7 +41,7 @@ class Look(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """A line through some places."""
+    """A line through places."""
 
     places: tuple[tuple[float, float], ...]
     look: Look
@@ -50,11 +49,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point, and what it says when it is pointed at."""
+    """A point, and its text when it is pointed at."""
 
     place: tuple[float, float]
     look: Look
-    says: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
@@ -78,26 +77,65 @@ class Drawing:
     Attributes:
         width: In pixels.
         height: In pixels.
-        parts: What is drawn, in order.
-        title: What it shows.
-        says: The same in words, for those who cannot see it.
+        parts: In the order they are drawn.
+        title: The heading.
+        description: The content in words, for screen readers.
     """
 
     width: float
     height: float
     parts: tuple[Part, ...]
     title: str
-    says: str
+    description: str
 
 
-def draw_table(table: Table, cost: Cost) -> Drawing:
-    """Draws every group of a leaderboard, one below the other.
+@dataclass(frozen=True)
+class Point:
+    """A row in the plane of cost and score.
+
+    Attributes:
+        name: The name of the row.
+        cost: Less is better.
+        score: More is better.
+        half_width: Half of the score's 95 % confidence interval; None where not known.
+    """
+
+    name: str
+    cost: float
+    score: float
+    half_width: float | None = None
+
+
+def points_of(group: Group, cost: Cost) -> list[Point]:
+    """Return the rows of a group that have an average and the cost, cheapest first."""
+    points = []
+    for row in group.rows:
+        value = cost.key(row)
+        if row.average and value is not None:
+            interval = row.average.confidence_interval
+            half = interval.half_width if interval else None
+            points.append(Point(clean(row.name), value, row.average.value, half))
+    return sorted(points, key=lambda point: (point.cost, -point.score, point.name))
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """Return the Pareto front, cheapest first: points that no point of at most their cost beats."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost, -point.score, point.name)):
+        if not best or point.score > best[-1].score:
+            best.append(point)
+    return best
+
+
+def draw_board(board: Leaderboard, cost: Cost) -> Drawing:
+    """Draw every group of a leaderboard, one below the other.
 
     Args:
-        table: The leaderboard.
-        cost: What the scores are drawn against.
+        board: The leaderboard.
+        cost: The cost on the horizontal axis.
     """
-    drawings = [draw_group(group, cost) for group in table.groups]
+    drawings = [draw_group(group, cost) for group in board.groups]
+    description = " ".join(drawing.description for drawing in drawings)
     parts = [
         _moved(part, HEIGHT * number)
         for number, drawing in enumerate(drawings)
@@ -107,13 +145,13 @@ def draw_table(table: Table, cost: Cost) -> Drawing:
         width=WIDTH,
         height=HEIGHT * max(1, len(drawings)),
         parts=tuple(parts),
-        title=f"Average score against {cost.note}",
-        says=" ".join(drawing.says for drawing in drawings) or "There are no results.",
+        title=f"Average score against {cost.axis}",
+        description=description or "There are no results.",
     )
 
 
 def draw_group(group: Group, cost: Cost) -> Drawing:
-    """Draws the scores of one group against a cost, with the front and the error bars."""
+    """Draw the scores of one group against a cost, with error bars and the Pareto front."""
     points = points_of(group, cost)
     best = front(points)
     title = heading(group)
@@ -121,13 +159,13 @@ def draw_group(group: Group, cost: Cost) -> Drawing:
     if points:
         ends = [end for point in points for end in _ends(point)]
         x, y = cost_axis([point.cost for point in points]), linear_axis([100 * e for e in ends])
-        parts = [*parts, *_frame(x, y, cost.note), *_data(points, best, x, y)]
+        parts = [*parts, *_frame(x, y, cost.axis), *_data(points, best, x, y)]
     else:
         parts.append(Label((WIDTH / 2, HEIGHT / 2), "nothing was measured", Look.TEXT))
     return Drawing(WIDTH, HEIGHT, tuple(parts), title, _in_words(title, points, best, cost))
 
 
-def _frame(x: Axis, y: Axis, note: str) -> Iterator[Part]:
+def _frame(x: Axis, y: Axis, title: str) -> Iterator[Part]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     for value in y.ticks:
         at = _y(y, value)
@@ -138,9 +176,9 @@ def _frame(x: Axis, y: Axis, note: str) -> Iterator[Part]:
         yield Line(((at, bottom), (at, bottom + 5)), Look.AXIS)
         yield Label((at, bottom + 19), tick_text(value), Look.TEXT)
     yield Line(((LEFT, TOP), (LEFT, bottom), (right, bottom)), Look.AXIS)
-    yield Label(((LEFT + right) / 2, HEIGHT - 14), note, Look.TEXT)
+    yield Label(((LEFT + right) / 2, HEIGHT - 14), title, Look.TEXT)
     middle = (16.0, (TOP + bottom) / 2)
-    yield Label(middle, "average score, with its 95 % interval", Look.TEXT, upright=True)
+    yield Label(middle, "average score, 95 % interval", Look.TEXT, upright=True)
 
 
 def _data(points: Sequence[Point], best: Sequence[Point], x: Axis, y: Axis) -> Iterator[Part]:
@@ -157,7 +195,7 @@ def _data(points: Sequence[Point], best: Sequence[Point], x: Axis, y: Axis) -> I
             yield Line(((at, low), (at, high)), Look.BAR)
     for point in points:
         place = (_x(x, point.cost), _y(y, 100 * point.score))
-        yield Dot(place, Look.BEST if point in best else Look.OTHER, _says(point))
+        yield Dot(place, Look.BEST if point in best else Look.OTHER, _tooltip(point))
     named = points if len(points) <= NAMED else best
     names = [
         point.name if len(point.name) <= LONGEST else f"{point.name[: LONGEST - 1]}…"
@@ -182,7 +220,7 @@ def _y(axis: Axis, value: float) -> float:
     return round(HEIGHT - BOTTOM - axis.place(value) * (HEIGHT - BOTTOM - TOP), 2)
 
 
-def _says(point: Point) -> str:
+def _tooltip(point: Point) -> str:
     apart = f" ± {percent(point.half_width)}" if point.half_width is not None else ""
     return f"{point.name}: {percent(point.score)}{apart} at {tick_text(float(f'{point.cost:.4g}'))}"
 
@@ -190,15 +228,18 @@ def _says(point: Point) -> str:
 def _in_words(title: str, points: Sequence[Point], best: Sequence[Point], cost: Cost) -> str:
     if not points:
         return f"{title}: nothing was measured."
-    told = "; ".join(map(_says, best[:NAMED]))
-    return f"{title}: average score against {cost.note}. The front, cheapest first: {told}."
+    points_in_words = "; ".join(map(_tooltip, best[:NAMED]))
+    return (
+        f"{title}: average score against {cost.axis}. "
+        f"The Pareto front, cheapest first: {points_in_words}."
+    )
 
 
 def _moved(part: Part, down: float) -> Part:
     match part:
         case Line(places, look):
             return Line(tuple((x, y + down) for x, y in places), look)
-        case Dot((x, y), look, says):
-            return Dot((x, y + down), look, says)
+        case Dot((x, y), look, tooltip):
+            return Dot((x, y + down), look, tooltip)
         case Label((x, y), text, look, anchor, upright):
             return Label((x, y + down), text, look, anchor, upright)

@@ -1,11 +1,11 @@
-"""Runtimes: ways in which the weights of a deployed model can be run."""
+"""Runtimes: ways to run the weights of a deployed model."""
 
 from __future__ import annotations
 
-from sparsebench.profiling.runtimes.base import Runtime, Trial
+from sparsebench.profiling.runtimes.base import KernelPair, Runtime
 from sparsebench.registry import Registry
 
-__all__ = ["RUNTIMES", "Runtime", "Trial"]
+__all__ = ["RUNTIMES", "KernelPair", "Runtime"]
 
 
 def _check(loaded: object) -> type[Runtime]:
@@ -15,4 +15,4 @@ def _check(loaded: object) -> type[Runtime]:
 
 
 RUNTIMES: Registry[type[Runtime]] = Registry("sparsebench.runtimes", kind="runtime", check=_check)
-"""The runtimes that are installed, by the name users type."""
+"""The installed runtimes, by the name that users type."""

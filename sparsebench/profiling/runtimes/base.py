@@ -1,4 +1,4 @@
-"""What a runtime is: it takes a deployed model and returns one that runs in its way."""
+"""The base class of runtimes, and what several of them need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.parameters import peft_base
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One product in the runtime's way, beside the same product as it is.
+class KernelPair:
+    """One matrix product, dense and by the kernel of a runtime.
 
     Attributes:
-        dense: Runs the product with every zero.
-        runtime: Runs it in the runtime's way.
+        dense: Runs the dense product.
+        runtime: Runs the product of the runtime.
     """
 
     dense: Forward
@@ -34,13 +34,13 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A matrix, and how many tokens it is applied to at once.
+class MatrixShape:
+    """The shape of a matrix product.
 
     Attributes:
-        rows: Its outputs.
-        columns: Its inputs.
-        tokens: How many.
+        rows: Outputs of the matrix.
+        columns: Inputs of the matrix.
+        tokens: Tokens that it is applied to.
     """
 
     rows: int
@@ -49,46 +49,46 @@ class Shape:
 
 
 class Runtime(ABC):
-    """A way to run a deployed model; its docstring is what ``list runtimes`` prints.
+    """A way to run a deployed model; ``list runtimes`` prints the docstring of a subclass.
 
-    The weights stay what they are: its answers are those of the deployed model, to rounding.
+    The weights stay the same: the logits are those of the deployed model, up to rounding.
     """
 
     skips: ClassVar[Literal["weights", "activations", "rows"] | None] = None
-    """What it skips where that is zero or gone; None if nothing."""
+    """What it skips if it is zero or removed; None for nothing."""
 
     shares: ClassVar[tuple[float, ...]] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
-    """Shares of zeros that break-even is looked for at."""
+    """Sparsities that break-even is measured at."""
 
     def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:  # noqa: ARG002
-        """Returns why it cannot run such a model there, or has nothing to gain; None if it can.
+        """Return why it cannot run a model or has nothing to skip in it; None if it can.
 
         Args:
             model: The deployed model.
-            device: Where it is to run.
-            dtype: The type of its weights.
+            device: The device to run on.
+            dtype: The type of the weights.
         """
         return None
 
     @abstractmethod
     def convert(self, model: nn.Module) -> nn.Module:
-        """Returns the model as the runtime runs it; ``model`` itself is left as it is."""
+        """Return the model as the runtime runs it, without changing ``model``."""
 
-    def trial(
+    def kernel_pair(
         self,
-        shape: Shape,  # noqa: ARG002
+        shape: MatrixShape,  # noqa: ARG002
         *,
         share: float,  # noqa: ARG002
         device: torch.device,  # noqa: ARG002
         dtype: torch.dtype,  # noqa: ARG002
-    ) -> Trial | None:
-        """Returns one product at a share of zeros, to find the break-even; None if it has none."""
+    ) -> KernelPair | None:
+        """Return one product at a sparsity, to find the break-even; None if there is none."""
         return None
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A module that holds one or several matrices of a block.
+    """A module with one or several matrices of a block.
 
     Attributes:
         path: Its path in the plain model.
@@ -102,14 +102,14 @@ class Holder:
 
 
 def holders(model: nn.Module) -> Iterator[Holder]:
-    """Yields every plain module that holds matrices of the blocks of a model, once."""
+    """Yield every plain module with matrices of a model's blocks, once."""
     base = peft_base(model)
     found: dict[str, bool] = {}
     for matrix in anatomy_of(base).matrices():
         found[matrix.path] = matrix.transposed
     for path, transposed in found.items():
         module: Any = base.get_submodule(path)
-        if not hasattr(module, "base_layer"):  # what PEFT could not merge keeps its branches
+        if not hasattr(module, "base_layer"):  # branches that PEFT could not merge stay
             weight = module.weight.detach()
             yield Holder(path, weight.T if transposed else weight, module.bias)
 
@@ -119,12 +119,12 @@ def with_replaced(
     fits: Callable[[Tensor], bool],
     make: Callable[[Tensor, Tensor | None], nn.Module],
 ) -> nn.Module:
-    """Returns a copy of a model in which other modules hold some matrices of the blocks.
+    """Return a copy of a model with some matrices of the blocks in other modules.
 
     Args:
         model: The model.
-        fits: Says of a weight ``[out, in]`` whether its module is replaced.
-        make: Makes the module that takes its place, from weight and bias.
+        fits: Whether the module of a weight ``[out, in]`` is replaced.
+        make: Creates the replacement from weight and bias.
     """
     model = copy.deepcopy(model)
     base = peft_base(model)
@@ -135,6 +135,6 @@ def with_replaced(
 
 
 def zeros_in(shape: tuple[int, ...], share: float, *, device: torch.device) -> Tensor:
-    """Returns a boolean tensor that is True at about a share of its entries, drawn evenly."""
+    """Return a boolean tensor that is True at a random ``share`` of its entries."""
     generator = torch.Generator().manual_seed(0)
     return (torch.rand(shape, generator=generator) < share).to(device)

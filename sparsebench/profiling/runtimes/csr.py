@@ -10,16 +10,22 @@ from torch import nn
 from torch.nn import functional
 
 from sparsebench.profiling.parameters import nonzero_entries
-from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, with_replaced, zeros_in
+from sparsebench.profiling.runtimes.base import (
+    KernelPair,
+    Runtime,
+    holders,
+    with_replaced,
+    zeros_in,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sparsebench.profiling.runtimes.base import Shape
+    from sparsebench.profiling.runtimes.base import MatrixShape
 
 LEAST = 0.5
-"""Share of zeros in a matrix under which it stays dense: with an index beside every value, less
-saves no memory either."""
+"""Sparsity below which a matrix stays dense: with an index for every value, CSR would not even
+save memory."""
 
 
 class CSRLinear(nn.Module):
@@ -39,7 +45,7 @@ class CSRLinear(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the outputs ``[..., out]`` for inputs ``[..., in]``."""
+        """Return the outputs ``[..., out]`` for inputs ``[..., in]``."""
         columns = inputs.reshape(-1, inputs.shape[-1]).t()
         if self.bias is None:
             outputs = torch.mm(self.weight, columns)
@@ -49,12 +55,12 @@ class CSRLinear(nn.Module):
 
 
 class CSR(Runtime):
-    """Matrices of the blocks that are at least half zero, stored and multiplied as CSR; CPU."""
+    """Stores and multiplies matrices that are at least half zero as CSR; CPU only."""
 
     skips = "weights"
 
     def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
-        """Refuses accelerators, types that its kernel lacks, and models with too few zeros."""
+        """Refuse accelerators, types without a kernel, and models with too few zeros."""
         if device.type != "cpu":
             return f"it runs on a CPU only, not on {device.type}"
         if dtype not in (torch.float32, torch.float64):
@@ -64,13 +70,13 @@ class CSR(Runtime):
         return None
 
     def convert(self, model: nn.Module) -> nn.Module:
-        """Returns a copy with its sparse matrices in CSR."""
+        """Return a copy with its sparse matrices in CSR."""
         return with_replaced(model, _sparse_enough, CSRLinear)
 
-    def trial(
-        self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
-    ) -> Trial | None:
-        """Returns a product with a weight with zeros anywhere."""
+    def kernel_pair(
+        self, shape: MatrixShape, *, share: float, device: torch.device, dtype: torch.dtype
+    ) -> KernelPair | None:
+        """Return a product with an unstructured sparse weight."""
         if device.type != "cpu" or dtype not in (torch.float32, torch.float64):
             return None
         weight = torch.randn(shape.rows, shape.columns, dtype=dtype)
@@ -78,7 +84,9 @@ class CSR(Runtime):
         inputs = torch.randn(shape.tokens, shape.columns, dtype=dtype)
         bias = torch.zeros(shape.rows, dtype=dtype)
         converted = CSRLinear(weight, bias)
-        return Trial(lambda: functional.linear(inputs, weight, bias), lambda: converted(inputs))
+        return KernelPair(
+            lambda: functional.linear(inputs, weight, bias), lambda: converted(inputs)
+        )
 
 
 def _sparse_enough(weight: Tensor) -> bool:

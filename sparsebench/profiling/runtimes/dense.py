@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class Dense(Runtime):
-    """The deployed model as it is: a zero takes as long as any other weight."""
+    """The deployed model as it is: a zero costs as much time as any other weight."""
 
     def convert(self, model: nn.Module) -> nn.Module:
-        """Returns the model itself."""
+        """Return the model itself."""
         return model

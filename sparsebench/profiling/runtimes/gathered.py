@@ -9,23 +9,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.models.anatomy import anatomy_of
+from sparsebench.models import anatomy_of
 from sparsebench.profiling.parameters import peft_base
-from sparsebench.profiling.runtimes.base import Runtime, Trial, zeros_in
+from sparsebench.profiling.runtimes.base import KernelPair, Runtime, zeros_in
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sparsebench.profiling.runtimes.base import Shape
+    from sparsebench.profiling.runtimes.base import MatrixShape
 
 _MOST = 0.5
-"""Share of fired neurons above which the whole product is run: to gather is to copy."""
+"""Share of active neurons above which the whole product runs, as gathering copies weights."""
 
 
 class GatheredLinear(nn.Module):
-    """The second matrix of a feed-forward network, read only where an input is not zero.
+    """The second matrix of a feed-forward network, used only where an activation is not zero.
 
-    Several tokens share what they read: a neuron counts as fired if it fired for any.
+    The tokens of a batch share the gathered weights: a neuron is active if it is for any token.
 
     Args:
         weight: The weight ``[out, in]``.
@@ -43,27 +43,27 @@ class GatheredLinear(nn.Module):
         return self.rows.T
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns the outputs ``[..., out]`` for activations ``[..., in]``."""
+        """Return the outputs ``[..., out]`` for activations ``[..., in]``."""
         tokens = inputs.reshape(-1, inputs.shape[-1])
-        fired = (tokens != 0).any(0).nonzero().flatten()
+        active = (tokens != 0).any(0).nonzero().flatten()
         rows: Tensor = self.rows
-        if fired.numel() <= _MOST * len(rows):
-            tokens, rows = tokens.index_select(1, fired), rows.index_select(0, fired)
+        if active.numel() <= _MOST * len(rows):
+            tokens, rows = tokens.index_select(1, active), rows.index_select(0, active)
         outputs = tokens @ rows if self.bias is None else torch.addmm(self.bias, tokens, rows)
         return outputs.reshape(*inputs.shape[:-1], -1)
 
 
 class Gathered(Runtime):
-    """The second product of a feed-forward network, for neurons that fired alone."""
+    """Computes the second product of a feed-forward network for active neurons only."""
 
     skips = "activations"
 
     def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
-        """Refuses models whose activation function is never exactly zero."""
+        """Refuse models whose activation function is never exactly zero."""
         base = peft_base(model)
         networks = [block.ffn for block in anatomy_of(base).blocks if block.ffn is not None]
         if not networks:
-            return "no feed-forward network is left"
+            return "the model has no feed-forward network"
         function = base.get_submodule(networks[0].activation)
         below = torch.tensor([-1.0], device=device, dtype=dtype)
         if function(below).item() != 0:
@@ -72,7 +72,7 @@ class Gathered(Runtime):
         return None
 
     def convert(self, model: nn.Module) -> nn.Module:
-        """Returns a copy whose feed-forward networks gather."""
+        """Return a copy whose feed-forward networks gather."""
         model = copy.deepcopy(model)
         base = peft_base(model)
         for block in anatomy_of(base).blocks:
@@ -82,12 +82,12 @@ class Gathered(Runtime):
                 base.set_submodule(out.path, gathered)
         return model
 
-    def trial(
-        self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
-    ) -> Trial | None:
-        """Returns a product with activations that are zero at a share of the neurons."""
+    def kernel_pair(
+        self, shape: MatrixShape, *, share: float, device: torch.device, dtype: torch.dtype
+    ) -> KernelPair | None:
+        """Return a product with activations that are zero at a share of the neurons."""
         weight = torch.randn(shape.rows, shape.columns, device=device, dtype=dtype)
         inputs = torch.randn(shape.tokens, shape.columns, device=device, dtype=dtype)
         inputs.masked_fill_(zeros_in(tuple(inputs.shape), share, device=device), 0.0)
         gathered = GatheredLinear(weight, None)
-        return Trial(lambda: functional.linear(inputs, weight), lambda: gathered(inputs))
+        return KernelPair(lambda: functional.linear(inputs, weight), lambda: gathered(inputs))

@@ -8,30 +8,30 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sparsebench.profiling.runtimes.base import Runtime, Trial, holders, with_replaced
+from sparsebench.profiling.runtimes.base import KernelPair, Runtime, holders, with_replaced
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sparsebench.profiling.runtimes.base import Shape
+    from sparsebench.profiling.runtimes.base import MatrixShape
 
 GROUP = 4
 CAPABILITY = (8, 0)
-"""CUDA compute capability of the Ampere line, the first with sparse tensor cores."""
+"""CUDA compute capability of the Ampere generation, the first with sparse tensor cores."""
 
 _TYPES = (torch.float16, torch.bfloat16)
 _MULTIPLE = 64
-"""What both sides of a matrix must divide by, for the kernels of either backend."""
+"""Both sizes of a matrix must be multiples of this, for the kernels of either backend."""
 
 
 class TwoOfFour(Runtime):
-    """Matrices in which two of every four neighbours are zero, on sparse tensor cores; CUDA."""
+    """Multiplies matrices with the 2:4 pattern on sparse tensor cores; CUDA only."""
 
     skips = "weights"
     shares = (0.5,)
 
     def refuses(self, model: nn.Module, *, device: torch.device, dtype: torch.dtype) -> str | None:
-        """Refuses other devices and types, and models without a matrix in the pattern."""
+        """Refuse other devices and types, and models without a matrix in the pattern."""
         if reason := _lacking(device, dtype):
             return reason
         if not any(_fits(holder.weight) for holder in holders(model)):
@@ -39,13 +39,13 @@ class TwoOfFour(Runtime):
         return None
 
     def convert(self, model: nn.Module) -> nn.Module:
-        """Returns a copy with the matrices of the pattern compressed."""
+        """Return a copy with the matrices of the pattern compressed."""
         return with_replaced(model, _fits, _compressed)
 
-    def trial(
-        self, shape: Shape, *, share: float, device: torch.device, dtype: torch.dtype
-    ) -> Trial | None:
-        """Returns a product with a weight in the pattern, whose share of zeros is a half."""
+    def kernel_pair(
+        self, shape: MatrixShape, *, share: float, device: torch.device, dtype: torch.dtype
+    ) -> KernelPair | None:
+        """Return a product with a weight in the pattern, whose sparsity is 0.5."""
         if _lacking(device, dtype) or share != self.shares[0]:
             return None
         weight = torch.randn(shape.rows, shape.columns, device=device, dtype=dtype)
@@ -54,12 +54,12 @@ class TwoOfFour(Runtime):
             return None
         inputs = torch.randn(shape.tokens, shape.columns, device=device, dtype=dtype)
         converted = _compressed(weight, None)
-        return Trial(lambda: functional.linear(inputs, weight), lambda: converted(inputs))
+        return KernelPair(lambda: functional.linear(inputs, weight), lambda: converted(inputs))
 
 
 def _lacking(device: torch.device, dtype: torch.dtype) -> str | None:
     if device.type != "cuda":
-        return f"it needs a CUDA device of the Ampere line or later, not {device.type}"
+        return f"it needs a CUDA device of the Ampere generation or later, not {device.type}"
     if (has := torch.cuda.get_device_capability(device)) < CAPABILITY:
         return f"it needs compute capability 8.0, and this device has {has[0]}.{has[1]}"
     if dtype not in _TYPES:

@@ -222,7 +222,7 @@ def test_no_process_outlives_the_one_that_started_it(root: Path) -> None:
 
 def test_batches_that_cannot_be_shared_out_are_refused_at_once(root: Path) -> None:
     executor = LocalExecutor(device="cpu", options={"processes": 3})
-    with pytest.raises(UserError, match="batch_size 32 is no multiple of 3 devices"):
+    with pytest.raises(UserError, match="batch_size 32 is not a multiple of 3 devices"):
         make(executor, make_jobs(root, "full"))
     assert not (root / ".work").exists()
 

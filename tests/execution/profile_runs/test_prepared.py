@@ -11,16 +11,16 @@ from tiny_models import KINDS, tiny_backbone
 from sparsebench.execution.profile_runs.prepared import finish
 from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import anatomy_of
-from sparsebench.profiling.parameters import parameters
+from sparsebench.profiling.parameters import count_parameters
 
 
 def finished(name: str, kind: str = "bert", **settings: Any) -> Any:
-    method = configure(name, {**METHODS.get(name).stand_ins, **settings})
+    method = configure(name, {**METHODS.get(name).profile_settings, **settings})
     return finish(method, tiny_backbone(kind))
 
 
 def block_sparsity(model: Any) -> float:
-    return parameters(model).encoder_sparsity
+    return count_parameters(model).encoder_sparsity
 
 
 @pytest.mark.parametrize("kind", KINDS)
