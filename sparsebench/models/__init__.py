@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ModuleWrapper,
         bottleneck_widths,
         insert_bottlenecks,
+        unwrap,
     )
 
 __all__ = [
@@ -61,12 +62,13 @@ __all__ = [
     "load_backbone",
     "model_source",
     "untie",
+    "unwrap",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import the modules that need torch when they are first used."""
-    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks"):
+    if name in ("Adapted", "ModuleWrapper", "bottleneck_widths", "insert_bottlenecks", "unwrap"):
         from sparsebench.models import wrappers
 
         return getattr(wrappers, name)
