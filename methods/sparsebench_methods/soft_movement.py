@@ -40,6 +40,8 @@ class SoftMovement(ScoredMethod):
     The threshold tau rises on a cubic schedule, and with it the weight of a penalty on the mean
     ``sigmoid(score)``. The final sparsity is not a setting: it follows from the penalty, the
     learning rate of the scores and the length of the run. No distillation.
+
+    Needs a long run: below about 1,000 steps the mask is mostly chance.
     """
 
     Config = SoftMovementConfig

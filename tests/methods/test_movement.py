@@ -47,7 +47,7 @@ def test_trains_all_but_the_embeddings_and_scores_at_their_own_rate(
     plain = {
         name: p.numel()
         for name, p in backbone.model.named_parameters()
-        if name.rpartition(".")[0] not in embeddings
+        if name.rpartition(".")[0] not in embeddings and ".embeddings.LayerNorm." not in name
     }
     matrices = sum(m.weight(backbone.model).numel() for m in backbone.anatomy.matrices())
     made = method(method.Config(weight_decay=0.1))  # type: ignore[arg-type]
@@ -60,6 +60,20 @@ def test_trains_all_but_the_embeddings_and_scores_at_their_own_rate(
     assert sum(p.numel() for group in rest for p in group["params"]) == sum(plain.values())
     assert all("lr" not in group for group in rest)
     assert all((score == 0).all() for score in scores["params"])
+
+
+@pytest.mark.parametrize("method", [Movement, SoftMovement])
+def test_the_norm_of_the_embedding_module_is_frozen_with_it_and_no_norm_of_a_block(
+    method: type[Movement | SoftMovement],
+) -> None:
+    for kind in ("bert", "roberta"):
+        view = method().prepare(tiny_backbone(kind))
+        norms = {n: p.requires_grad for n, p in view.named_parameters() if "LayerNorm" in n}
+        frozen = [name for name, trains in norms.items() if not trains]
+        assert frozen == [f"{kind}.embeddings.LayerNorm.{part}" for part in ("weight", "bias")]
+    view = method().prepare(tiny_backbone("gpt2"))
+    frozen = [name for name, p in view.named_parameters() if not p.requires_grad]
+    assert frozen == ["transformer.wte.weight", "transformer.wpe.weight"]
 
 
 @pytest.mark.parametrize("method", [Movement, SoftMovement])
