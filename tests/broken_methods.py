@@ -1,4 +1,4 @@
-"""Methods that are broken on purpose, each in one way; all but that is as in ``Sound``."""
+"""Methods that are broken on purpose, each in one way; all else is as in ``Sound``."""
 
 from __future__ import annotations
 

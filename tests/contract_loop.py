@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Checkpoint:
-    """What a run needs to go on: the step it is at, the state of the view and the optimizer's."""
+    """The state from which a run resumes: its step, and the states of view and optimizer."""
 
     step: int
     model: dict[str, Tensor]
@@ -35,7 +35,7 @@ class Loop:
         batches: Batches with labels, taken in turn.
         steps: Optimizer steps of the whole run.
         losses: The loss of every step, penalty included.
-        after_step: Is called after every optimizer step with the number of steps done.
+        after_step: Called after every optimizer step with the number of finished steps.
     """
 
     method: Method
@@ -46,7 +46,7 @@ class Loop:
     after_step: Callable[[int], None] = lambda _: None
 
     def train(self, *, until: int | None = None, since: Checkpoint | None = None) -> Checkpoint:
-        """Trains all stages, or up to a step, or on from a checkpoint; returns where it came to."""
+        """Train all stages, or to a step, or from a checkpoint; return the last checkpoint."""
         first, until = since.step if since else 0, self.steps if until is None else until
         start, share = 0, 0.0
         reached = None
@@ -100,7 +100,7 @@ class Loop:
 def drive(
     method: Method, backbone: Backbone, batches: Sequence[dict[str, Tensor]], steps: int
 ) -> nn.Module:
-    """Prepares, trains and deploys; returns the deployed model in evaluation mode."""
+    """Prepare, train and deploy; return the deployed model in evaluation mode."""
     loop = Loop(method, method.prepare(backbone), batches, steps)
     loop.train()
     return method.deploy(loop.model.eval())

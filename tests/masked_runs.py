@@ -1,4 +1,4 @@
-"""What every method with a mask must hold, whatever its scores."""
+"""Assertions that hold for every method with a mask, whatever its scores."""
 
 from __future__ import annotations
 
@@ -24,48 +24,50 @@ def batches(backbone: Backbone) -> list[dict[str, torch.Tensor]]:
 
 
 def zeros_by_matrix(model: nn.Module) -> list[tuple[int, int]]:
-    """Returns zeros and size of every matrix of the blocks of a plain model."""
+    """Return zeros and size of every matrix of the blocks of a plain model."""
     weights = [matrix.weight(model) for matrix in anatomy_of(model).matrices()]
     return [(int((weight == 0).sum()), weight.numel()) for weight in weights]
 
 
 def dense_parts(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Returns what is not a matrix of the blocks, by name."""
+    """Return the parameters outside the matrices of the blocks, by name."""
     paths = {matrix.path for matrix in anatomy_of(model).matrices()}
     return {n: p for n, p in model.named_parameters() if n.rpartition(".")[0] not in paths}
 
 
-def assert_plain(shipped: nn.Module, structure: str) -> None:
-    assert str(shipped) == structure
-    for module in shipped.modules():
+def assert_plain(deployed: nn.Module, structure: str) -> None:
+    assert str(deployed) == structure
+    for module in deployed.modules():
         assert not isinstance(module, ParametrizedLinear)
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
         assert not hasattr(module, "parametrizations")
-    assert not any(name.endswith("mask") for name, _ in shipped.named_buffers())
+    assert not any(name.endswith("mask") for name, _ in deployed.named_buffers())
 
 
-def assert_life_is_sound(method: Method, kind: str, *, zeros: Callable[[int], int] | None) -> None:
-    """Drives a method through its life on one kind of backbone, and checks what ships."""
+def assert_trains_and_deploys(
+    method: Method, kind: str, *, zeros: Callable[[int], int] | None
+) -> None:
+    """Prepare, train and deploy a method on one kind of backbone, and check the deployed model."""
     backbone = tiny_backbone(kind)
     structure, head = str(backbone.model), dense_parts(backbone.model)
     loop = Loop(method, method.prepare(backbone), batches(backbone), 10)
     loop.train()
     view, batch = loop.model.eval(), tiny_batch(backbone, seed=7)
     in_training = view(**batch).logits
-    shipped = method.deploy(view)
-    assert_plain(shipped, structure)
-    torch.testing.assert_close(shipped(**batch).logits, in_training, rtol=1e-5, atol=1e-5)
+    deployed = method.deploy(view)
+    assert_plain(deployed, structure)
+    torch.testing.assert_close(deployed(**batch).logits, in_training, rtol=1e-5, atol=1e-5)
     if zeros is not None:
-        assert [found for found, _ in zeros_by_matrix(shipped)] == [
-            zeros(size) for _, size in zeros_by_matrix(shipped)
+        assert [found for found, _ in zeros_by_matrix(deployed)] == [
+            zeros(size) for _, size in zeros_by_matrix(deployed)
         ]
-    assert dense_parts(shipped).keys() == head.keys()
-    assert all((p != 0).any() for p in dense_parts(shipped).values())
+    assert dense_parts(deployed).keys() == head.keys()
+    assert all((p != 0).any() for p in dense_parts(deployed).values())
 
 
 def assert_pruned_weights_stay_zero(method: Method, kind: str = "bert") -> None:
-    """Looks at every masked weight after every step of a run with momentum and weight decay."""
+    """Check every masked weight after every step of a run with momentum and weight decay."""
     backbone = tiny_backbone(kind)
     view = method.prepare(backbone)
     seen = []
@@ -80,7 +82,7 @@ def assert_pruned_weights_stay_zero(method: Method, kind: str = "bert") -> None:
 
 
 def assert_resumes(make: Callable[[], Method], kind: str, *, at: int, steps: int = 12) -> None:
-    """Interrupts a run, goes on in fresh objects, and compares with the run that went through."""
+    """Interrupt a run, resume it in fresh objects, and compare with an uninterrupted run."""
 
     def begin(seed: int) -> Loop:
         backbone = tiny_backbone(kind)

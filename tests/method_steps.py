@@ -1,4 +1,4 @@
-"""Takes a method through its life on one batch: a few steps, deploy, save, load, predict."""
+"""A method on one batch: a few steps, deploy, save, load, predict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batch = dict[str, torch.Tensor]
 def train_steps(
     method: Method, model: Any, batch: Batch, *, steps: int = 2, rate: float = 1e-2
 ) -> float:
-    """Trains as the harness does, without its Trainer; returns the last loss."""
+    """Train as the harness does, without its Trainer; return the last loss."""
     optimizer = torch.optim.AdamW(method.parameter_groups(model), lr=rate)
     loss = torch.tensor(0.0)
     model.train()
@@ -35,7 +35,7 @@ def train_steps(
 
 
 def predict(model: Any, batch: Batch, form: Form) -> tuple[torch.Tensor, ...]:
-    """Returns the logits, and for a model that answers in words what it generates."""
+    """Return the logits, and for a model that generates text its output."""
     with torch.no_grad():
         outputs = model(**batch)
         if form is Form.SPAN:
@@ -47,18 +47,18 @@ def predict(model: Any, batch: Batch, form: Form) -> tuple[torch.Tensor, ...]:
 
 
 def round_trip(model: Any, backbone: Backbone, folder: Path) -> Any:
-    """Saves what ships and loads it."""
+    """Save a deployed model and load it."""
     save(model, folder, form=backbone.form, head=backbone.head)
     return load(folder)
 
 
 def largest_difference(a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> float:
-    """Returns the largest difference of two predictions of the same shapes."""
+    """Return the largest difference of two predictions of the same shapes."""
     assert [x.shape for x in a] == [x.shape for x in b]
     return max((x.double() - y.double()).abs().max().item() for x, y in zip(a, b, strict=True))
 
 
 def snapshot(model: Any) -> dict[str, torch.Tensor]:
-    """Returns a copy of every parameter, a shared one under each of its names."""
+    """Return a copy of every parameter, a shared one under each of its names."""
     named = model.named_parameters(remove_duplicate=False)
     return {name: parameter.detach().clone() for name, parameter in named}

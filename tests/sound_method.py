@@ -1,4 +1,4 @@
-"""A method that does everything right and claims everything that can be claimed."""
+"""A method that keeps the contract and makes every claim."""
 
 from __future__ import annotations
 

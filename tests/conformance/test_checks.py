@@ -110,7 +110,7 @@ def test_a_broken_method_fails_its_check(method: type[Method], name: str, said: 
     assert said in result.note
 
 
-def test_a_failure_that_is_expected_is_told_with_its_reason() -> None:
+def test_a_failure_that_is_expected_has_its_reason() -> None:
     class Forgiven(broken.RoundsItsSettings):
         expected_failures: ClassVar = {"settings_round_trip": "shows one digit"}
 
@@ -147,7 +147,7 @@ def test_a_method_that_does_not_run_fails_one_check_and_no_other_is_made_of_it()
     assert "see runs_on_every_family" in results["saves_and_loads"].note
 
 
-def test_families_that_are_refused_are_told_with_the_reason() -> None:
+def test_families_that_are_refused_are_listed_with_the_reason() -> None:
     class RefusesT5(Sound):
         def refuses(self, family: Family, form: Form) -> str | None:
             return "no biases" if family == Family.T5 else None

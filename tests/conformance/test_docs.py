@@ -80,6 +80,6 @@ def test_every_check_is_described() -> None:
 
 
 @pytest.mark.parametrize("name", sparsity.__all__)
-def test_every_public_part_of_sparse_methods_is_told(name: str) -> None:
+def test_every_public_part_of_sparse_methods_is_listed(name: str) -> None:
     _, _, below = PAGE.read_text(encoding="utf-8").partition("\nFrom `sparsebench.sparsity`:\n")
     assert re.search(rf"`{name}\b", below.partition("\n## ")[0])

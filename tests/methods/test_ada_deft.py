@@ -45,13 +45,13 @@ def test_drops_folds_and_ships(kind: str, settings: dict[str, Any], tmp_path: Pa
     set_gates(view, [0.7, 0.05, 1.3, 0.9, 0.0, 0.2][: len(gates(view))])
     method.before_step(view, 1.0)
     in_training = predict(view.eval(), batch, backbone.form)
-    shipped = method.deploy(view)
-    assert left(shipped) == [True, False, True, True, False, True][: len(left(shipped))]
-    assert not [m for m in shipped.modules() if isinstance(m, (Gated, Metered))]
-    before = predict(shipped, batch, backbone.form)
+    deployed = method.deploy(view)
+    assert left(deployed) == [True, False, True, True, False, True][: len(left(deployed))]
+    assert not [m for m in deployed.modules() if isinstance(m, (Gated, Metered))]
+    before = predict(deployed, batch, backbone.form)
     scale = max(1.0, before[0].abs().max().item())
     assert largest_difference(before[:1], in_training[:1]) < 1e-4 * scale
-    after = predict(round_trip(shipped, backbone, tmp_path / "m"), batch, backbone.form)
+    after = predict(round_trip(deployed, backbone, tmp_path / "m"), batch, backbone.form)
     assert largest_difference(after, before) < 1e-5 * scale
 
 

@@ -1,4 +1,4 @@
-"""Bottleneck adapters: what trains, what ships, and under DEFT."""
+"""Bottleneck adapters: what trains, what is deployed, and under DEFT."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_ships(kind: str, wrapper: str | None, tmp_path: Path) -> None:
     view, batch = method.prepare(backbone), tiny_batch(backbone)
     train_steps(method, view, batch, steps=3)
     in_training = predict(view, batch, backbone.form)
-    shipped = method.deploy(view)
-    before = predict(shipped, batch, backbone.form)
+    deployed = method.deploy(view)
+    before = predict(deployed, batch, backbone.form)
     scale = max(1.0, before[0].abs().max().item())
     assert largest_difference(before[:1], in_training[:1]) < 1e-5 * scale
-    loaded = round_trip(shipped, backbone, tmp_path / "m")
+    loaded = round_trip(deployed, backbone, tmp_path / "m")
     assert largest_difference(predict(loaded, batch, backbone.form), before) < 1e-6
     adapters = [module for module in loaded.modules() if isinstance(module, Adapted)]
     places = sum(len(block.attentions) + 1 for block in tiny_backbone(kind).anatomy.blocks)

@@ -1,4 +1,4 @@
-"""full, head, bitfit and lora on the four families: what trains, what ships, what comes back."""
+"""full, head, bitfit and lora on the four families: what trains, deployed, reloaded."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_predicts_the_same_after_deploy_save_and_load(
     view = trained.prepare(backbone)
     train_steps(trained, view, batch)
     in_training = predict(view, batch, form)
-    shipped = trained.deploy(view)
-    loaded = round_trip(shipped, backbone, tmp_path / "deployed")
+    deployed = trained.deploy(view)
+    loaded = round_trip(deployed, backbone, tmp_path / "deployed")
     after = predict(loaded, batch, form)
-    assert largest_difference(after, predict(shipped, batch, form)) < 1e-5
+    assert largest_difference(after, predict(deployed, batch, form)) < 1e-5
     assert largest_difference(after[:1], in_training[:1]) < 1e-4
     assert largest_difference(after[:1], before[:1]) > 1e-3
     assert type(loaded) is type(backbone.model)
@@ -164,11 +164,11 @@ def test_lora_leaves_nothing_behind(kind: str) -> None:
     backbone = tiny_backbone(kind)
     names = [name for name, _ in backbone.model.named_modules()]
     method = LoRA()
-    shipped = method.deploy(method.prepare(backbone))
-    assert [name for name, _ in shipped.named_modules()] == names
-    assert not [m for m in shipped.modules() if "peft" in type(m).__module__]
-    assert not [m for m in shipped.modules() if m._forward_hooks or m._forward_pre_hooks]
-    assert not hasattr(shipped, "peft_config")
+    deployed = method.deploy(method.prepare(backbone))
+    assert [name for name, _ in deployed.named_modules()] == names
+    assert not [m for m in deployed.modules() if "peft" in type(m).__module__]
+    assert not [m for m in deployed.modules() if m._forward_hooks or m._forward_pre_hooks]
+    assert not hasattr(deployed, "peft_config")
 
 
 @pytest.mark.parametrize("method", [Full, Head, LoRA, BitFit])

@@ -1,4 +1,4 @@
-"""DEFT: what is measured, what trains, what ships."""
+"""DEFT: what is measured, what trains, what is deployed."""
 
 from __future__ import annotations
 
@@ -113,13 +113,13 @@ def test_ships_as_the_wrapped_method_does(
     view, batch = method.prepare(backbone), tiny_batch(backbone)
     train_steps(method, view, batch)
     in_training = predict(view, batch, backbone.form)
-    shipped = method.deploy(view)
-    assert not [module for module in shipped.modules() if isinstance(module, Metered)]
-    assert not [m for m in shipped.modules() if m._forward_pre_hooks or m._forward_hooks]
-    assert largest_difference(predict(shipped, batch, backbone.form)[:1], in_training[:1]) < 1e-3
-    loaded = round_trip(shipped, backbone, tmp_path / "m")
+    deployed = method.deploy(view)
+    assert not [module for module in deployed.modules() if isinstance(module, Metered)]
+    assert not [m for m in deployed.modules() if m._forward_pre_hooks or m._forward_hooks]
+    assert largest_difference(predict(deployed, batch, backbone.form)[:1], in_training[:1]) < 1e-3
+    loaded = round_trip(deployed, backbone, tmp_path / "m")
     after = predict(loaded, batch, backbone.form)
-    assert largest_difference(after, predict(shipped, batch, backbone.form)) < 1e-5
+    assert largest_difference(after, predict(deployed, batch, backbone.form)) < 1e-5
 
 
 class TestOneRecordALayer:

@@ -1,4 +1,4 @@
-"""DSEE: exact counts, two stages, what is pruned, what ships."""
+"""DSEE: exact counts, two stages, what is pruned, what is deployed."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ class TestUnstructured:
             zeros = sum(int((weight == 0).sum()) for weight in pool)
             assert zeros == int(0.3 * sum(weight.numel() for weight in pool))
         frozen = method.frozen_sparsity(view)
-        shipped = method.deploy(view)
-        merged = [m.weight(shipped) for m in anatomy_of(shipped).matrices()]
+        deployed = method.deploy(view)
+        merged = [m.weight(deployed) for m in anatomy_of(deployed).matrices()]
         zeros = sum(int((weight == 0).sum()) for weight in merged)
         assert zeros / sum(weight.numel() for weight in merged) < frozen
         assert frozen == pytest.approx(0.3, abs=0.02)
@@ -220,7 +220,7 @@ class TestStructured:
             values = coefficients(silent)[path]
             with torch.no_grad():
                 values[values < threshold] = 0
-        # an entry of the sparse update may have gone with its head, but none came with a value
+        # an entry of the sparse update may be removed with its head, but none came with a value
         method.begin_stage(view, method.stages()[1])
         batch = tiny_batch(backbone)
         expected = predict(silent.eval(), batch, backbone.form)[0]
@@ -270,11 +270,11 @@ class TestPublishedTable:
         assert self.count(structured.prepare(bert_base())) == (86_274_193, "3.81119e+14")
 
     @pytest.mark.parametrize(
-        ("gone", "size", "published", "fall"),
+        ("removed", "size", "published", "fall"),
         [(3, 56_414_053, "2.49211e+14", 0.347), (4, 54_027_877, "2.38670e+14", 0.377)],
     )
     def test_heads_and_neurons_removed(
-        self, gone: int, size: int, published: str, fall: float
+        self, removed: int, size: int, published: str, fall: float
     ) -> None:
         """And the multiply-adds that are traced on the deployed model fall as they should."""
         method = DSEE(
@@ -282,18 +282,18 @@ class TestPublishedTable:
                 prune=Prune.STRUCTURED,
                 support=Support.RANDOM,
                 entries=128,
-                head_share=gone / 12,
+                head_share=removed / 12,
                 neuron_share=1229 / 3072,
             )
         )
         view = method.prepare(bert_base())
         method.begin_stage(view, method.stages()[1])
         assert self.count(view) == (size, published)
-        shipped: Any = method.deploy(view)
-        blocks = anatomy_of(shipped).blocks
-        assert {(b.attentions[0].heads, b.ffn.neurons) for b in blocks} == {(12 - gone, 1843)}
-        assert self.count(shipped)[0] == size - 24 * (16 * (768 + 64 * (12 - gone)) + 128)
-        whole, reduced = (self.traced(model) for model in (bert_base().model, shipped))
+        deployed: Any = method.deploy(view)
+        blocks = anatomy_of(deployed).blocks
+        assert {(b.attentions[0].heads, b.ffn.neurons) for b in blocks} == {(12 - removed, 1843)}
+        assert self.count(deployed)[0] == size - 24 * (16 * (768 + 64 * (12 - removed)) + 128)
+        whole, reduced = (self.traced(model) for model in (bert_base().model, deployed))
         assert round(1 - reduced / whole, 3) == fall
 
     def traced(self, model: Any) -> int:
@@ -314,12 +314,12 @@ class TestLife:
         names = set(backbone.model.state_dict())
         view, batch = trained(method, backbone), tiny_batch(backbone)
         in_training = predict(view, batch, backbone.form)
-        shipped = method.deploy(view)
-        assert {n for n in shipped.state_dict() if not n.endswith("kept_heads")} == names
-        before = predict(shipped, batch, backbone.form)
+        deployed = method.deploy(view)
+        assert {n for n in deployed.state_dict() if not n.endswith("kept_heads")} == names
+        before = predict(deployed, batch, backbone.form)
         scale = before[0].abs().max().item()
         assert largest_difference(before[:1], in_training[:1]) < 1e-5 * max(scale, 1)
-        after = predict(round_trip(shipped, backbone, tmp_path / "m"), batch, backbone.form)
+        after = predict(round_trip(deployed, backbone, tmp_path / "m"), batch, backbone.form)
         assert largest_difference(after, before) < 1e-6
 
     @pytest.mark.parametrize("prune", Prune)

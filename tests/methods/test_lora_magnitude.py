@@ -20,7 +20,7 @@ def lora_magnitude(**settings: object) -> LoRAMagnitude:
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
 def test_ships_exactly_the_asked_zeros_with_the_update_merged(kind: str, sparsity: float) -> None:
     method = lora_magnitude(sparsity=sparsity)
-    masked_runs.assert_life_is_sound(method, kind, zeros=lambda size: int(size * sparsity))
+    masked_runs.assert_trains_and_deploys(method, kind, zeros=lambda size: int(size * sparsity))
 
 
 def test_the_mask_is_that_of_the_pretrained_weights_and_stays() -> None:
@@ -31,9 +31,9 @@ def test_the_mask_is_that_of_the_pretrained_weights_and_stays() -> None:
     for (weight, _), mask in zip(attached(view, MaskedLoRA), masks, strict=True):
         assert weight[~mask].abs().max() <= weight[mask].abs().min()
     Loop(method, view, masked_runs.batches(backbone), 5).train()
-    shipped = method.deploy(view)
+    deployed = method.deploy(view)
     for matrix, mask in zip(backbone.anatomy.matrices(), masks, strict=True):
-        assert torch.equal(matrix.weight(shipped) != 0, mask)
+        assert torch.equal(matrix.weight(deployed) != 0, mask)
 
 
 def test_what_ships_is_the_masked_sum() -> None:
@@ -46,9 +46,9 @@ def test_what_ships_is_the_masked_sum() -> None:
         for weight, change in attached(view, MaskedLoRA)
     ]
     assert all(change.B.abs().sum() > 0 for _, change in attached(view, MaskedLoRA))
-    shipped = method.deploy(view)
+    deployed = method.deploy(view)
     for matrix, weight in zip(backbone.anatomy.matrices(), expected, strict=True):
-        torch.testing.assert_close(matrix.weight(shipped), weight)
+        torch.testing.assert_close(matrix.weight(deployed), weight)
 
 
 def test_trains_the_update_and_the_head_alone() -> None:
@@ -65,9 +65,9 @@ def test_trains_the_update_and_the_head_alone() -> None:
 
 def test_two_of_four_is_exact() -> None:
     backbone = tiny_backbone("t5")
-    shipped = drive(lora_magnitude(pattern="2:4"), backbone, masked_runs.batches(backbone), 4)
+    deployed = drive(lora_magnitude(pattern="2:4"), backbone, masked_runs.batches(backbone), 4)
     for matrix in backbone.anatomy.matrices():
-        assert ((matrix.weight(shipped) != 0).reshape(-1, 4).sum(1) == 2).all()
+        assert ((matrix.weight(deployed) != 0).reshape(-1, 4).sum(1) == 2).all()
 
 
 def test_resumes_in_the_middle() -> None:

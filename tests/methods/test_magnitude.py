@@ -27,15 +27,15 @@ def magnitude(**settings: object) -> Magnitude:
 @pytest.mark.parametrize("mode", SETTINGS)
 def test_ships_exactly_the_asked_zeros_in_every_matrix(kind: str, mode: str) -> None:
     method = magnitude(sparsity=0.7, **SETTINGS[mode])
-    masked_runs.assert_life_is_sound(method, kind, zeros=lambda size: int(size * 0.7))
+    masked_runs.assert_trains_and_deploys(method, kind, zeros=lambda size: int(size * 0.7))
 
 
 @pytest.mark.parametrize("mode", SETTINGS)
 def test_ships_exactly_the_asked_zeros_in_total(mode: str) -> None:
     backbone = tiny_backbone("gpt2")
     method = magnitude(sparsity=0.7, scope="global", **SETTINGS[mode])
-    shipped = drive(method, backbone, masked_runs.batches(backbone), 10)
-    zeros, sizes = zip(*masked_runs.zeros_by_matrix(shipped), strict=True)
+    deployed = drive(method, backbone, masked_runs.batches(backbone), 10)
+    zeros, sizes = zip(*masked_runs.zeros_by_matrix(deployed), strict=True)
     assert sum(zeros) == int(sum(sizes) * 0.7)
     assert len({zero / size for zero, size in zip(zeros, sizes, strict=True)}) > 1
 
@@ -45,9 +45,9 @@ def test_ships_exactly_the_asked_zeros_in_total(mode: str) -> None:
 def test_two_of_four_is_exact(kind: str, mode: str) -> None:
     backbone = tiny_backbone(kind)
     method = magnitude(pattern="2:4", **SETTINGS[mode])
-    shipped = drive(method, backbone, masked_runs.batches(backbone), 10)
+    deployed = drive(method, backbone, masked_runs.batches(backbone), 10)
     for matrix in backbone.anatomy.matrices():
-        kept = (matrix.weight(shipped) != 0).reshape(-1, 4).sum(1)
+        kept = (matrix.weight(deployed) != 0).reshape(-1, 4).sum(1)
         assert (kept == 2).all(), matrix.name
 
 
@@ -153,13 +153,13 @@ def test_structured_pruning_removes_heads_and_neurons(kind: str, mode: str) -> N
     Loop(method, view, masked_runs.batches(backbone), 10).train()
     batch = tiny_batch(backbone, seed=7)
     in_training = view.eval()(**batch).logits
-    shipped = method.deploy(view)
-    torch.testing.assert_close(shipped(**batch).logits, in_training, rtol=1e-4, atol=1e-5)
-    for block, (attentions, ffn) in zip(anatomy_of(shipped).blocks, before, strict=True):
+    deployed = method.deploy(view)
+    torch.testing.assert_close(deployed(**batch).logits, in_training, rtol=1e-4, atol=1e-5)
+    for block, (attentions, ffn) in zip(anatomy_of(deployed).blocks, before, strict=True):
         assert [a.heads for a in block.attentions] == [a.heads // 2 for a in attentions]
         assert block.ffn is not None
         assert block.ffn.neurons == ffn.neurons // 2
-    assert not any(zeros for zeros, _ in masked_runs.zeros_by_matrix(shipped))
+    assert not any(zeros for zeros, _ in masked_runs.zeros_by_matrix(deployed))
 
 
 def test_structured_pruning_over_all_layers_spares_one_unit_of_each() -> None:
@@ -170,8 +170,8 @@ def test_structured_pruning_over_all_layers_spares_one_unit_of_each() -> None:
     method = magnitude(
         sparsity=0.9, pattern="structured", scope="global", mode="one_shot", learning_rate=1e-5
     )
-    shipped = drive(method, backbone, masked_runs.batches(backbone), 4)
-    blocks = anatomy_of(shipped).blocks
+    deployed = drive(method, backbone, masked_runs.batches(backbone), 4)
+    blocks = anatomy_of(deployed).blocks
     assert [block.attentions[0].heads for block in blocks] == [1, 1, 1]
     neurons = [block.ffn.neurons for block in blocks if block.ffn]
     assert neurons[0] == 1
@@ -196,12 +196,12 @@ def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
     method = magnitude(sparsity=0.5, pattern="structured", mode="one_shot", retrain=1)
     view = method.prepare(backbone)
     method.begin_stage(view, method.stages()[0])
-    shipped = method.deploy(view)
+    deployed = method.deploy(view)
     kept = torch.cat([value[:8], value[24:]])
-    block = anatomy_of(shipped).blocks[1]
+    block = anatomy_of(deployed).blocks[1]
     assert block.ffn is not None
-    assert torch.equal(block.attentions[0].value.weight(shipped), kept)
-    assert torch.equal(block.ffn.down.weight(shipped), out[:, 1::2])
+    assert torch.equal(block.attentions[0].value.weight(deployed), kept)
+    assert torch.equal(block.ffn.down.weight(deployed), out[:, 1::2])
 
 
 @pytest.mark.parametrize("mode", ["gradual", "one-shot, tuned again"])

@@ -30,11 +30,11 @@ def test_trains_under_autocast_with_exact_zeros_in_fp32(make: type[Method], kind
     assert torch.tensor(loop.losses).isfinite().all()
     view, batch = loop.model.eval(), tiny_batch(backbone)
     in_training = view(**batch).logits
-    shipped = method.deploy(view)
-    torch.testing.assert_close(shipped(**batch).logits, in_training, rtol=1e-5, atol=1e-5)
-    assert all(parameter.dtype == torch.float32 for parameter in shipped.parameters())
+    deployed = method.deploy(view)
+    torch.testing.assert_close(deployed(**batch).logits, in_training, rtol=1e-5, atol=1e-5)
+    assert all(parameter.dtype == torch.float32 for parameter in deployed.parameters())
     if make is not SoftMovement:
-        assert all(zeros == int(0.9 * n) for zeros, n in masked_runs.zeros_by_matrix(shipped))
+        assert all(zeros == int(0.9 * n) for zeros, n in masked_runs.zeros_by_matrix(deployed))
 
 
 @pytest.mark.parametrize("make", METHODS)
@@ -44,7 +44,7 @@ def test_trains_a_model_of_bf16_weights(make: type[Method]) -> None:
     method = make(make.Config(learning_rate=1e-2))
     loop = Loop(method, method.prepare(backbone), masked_runs.batches(backbone), 6)
     loop.train()
-    shipped = method.deploy(loop.model.eval())
-    assert all(parameter.dtype == torch.bfloat16 for parameter in shipped.parameters())
+    deployed = method.deploy(loop.model.eval())
+    assert all(parameter.dtype == torch.bfloat16 for parameter in deployed.parameters())
     if make is not SoftMovement:
-        assert all(zeros >= int(0.9 * n) for zeros, n in masked_runs.zeros_by_matrix(shipped))
+        assert all(zeros >= int(0.9 * n) for zeros, n in masked_runs.zeros_by_matrix(deployed))

@@ -87,7 +87,7 @@ def test_embeddings_may_train_too(method: type[Movement | SoftMovement]) -> None
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
 def test_movement_ships_exactly_the_asked_zeros(kind: str, sparsity: float) -> None:
     config = MovementConfig(sparsity=sparsity, learning_rate=1e-3)
-    masked_runs.assert_life_is_sound(
+    masked_runs.assert_trains_and_deploys(
         Movement(config), kind, zeros=lambda size: int(size * sparsity)
     )
 
@@ -100,8 +100,8 @@ def test_movement_prunes_the_lowest_scores_of_all() -> None:
     assert has_sparsity(view, 0.6, scope=Scope.GLOBAL)
     parts = [change for _, change in attached(view, ScoredWeight)]
     kept = torch.cat([part.scores[part.mask] for part in parts])
-    gone = torch.cat([part.scores[~part.mask] for part in parts])
-    assert gone.max() <= kept.min()
+    pruned = torch.cat([part.scores[~part.mask] for part in parts])
+    assert pruned.max() <= kept.min()
     zeros, sizes = zip(*masked_runs.zeros_by_matrix(method.deploy(view)), strict=True)
     assert sum(zeros) == int(sum(sizes) * 0.6)
 
@@ -180,7 +180,7 @@ def test_soft_movement_never_empties_a_matrix() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_soft_movement_prunes_and_ships_a_plain_model(kind: str) -> None:
     config = SoftMovementConfig(score_learning_rate=1.0, learning_rate=1e-3)
-    masked_runs.assert_life_is_sound(SoftMovement(config), kind, zeros=None)
+    masked_runs.assert_trains_and_deploys(SoftMovement(config), kind, zeros=None)
     backbone = tiny_backbone(kind)
     method = SoftMovement(config)
     loop = Loop(method, method.prepare(backbone), masked_runs.batches(backbone), 12)

@@ -78,7 +78,7 @@ TABLE: dict[str, tuple[frozenset[str], dict[str, Any]]] = {
 """Tuner -> the families it is expected to work on, and settings that fit models this small."""
 
 UNMERGED = {"cartridge", "lily", "p_tuning", "prefix_tuning", "prompt_tuning"}
-"""Tuners that ship as a model with an adapter."""
+"""Tuners that are deployed as a model with an adapter."""
 
 WORKING = [(t, k) for t, (kinds, _) in TABLE.items() for k in sorted(kinds)]
 REFUSED = [(t, k) for t, (kinds, _) in TABLE.items() for k in sorted(ALL - kinds)]
@@ -120,16 +120,16 @@ def test_trains_ships_and_predicts_the_same(tuner: str, kind: str, tmp_path: Pat
     save_state(view, tmp_path / "state.safetensors")
     load_state(view, tmp_path / "state.safetensors")
     in_training = predict(view, batch, backbone.form)
-    shipped = method.deploy(view)
-    deployed = predict(shipped, batch, backbone.form)
-    assert largest_difference(in_training[:1], deployed[:1]) < 1e-4
-    loaded = round_trip(shipped, backbone, tmp_path / "deployed")
-    assert largest_difference(predict(loaded, batch, backbone.form), deployed) < 1e-5
+    deployed = method.deploy(view)
+    logits = predict(deployed, batch, backbone.form)
+    assert largest_difference(in_training[:1], logits[:1]) < 1e-4
+    loaded = round_trip(deployed, backbone, tmp_path / "deployed")
+    assert largest_difference(predict(loaded, batch, backbone.form), logits) < 1e-5
     if tuner not in UNMERGED:
         assert type(loaded) is type(backbone.model)
-        assert [name for name, _ in shipped.named_parameters()] == plain
-        assert not [m for m in shipped.modules() if "peft" in type(m).__module__]
-        assert not [m for m in shipped.modules() if m._forward_hooks or m._forward_pre_hooks]
+        assert [name for name, _ in deployed.named_parameters()] == plain
+        assert not [m for m in deployed.modules() if "peft" in type(m).__module__]
+        assert not [m for m in deployed.modules() if m._forward_hooks or m._forward_pre_hooks]
     else:
         assert (tmp_path / "deployed" / "adapter" / "adapter_model.safetensors").is_file()
 
@@ -173,10 +173,10 @@ def check_round_trip(method: PEFT, backbone: Backbone, folder: Path) -> None:
     before = predict(backbone.model.eval(), batch, backbone.form)[0]
     view = method.prepare(backbone)
     train_steps(method, view, batch)
-    shipped = method.deploy(view)
-    expected = predict(shipped, batch, backbone.form)
+    deployed = method.deploy(view)
+    expected = predict(deployed, batch, backbone.form)
     assert largest_difference(expected[:1], (before,)) > 1e-3
-    loaded = round_trip(shipped, backbone, folder / "deployed")
+    loaded = round_trip(deployed, backbone, folder / "deployed")
     assert largest_difference(predict(loaded, batch, backbone.form), expected) < 1e-5
 
 

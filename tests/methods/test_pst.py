@@ -170,7 +170,7 @@ def test_sparsity_follows_the_schedule_of_the_paper() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
 def test_ships_a_plain_model_with_exactly_the_asked_zeros(kind: str, sparsity: float) -> None:
-    masked_runs.assert_life_is_sound(
+    masked_runs.assert_trains_and_deploys(
         PST(PSTConfig(sparsity=sparsity, learning_rate=1e-2)),
         kind,
         zeros=lambda size: int(size * sparsity),

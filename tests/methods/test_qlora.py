@@ -1,4 +1,4 @@
-"""QLoRA: refused without bitsandbytes; with it, what trains and what ships."""
+"""QLoRA: refused without bitsandbytes; with it, what trains and what is deployed."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_ships_a_plain_model(kind: str, tmp_path: Path) -> None:
     view, batch = method.prepare(backbone), tiny_batch(backbone)
     train_steps(method, view, batch)
     in_training = predict(view, batch, backbone.form)
-    shipped = method.deploy(view)
-    before = predict(shipped, batch, backbone.form)
+    deployed = method.deploy(view)
+    before = predict(deployed, batch, backbone.form)
     scale = max(1.0, before[0].abs().max().item())
     assert largest_difference(before[:1], in_training[:1]) < 1e-4 * scale
-    assert set(shipped.state_dict()) == names
-    after = predict(round_trip(shipped, backbone, tmp_path / "m"), batch, backbone.form)
+    assert set(deployed.state_dict()) == names
+    after = predict(round_trip(deployed, backbone, tmp_path / "m"), batch, backbone.form)
     assert largest_difference(after, before) < 1e-6
 
 

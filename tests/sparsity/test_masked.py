@@ -45,9 +45,9 @@ def test_prunes_the_asked_share_of_the_smallest(kind: str, scope: Scope) -> None
     pools = [parts] if scope is Scope.GLOBAL else [[part] for part in parts]
     for pool in pools:
         kept = torch.cat([weight.abs()[change.mask] for weight, change in pool])
-        gone = torch.cat([weight.abs()[~change.mask] for weight, change in pool])
-        assert gone.numel() == int(0.7 * (kept.numel() + gone.numel()))
-        assert gone.max() <= kept.min()
+        pruned = torch.cat([weight.abs()[~change.mask] for weight, change in pool])
+        assert pruned.numel() == int(0.7 * (kept.numel() + pruned.numel()))
+        assert pruned.max() <= kept.min()
     assert has_sparsity(model, 0.7, scope=scope)
     assert not has_sparsity(model, 0.6, scope=scope)
 

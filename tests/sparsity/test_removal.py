@@ -42,9 +42,9 @@ def reduced_pair(backbone: Backbone) -> tuple[Any, Any]:
     silenced, removed = copy.deepcopy(backbone.model), backbone.model
     for block in anatomy_of(silenced).blocks:
         for attention in block.attentions:
-            gone = GONE_HEADS[(block.index + attention.cross) % 3]
-            silence_heads(silenced, attention, gone)
-            remove_heads(removed, attention, gone)
+            heads = GONE_HEADS[(block.index + attention.cross) % 3]
+            silence_heads(silenced, attention, heads)
+            remove_heads(removed, attention, heads)
         silence_neurons(silenced, block.ffn, GONE_NEURONS[block.index])
         remove_neurons(removed, block.ffn, GONE_NEURONS[block.index])
     return silenced, removed
@@ -118,8 +118,8 @@ def test_whole_feed_forward_networks(kind: str) -> None:
     """Equals the model whose network says nothing; in BERT the norm after the sum stays."""
     backbone = tiny_backbone(kind)
     silenced = copy.deepcopy(backbone.model)
-    gone = [block for block in anatomy_of(silenced).blocks if block.index in (0, 2)]
-    for block in gone:
+    removed_blocks = [block for block in anatomy_of(silenced).blocks if block.index in (0, 2)]
+    for block in removed_blocks:
         with torch.no_grad():
             block.ffn.down.weight(silenced).zero_()
             if (bias := block.ffn.down.bias(silenced)) is not None:
@@ -131,11 +131,13 @@ def test_whole_feed_forward_networks(kind: str) -> None:
         outputs(backbone, backbone.model), outputs(backbone, silenced), atol=2e-6, rtol=1e-5
     )
     names = {name for name, _ in backbone.model.named_parameters()}
-    in_gone = {name for name in names if any(name.startswith(f"{block.path}.") for block in gone)}
+    in_removed = {
+        name for name in names if any(name.startswith(f"{block.path}.") for block in removed_blocks)
+    }
     norms = {"bert": "output.LayerNorm", "roberta": "output.LayerNorm"}.get(kind)
-    ffn = [name for name in in_gone if "output." in name and "attention" not in name]
-    assert len(ffn) == (2 * len(gone) if norms else 0)
-    assert not [n for n in in_gone if "ln_2" in n or "DenseReluDense" in n or "mlp" in n]
+    ffn = [name for name in in_removed if "output." in name and "attention" not in name]
+    assert len(ffn) == (2 * len(removed_blocks) if norms else 0)
+    assert not [n for n in in_removed if "ln_2" in n or "DenseReluDense" in n or "mlp" in n]
     backbone.model.train()(**tiny_batch(backbone)).loss.backward()
 
 
