@@ -18,7 +18,8 @@ from sparsebench.execution.executors.remote import keep
 from sparsebench.execution.job import Job
 from sparsebench.leaderboard import FORMATS, build
 from sparsebench.models.bundle import read_bundle
-from sparsebench.results.store import CorruptResultError, Store, folder_name, read_result
+from sparsebench.results.store import Store, folder_name
+from sparsebench.results.stored_run import CorruptResultError, read_result
 from sparsebench.schema.limits import Limits
 from sparsebench.schema.measuring import CostSettings
 from sparsebench.suite.files import find_suite, read_suite, suites_home

@@ -148,11 +148,12 @@ class Experiment:
             cells: The plan.
             warn: Called with a message for every file that cannot be read.
         """
-        from sparsebench.results.store import RESULT
-
-        found = [result for cell in cells if (result := self.store.find(cell.job.spec))]
-        files = {self.store.folder(result.spec) / RESULT: result for result in found}
-        return Results.of(self.store, files, warn=warn)
+        found = {}
+        for cell in cells:
+            run, result = self.store.run(cell.job.spec), self.store.find(cell.job.spec)
+            if run and result:
+                found[run] = result
+        return Results.of(self.store.root, found, warn=warn)
 
 
 def run(

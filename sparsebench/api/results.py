@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.cost_columns import Cost
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
-    from sparsebench.results.store import Store
+    from sparsebench.results.stored_run import StoredRun
     from sparsebench.results.verified import Verified
 
 Warn = Callable[[str], None]
@@ -54,8 +54,8 @@ class Results:
     @classmethod
     def of(
         cls,
-        store: Store,
-        found: Mapping[Path, RunResult],
+        root: Path,
+        found: Mapping[StoredRun, RunResult],
         *,
         unreadable: Sequence[str] = (),
         warn: Warn = emit_warning,
@@ -63,16 +63,16 @@ class Results:
         """Return results together with what else their folder holds of them.
 
         Args:
-            store: The results folder.
-            found: Its results, by file.
+            root: The results folder.
+            found: Its runs and their results.
             unreadable: Results that could not be read, each with its reason.
             warn: Called with a message for every file of predictions that cannot be read.
         """
         return cls(
             tuple(found.values()),
             tuple(unreadable),
-            _reader(store, warn),
-            _verified(found, root=store.root),
+            _reader(found, warn),
+            _verified(found, root=root),
         )
 
     def __len__(self) -> int:
@@ -236,14 +236,13 @@ def load_results(folder: str | Path, *, warn: Warn = emit_warning) -> Results:
 
     root = Path(folder)
     _check_folder(root)
-    store = Store(root)
-    files = store.files()
-    if not files:
+    runs = Store(root).runs()
+    if not runs:
         raise UserError(f"{root}: there are no results in it{_elsewhere(root)}")
-    found, unreadable = _read_results(files, root=root, warn=warn)
+    found, unreadable = _read_results(runs, root=root, warn=warn)
     if not found:
-        raise UserError(f"{root}: none of its {len(files)} results can be read")
-    return Results.of(store, found, unreadable=unreadable, warn=warn)
+        raise UserError(f"{root}: none of its {len(runs)} results can be read")
+    return Results.of(root, found, unreadable=unreadable, warn=warn)
 
 
 def _check_folder(root: Path) -> None:
@@ -252,7 +251,7 @@ def _check_folder(root: Path) -> None:
     Raises:
         UserError: It is no folder, or that of one result.
     """
-    from sparsebench.results.store import RESULT
+    from sparsebench.results.stored_run import RESULT
 
     if root.is_file():
         raise UserError(f"{root}: a file, not a folder of results")
@@ -265,14 +264,14 @@ def _check_folder(root: Path) -> None:
 
 
 def _read_results(
-    files: Sequence[Path], *, root: Path, warn: Warn
-) -> tuple[dict[Path, RunResult], list[str]]:
-    from sparsebench.results.store import CorruptResultError, read_result
+    runs: Sequence[StoredRun], *, root: Path, warn: Warn
+) -> tuple[dict[StoredRun, RunResult], list[str]]:
+    from sparsebench.results.stored_run import CorruptResultError
 
     found, unreadable = {}, []
-    for file in files:
+    for run in runs:
         try:
-            found[file] = read_result(file)
+            found[run] = run.result()
         except CorruptResultError as error:
             unreadable.append(str(error).removeprefix(f"{root}/"))
             warn(f"left out: {error}")
@@ -280,31 +279,42 @@ def _read_results(
 
 
 def _elsewhere(folder: Path) -> str:
-    from sparsebench.results.store import RESULT
+    from sparsebench.results.packed import PACKED
+    from sparsebench.results.stored_run import RESULT
 
-    below = sorted({file.parents[1] for file in folder.glob(f"[!.]*/*/{RESULT}")})
-    return f"; there are some in {', '.join(map(str, below[:3]))}" if below else ""
+    below = {file.parents[1] for file in folder.glob(f"[!.]*/*/{RESULT}")}
+    below |= {file.parent for file in folder.glob(f"[!.]*/{PACKED}")}
+    return f"; there are some in {', '.join(map(str, sorted(below)[:3]))}" if below else ""
 
 
-def _verified(found: Mapping[Path, RunResult], *, root: Path) -> dict[str, Verified]:
+def _verified(found: Mapping[StoredRun, RunResult], *, root: Path) -> dict[str, Verified]:
     """Return how scores were verified, of results that have not changed since."""
     from sparsebench.results.verified import is_unchanged, read_verified
 
     verified = read_verified(root)
     return {
         result.key: verified[result.key][0]
-        for file, result in found.items()
-        if result.key in verified and is_unchanged(file, result, digest=verified[result.key][1])
+        for run, result in found.items()
+        if result.key in verified and is_unchanged(run, result, digest=verified[result.key][1])
     }
 
 
-def _reader(store: Store, warn: Warn) -> Callable[[RunResult], dict[str, Predictions] | None]:
+def _reader(
+    found: Mapping[StoredRun, RunResult], warn: Warn
+) -> Callable[[RunResult], dict[str, Predictions] | None]:
     """Return the reader of a run's predictions; it warns of files that are torn."""
-    from sparsebench.results.predictions import CorruptPredictionsError
+    from sparsebench.results.predictions import PREDICTIONS, CorruptPredictionsError
+
+    stored: dict[str, StoredRun] = {}
+    for run, result in found.items():
+        stored.setdefault(result.key, run)
 
     def read(result: RunResult) -> dict[str, Predictions] | None:
+        run = stored.get(result.key)
+        if run is None or PREDICTIONS not in result.files or not run.has(PREDICTIONS):
+            return None
         try:
-            return store.predictions(result)
+            return run.predictions()
         except CorruptPredictionsError as error:
             warn(str(error))
             return None

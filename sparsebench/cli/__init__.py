@@ -15,6 +15,7 @@ from sparsebench.cli.fetch import fetch
 from sparsebench.cli.leaderboard import leaderboard
 from sparsebench.cli.listing import list_
 from sparsebench.cli.new_method import new_method
+from sparsebench.cli.pack import pack
 from sparsebench.cli.plan import plan
 from sparsebench.cli.profile import profile
 from sparsebench.cli.reproduce import reproduce
@@ -45,6 +46,7 @@ app.command()(show)
 app.command()(leaderboard)
 app.command()(compare)
 app.command()(verify)
+app.command()(pack)
 app.command()(reproduce)
 app.command()(score)
 app.command()(profile)

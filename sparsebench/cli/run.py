@@ -138,7 +138,7 @@ def _conclude(results: Results, experiment: Experiment, console: Console) -> int
     """Print the leaderboard, write it beside the results, and return the exit code."""
     from sparsebench.leaderboard import TerminalDocument, scores_document
     from sparsebench.results.records import Status
-    from sparsebench.results.store import RESULT
+    from sparsebench.results.stored_run import RESULT
 
     store, board = experiment.store, results.leaderboard()
     console.print(TerminalDocument(scores_document(board.board)))
@@ -147,6 +147,7 @@ def _conclude(results: Results, experiment: Experiment, console: Console) -> int
     console.print(f"Results: {store.root}   Leaderboard: {file}")
     failed = [each for each in results if each.status not in (Status.OK, Status.SKIPPED)]
     if failed:
-        first = store.folder(failed[0].spec) / RESULT
+        stored = store.run(failed[0].spec)
+        first = (stored.folder if stored else store.root) / RESULT
         console.print(f"Why a run failed, with the end of its traceback or log: {first}")
     return FAILED if failed else 0

@@ -56,10 +56,10 @@ def verify(
     console = plain_console()
     if not results.is_dir():
         raise UserError(f"{results}: no such folder")
-    files = Store(results).files()
-    if not files:
+    runs = Store(results).runs()
+    if not runs:
         raise UserError(f"{results}: there are no results in it")
-    report = check(files)
+    report = check(runs)
     _print_faults(report, console)
     reruns = (
         _rerun(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
@@ -73,9 +73,9 @@ def verify(
 
 def _print_faults(report: VerifyReport, console: Console) -> None:
     for fault in report.faults:
-        console.print(f"{fault.folder.name}: {fault.message}")
+        console.print(f"{fault.run.name}: {fault.message}")
     for doubt in report.doubts:
-        console.print(f"{doubt.folder.name}: in doubt: {doubt.message}")
+        console.print(f"{doubt.run.name}: in doubt: {doubt.message}")
     for metric, reason in report.unchecked.items():
         console.print(f"{metric}: not recomputed: {reason}")
 
@@ -89,10 +89,8 @@ def _tolerance(asked: float | None) -> float:
 def _draw(report: VerifyReport, *, count: int, seed: int) -> list[RunResult]:
     from sparsebench.execution.verification.rerun import draw
 
-    wrong = {fault.folder for fault in report.faults}
-    sound = {
-        result.key: result for file, result in report.results.items() if file.parent not in wrong
-    }
+    wrong = {fault.run for fault in report.faults}
+    sound = {result.key: result for run, result in report.results.items() if run not in wrong}
     return draw(sound.values(), count=count, seed=seed)
 
 
@@ -171,10 +169,10 @@ def _summary(report: VerifyReport) -> str:
 
     counts = Counter(evidence for evidence, _ in report.verified.values())
     parts = [f"{counts[kind]} {kind}" for kind in reversed(Verified) if counts[kind]]
-    wrong = len({fault.folder for fault in report.faults})
+    wrong = len({fault.run for fault in report.faults})
     parts += [f"{wrong} WRONG"] if wrong else []
-    doubtful = len({doubt.folder for doubt in report.doubts})
+    doubtful = len({doubt.run for doubt in report.doubts})
     parts += [f"{doubtful} in doubt"] if doubtful else []
-    runs = "1 result" if len(report.files) == 1 else f"{len(report.files)} results"
+    runs = "1 result" if len(report.runs) == 1 else f"{len(report.runs)} results"
     unsealed = f"; {report.unsealed} without checksums" if report.unsealed else ""
     return f"{runs}: {', '.join(parts)}{unsealed}"

@@ -16,7 +16,7 @@ from sparsebench.errors import UserError
 from sparsebench.results.base import Record
 from sparsebench.results.costs import BreakEven, Costs, Device
 from sparsebench.results.records import Provenance, Status
-from sparsebench.results.store import CorruptResultError
+from sparsebench.results.stored_run import CorruptResultError
 from sparsebench.schema.base import FrozenModel
 from sparsebench.schema.spec import MethodChoice
 

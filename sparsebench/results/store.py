@@ -1,16 +1,19 @@
 """The folder that keeps results: one folder a run, which appears whole or not at all.
 
-A run is written under ``.staging`` and then renamed into place. Where it replaces an older result,
-that one steps aside under ``.staging`` first, and comes back if we are killed in between. Several
+A run is written under ``.staging`` and then renamed into place. An older result of the same run is
+first moved to ``.staging``, and is moved back if the process is killed in between. Several
 processes may read and write one folder at a time: of two results of one run, the later one stays.
 
     results/
-        .staging/                                   what is being written
-        .work/<run>/                                checkpoints of runs that are not finished
+        .staging/                                   results that are being written
+        .work/<run>/                                checkpoints of unfinished runs
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
-            SHA256SUMS                              what all were when they were written
+            SHA256SUMS                              the digests of both when they were written
+        results.parquet                             packed runs: see packed.py
+
+Where a run has a folder and is packed too, the folder is read: it is the later one.
 """
 
 from __future__ import annotations
@@ -27,37 +30,36 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from sparsebench.errors import UserError
 from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
 from sparsebench.results.free_texts import clean_result
-from sparsebench.results.predictions import PREDICTIONS, Predictions, read_predictions
-from sparsebench.results.records import SCHEMA_VERSION, RunResult
+from sparsebench.results.packed import open_packed
+from sparsebench.results.predictions import PREDICTIONS
+from sparsebench.results.stored_run import RESULT, CorruptResultError, FolderRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from sparsebench.results.predictions import Predictions
+    from sparsebench.results.records import RunResult
+    from sparsebench.results.stored_run import StoredRun
     from sparsebench.schema.spec import RunSpec
 
-RESULT = "result.json"
-_RETIRED = ".retired"
+RETIRED = ".retired"
+"""The ending of folders in ``.staging`` that are moved back if their replacement never comes."""
+
 _STALE = 24 * 3600
-"""Seconds after which what lies in ``.staging`` was left by a process that was killed."""
+"""Seconds after which a folder in ``.staging`` was left by a process that was killed."""
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
-"""What renaming onto a folder fails with where that has content."""
-
-
-class CorruptResultError(UserError):
-    """A file of the store that is not what the store wrote."""
+"""The errors of renaming onto a folder that is not empty."""
 
 
 def run_key(spec: RunSpec) -> str:
-    """Returns the content key of a run: 16 hexadecimal digits of the hash of its spec.
+    """Return the content key of a run: 16 hexadecimal digits of the hash of its spec.
 
-    What changes no score does not count: where progress is reported, and how often it is saved;
-    nor do terms of generation that are not there.
+    Settings that change no score do not count: where progress is reported, and how often a
+    checkpoint is saved; nor do absent terms of generation.
     """
     idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every"}}
     if spec.generation is None:
@@ -67,7 +69,7 @@ def run_key(spec: RunSpec) -> str:
 
 
 def folder_name(spec: RunSpec) -> str:
-    """Returns the name of a run's folder: readable, safe in a path, unique by its key."""
+    """Return the name of a run's folder: readable, safe in a path, unique by its key."""
     parts = (spec.task, spec.model, spec.method.label, f"s{spec.seed}", run_key(spec)[:8])
     safe = (re.sub(r"[^A-Za-z0-9.+_]+", "-", part).strip("-.")[:48] for part in parts)
     return "--".join(part or "_" for part in safe)
@@ -77,75 +79,93 @@ class Store:
     """The results under one folder.
 
     Args:
-        root: The folder; it is made when the first result is written.
+        root: The folder; it is created when the first result is written.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._recover()
 
-    def find(self, spec: RunSpec) -> RunResult | None:
-        """Returns the result of a run, or None where there is none.
+    def runs(self) -> list[StoredRun]:
+        """Return every stored run, in the order of the names of their folders.
 
         Raises:
-            CorruptResultError: What is there cannot be read, or is the result of another run.
+            CorruptPackError: The packed set cannot be read.
         """
-        file = self.root / folder_name(spec) / RESULT
-        if not file.is_file():
+        folders = [file.parent for file in self.root.glob(f"*/{RESULT}")]
+        found: dict[str, StoredRun] = dict(open_packed(self.root))
+        found |= {path.name: FolderRun(path) for path in folders if not path.name.startswith(".")}
+        return [found[name] for name in sorted(found)]
+
+    def __iter__(self) -> Iterator[RunResult]:
+        """Yield every result, in the order of the names of their folders.
+
+        Raises:
+            CorruptResultError: One of them cannot be read.
+        """
+        return (run.result() for run in self.runs())
+
+    def run(self, spec: RunSpec) -> StoredRun | None:
+        """Return the stored run of a spec, or None where there is none."""
+        folder = self.folder(spec)
+        if (folder / RESULT).is_file():
+            return FolderRun(folder)
+        return open_packed(self.root).get(folder.name)
+
+    def find(self, spec: RunSpec) -> RunResult | None:
+        """Return the result of a run, or None where there is none.
+
+        Raises:
+            CorruptResultError: It cannot be read, or is the result of another run.
+        """
+        run = self.run(spec)
+        if run is None:
             return None
         try:
-            result = read_result(file)
+            result = run.result()
         except CorruptResultError as error:
             raise CorruptResultError(
-                f"{error}; remove its folder, and the run is made again"
+                f"{error}; remove its folder, and the same command runs it again"
             ) from None
         if result.key != run_key(spec):
-            raise CorruptResultError(f"{file}: the result of another run ({result.spec.title})")
+            place = run.folder / RESULT
+            raise CorruptResultError(f"{place}: the result of another run ({result.spec.title})")
         return result
 
     def predictions(self, result: RunResult) -> dict[str, Predictions] | None:
-        """Returns what a run answered, split by split, or None where no predictions are stored.
+        """Return the predictions of a run, split by split, or None where none are stored.
 
         Raises:
             CorruptPredictionsError: They cannot be read.
         """
-        file = self.folder(result.spec) / PREDICTIONS
-        return read_predictions(file) if PREDICTIONS in result.files and file.is_file() else None
+        run = self.run(result.spec)
+        if run is None or PREDICTIONS not in result.files or not run.has(PREDICTIONS):
+            return None
+        return run.predictions()
 
     def folder(self, spec: RunSpec) -> Path:
-        """Returns the folder that holds, or will hold, the result of a run."""
+        """Return the folder of a run, whether it exists or not."""
         return self.root / folder_name(spec)
 
     def stamp(self, spec: RunSpec) -> str | None:
-        """Returns what tells a stored result from any other of the same run; None if none is there.
+        """Return a text that differs between two stored results of one run; None without one.
 
         Raises:
             UserError: The folder cannot be read.
         """
+        folder = self.folder(spec)
         try:
-            found = (self.root / folder_name(spec) / RESULT).stat()
+            found = (folder / RESULT).stat()
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            packed = open_packed(self.root).get(folder.name)
+            return None if packed is None else packed.digest(RESULT)
         except OSError as error:
             raise UserError(f"{self.root}: cannot be read ({error.strerror})") from error
         return f"{found.st_ino}-{found.st_mtime_ns}"
 
     def work_folder(self, spec: RunSpec) -> Path:
-        """Returns the folder for the checkpoints of an unfinished run."""
+        """Return the folder for the checkpoints of an unfinished run."""
         return self.root / ".work" / folder_name(spec)
-
-    def __iter__(self) -> Iterator[RunResult]:
-        """Yields every result, in the order of the names of their folders.
-
-        Raises:
-            CorruptResultError: One of them cannot be read.
-        """
-        return map(read_result, self.files())
-
-    def files(self) -> list[Path]:
-        """Returns the ``result.json`` of every run, in the order of the names of their folders."""
-        files = self.root.glob(f"*/{RESULT}")
-        return sorted(file for file in files if not file.parent.name.startswith("."))
 
     def write(
         self,
@@ -154,7 +174,7 @@ class Store:
         predictions: Iterable[Mapping[str, Any]] = (),
         keep: Mapping[str, Path] | None = None,
     ) -> Path:
-        """Writes a result in place of any older one of the same run.
+        """Write a result in place of any older one of the same run.
 
         Args:
             result: The result; ``files`` is filled in here.
@@ -171,8 +191,8 @@ class Store:
             return self._write(result, predictions=predictions, keep=keep or {})
         except OSError as error:
             raise UserError(
-                f"{self.root}: cannot write a result ({error.strerror or error}); the results that "
-                "are there are untouched, and the same command goes on from them"
+                f"{self.root}: cannot write a result ({error.strerror or error}); stored results "
+                "are untouched, and the same command resumes from them"
             ) from error
 
     def _write(
@@ -205,8 +225,8 @@ class Store:
         return self.root / name
 
     def _swap_in(self, new: Path, *, name: str) -> None:
-        """Renames a whole result into place, after what was there has stepped aside."""
-        final, retired = self.root / name, new.with_name(new.name + _RETIRED)
+        """Rename a whole result into place, after moving an older one away."""
+        final, retired = self.root / name, new.with_name(new.name + RETIRED)
         while True:
             with suppress(FileNotFoundError):  # nothing is there
                 final.rename(retired)
@@ -223,14 +243,14 @@ class Store:
         shutil.rmtree(retired, ignore_errors=True)
 
     def _recover(self) -> None:
-        """Puts back results that stepped aside for one that never came, and clears what is stale.
+        """Move back results whose replacement never came, and clear what is stale.
 
         Raises:
             UserError: One cannot be put back.
         """
         for folder in sorted((self.root / ".staging").glob("*.*")):
-            final = self.root / folder.name.removesuffix(_RETIRED).rpartition(".")[0]
-            is_retired = folder.name.endswith(_RETIRED)
+            final = self.root / folder.name.removesuffix(RETIRED).rpartition(".")[0]
+            is_retired = folder.name.endswith(RETIRED)
             try:
                 if is_retired and not final.exists():
                     folder.rename(final)
@@ -244,28 +264,6 @@ class Store:
                         f"{folder}: a result that belongs at {final} and cannot be moved there "
                         f"({error.strerror or error}); move it by hand"
                     ) from error
-
-
-def read_result(file: Path) -> RunResult:
-    """Reads one ``result.json``.
-
-    Raises:
-        CorruptResultError: It is not one, or of a schema that this version does not read.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        if version != SCHEMA_VERSION:
-            raise CorruptResultError(
-                f"{file}: schema version {version!r}, but this sparsebench reads {SCHEMA_VERSION}"
-            )
-        return RunResult.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise CorruptResultError(f"{file}: {place}: {first['msg']}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CorruptResultError(f"{file}: not a readable result ({error})") from None
 
 
 def _write_file(file: Path, content: str) -> str:

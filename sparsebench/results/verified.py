@@ -1,10 +1,9 @@
-"""What a score rests on, and the file in which ``sparsebench verify`` keeps it.
+"""How far a score is verified, and the file in which ``sparsebench verify`` keeps it.
 
     results/
         verified.json       {"<key of a run>": {"evidence": "recomputed", "digest": "<SHA-256>"}}
 
-The digest is that of the run's ``result.json``: what was written about another content counts for
-nothing.
+The digest is that of the run's ``result.json``: an entry counts only for that content.
 """
 
 from __future__ import annotations
@@ -14,53 +13,54 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.results.checksums import file_hash
 from sparsebench.results.predictions import PREDICTIONS
+from sparsebench.results.stored_run import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sparsebench.results.records import RunResult
+    from sparsebench.results.stored_run import StoredRun
 
 VERIFIED = "verified.json"
 
 
 class Verified(StrEnum):
-    """What a score rests on, the least first."""
+    """How far a score is verified, the least first."""
 
     REPORTED = "reported"
-    """Somebody says so."""
+    """Not at all: the score is what its author reports."""
 
     RECOMPUTED = "recomputed"
     """It was computed again from the stored predictions and references."""
 
     RERUN = "rerun"
-    """Besides, the run was made again, and its score agreed."""
+    """The run was repeated too, and its score agreed."""
 
 
-def least_verified(evidence: Iterable[Verified]) -> Verified:
-    """Returns the weakest; ``reported`` for none."""
+def least_verified(found: Iterable[Verified]) -> Verified:
+    """Return the lowest; ``reported`` for none."""
     order = list(Verified)
-    return min(evidence, key=order.index, default=Verified.REPORTED)
+    return min(found, key=order.index, default=Verified.REPORTED)
 
 
-def is_unchanged(file: Path, result: RunResult, *, digest: str) -> bool:
-    """Whether a result and its predictions are still those that were verified.
+def is_unchanged(run: StoredRun, result: RunResult, *, digest: str) -> bool:
+    """Whether a run's result and predictions are still those that were verified.
 
     Args:
-        file: Its ``result.json``.
-        result: What that says.
-        digest: What it hashed to then.
+        run: The run.
+        result: Its result.
+        digest: The digest that its ``result.json`` had then.
     """
-    predictions, expected = file.with_name(PREDICTIONS), result.files.get(PREDICTIONS)
-    if expected is not None and not (predictions.is_file() and file_hash(predictions) == expected):
+    expected = result.files.get(PREDICTIONS)
+    if expected is not None and run.digest(PREDICTIONS) != expected:
         return False
-    return file_hash(file) == digest
+    return run.digest(RESULT) == digest
 
 
 def read_verified(root: Path) -> dict[str, tuple[Verified, str]]:
-    """Reads what was verified in a folder of results: key of a run -> evidence, digest.
+    """Read what was verified in a folder of results: key of a run -> how far, digest.
 
     Raises:
         UserError: The file is there and is not what ``verify`` writes.
@@ -81,10 +81,10 @@ def read_verified(root: Path) -> dict[str, tuple[Verified, str]]:
 
 
 def write_verified(root: Path, found: Mapping[str, tuple[Verified, str]]) -> Path:
-    """Writes what was verified, and returns the file."""
+    """Write what was verified, and return the file."""
     content = {
-        key: {"evidence": evidence.value, "digest": digest}
-        for key, (evidence, digest) in sorted(found.items())
+        key: {"evidence": verified.value, "digest": digest}
+        for key, (verified, digest) in sorted(found.items())
     }
     file = root / VERIFIED
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -108,7 +108,7 @@ def test_two_methods_are_compared(results: Results) -> None:
 
 
 def test_an_unreadable_result_is_a_warning(results: Results, tmp_path: Path) -> None:
-    file = Store(tmp_path / "results").files()[0]
+    file = Store(tmp_path / "results").runs()[0].folder / "result.json"
     file.write_text("{")
     with pytest.warns(UserWarning, match="left out"):
         loaded = sparsebench.load_results(tmp_path / "results")

@@ -84,7 +84,7 @@ def test_only_the_named_tasks_and_methods_are_shown(
 def test_corrupt_results_are_named_and_the_others_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torn, future, *_ = Store(folder).files()
+    torn, future, *_ = (run.folder / "result.json" for run in Store(folder).runs())
     torn.write_text(torn.read_text()[:100])
     future.write_text(json.dumps({**json.loads(future.read_text()), "schema_version": 2}))
 
@@ -127,7 +127,7 @@ def test_a_folder_that_is_absent_or_empty_is_a_mistake(folder: Path, tmp_path: P
 
 
 def test_what_is_no_folder_of_results_is_called_what_it_is(folder: Path) -> None:
-    one = Store(folder).files()[0]
+    one = Store(folder).runs()[0].folder / "result.json"
     with pytest.raises(UserError, match=f"one result; name the folder above it, {folder}"):
         call(one.parent)
     with pytest.raises(UserError, match="a file, not a folder of results"):
@@ -135,8 +135,8 @@ def test_what_is_no_folder_of_results_is_called_what_it_is(folder: Path) -> None
 
 
 def test_a_folder_in_which_nothing_can_be_read_is_a_mistake(folder: Path) -> None:
-    for file in Store(folder).files():
-        file.write_text("{")
+    for run in Store(folder).runs():
+        (run.folder / "result.json").write_text("{")
 
     with pytest.raises(UserError, match="none of its 4 results can be read"):
         call(folder)

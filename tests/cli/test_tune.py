@@ -36,7 +36,7 @@ def test_it_tunes_and_the_tuned_suite_runs(cli: Callable[..., Said]) -> None:
     assert said.code == 0
     assert said.out.count("learning_rate=") == 2
     assert said.out.count("chosen") == 1
-    assert len(Store(Path("out/tuning")).files()) == 2
+    assert len(Store(Path("out/tuning")).runs()) == 2
     assert cli("tune", "small.yaml", "--output", "out").out.startswith("Nothing to run")
     assert cli("run", "out/tuned.yaml", "--output", "out").code == 0
     (result,) = Store(Path("out"))

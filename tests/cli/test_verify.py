@@ -47,7 +47,7 @@ def test_an_edited_number_is_named_and_counts_as_reported(
     cli: Callable[..., Said], results: Path
 ) -> None:
     cli("verify", str(results))
-    file = Store(results).files()[0]
+    file = Store(results).runs()[0].folder / "result.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "score": 0.99}))
 
@@ -122,7 +122,7 @@ def test_a_copy_that_is_wrong_is_not_made_again(
         return []
 
     monkeypatch.setattr(VERIFY, "_rerun", again)
-    run = Store(results).files()[0].parent
+    run = Store(results).runs()[0].folder
     shutil.copytree(run, results / "zcopy")
     content = json.loads((run / "result.json").read_text())
     (results / "zcopy" / "result.json").write_text(json.dumps({**content, "score": 0.99}))

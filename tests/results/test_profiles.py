@@ -15,7 +15,7 @@ from sparsebench.results.profiles import (
     read_profile,
 )
 from sparsebench.results.records import Status
-from sparsebench.results.store import CorruptResultError
+from sparsebench.results.stored_run import CorruptResultError
 from sparsebench.schema.spec import MethodChoice
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
 from sparsebench.results.records import LossPoint, Status, TrainingRecord
-from sparsebench.results.store import CorruptResultError, Store, folder_name, read_result
+from sparsebench.results.store import Store, folder_name
+from sparsebench.results.stored_run import CorruptResultError, read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def test_a_result_replaces_the_older_one_of_the_same_run(tmp_path: Path) -> None
     store.write(make_result(status=Status.OOM, reason="too large"))
 
     assert [result.status for result in store] == [Status.OOM]
-    names = sorted(file.name for file in store.files()[0].parent.iterdir())
+    names = sorted(file.name for file in store.runs()[0].folder.iterdir())
     assert names == ["SHA256SUMS", "result.json"]
 
 

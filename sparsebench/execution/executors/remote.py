@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from sparsebench.errors import UserError
 from sparsebench.execution.executors.local import one_at_a_time
 from sparsebench.results.predictions import PREDICTIONS
-from sparsebench.results.store import RESULT, Store, read_result
+from sparsebench.results.store import Store
+from sparsebench.results.stored_run import RESULT, read_result
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:

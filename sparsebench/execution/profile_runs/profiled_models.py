@@ -13,7 +13,7 @@ from sparsebench.errors import UserError
 from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import FAMILIES, Form, model_source
 from sparsebench.results.checksums import folder_hashes
-from sparsebench.results.store import RESULT, read_result
+from sparsebench.results.stored_run import RESULT, read_result
 from sparsebench.schema.spec import MethodChoice
 
 if TYPE_CHECKING:

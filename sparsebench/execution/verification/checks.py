@@ -1,4 +1,4 @@
-"""Every check of a folder of results, from one file to what results say about each other."""
+"""Every check of stored results, from one file to what results say about each other."""
 
 from __future__ import annotations
 
@@ -6,110 +6,98 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparsebench.execution.verification.scores import score_faults, unchecked
-from sparsebench.results.checksums import changed_files, file_hash, read_checksums
-from sparsebench.results.predictions import (
-    PREDICTIONS,
-    CorruptPredictionsError,
-    examples_digest,
-    read_predictions,
-)
+from sparsebench.results.predictions import PREDICTIONS, CorruptPredictionsError, examples_digest
 from sparsebench.results.records import Status
-from sparsebench.results.store import (
-    RESULT,
-    CorruptResultError,
-    folder_name,
-    read_result,
-    run_key,
-)
+from sparsebench.results.store import folder_name, run_key
+from sparsebench.results.stored_run import RESULT, CorruptResultError
 from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
+    from sparsebench.results.stored_run import StoredRun
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong.
+    """Something that is wrong with a stored run.
 
     Attributes:
-        folder: The folder of the run.
-        message: What is wrong with it.
+        run: The run.
+        message: The fault, in one line.
     """
 
-    folder: Path
+    run: StoredRun
     message: str
 
 
 @dataclass
 class VerifyReport:
-    """What a verification found.
+    """The findings of a verification.
 
     Attributes:
-        files: The ``result.json`` of every run that was looked at.
-        faults: All that is wrong.
-        doubts: What may be right and cannot be believed without being asked about.
-        verified: Key of a sound run -> what its score rests on, digest of its ``result.json``.
-        results: The results that could be read, by their ``result.json``.
-        unsealed: How many runs have no checksums, since an older version wrote them.
+        runs: Every run that was checked.
+        faults: Everything that is wrong.
+        doubts: What may be right, but cannot be believed without asking its author.
+        verified: Key of a sound run -> how far it is verified, digest of its ``result.json``.
+        results: The results that could be read.
+        unsealed: Runs without checksums, which older versions wrote.
         unchecked: Metrics that cannot be computed again here -> the reason.
     """
 
-    files: list[Path]
+    runs: list[StoredRun]
     faults: list[Fault] = field(default_factory=list)
     doubts: list[Fault] = field(default_factory=list)
     verified: dict[str, tuple[Verified, str]] = field(default_factory=dict)
-    results: dict[Path, RunResult] = field(default_factory=dict)
+    results: dict[StoredRun, RunResult] = field(default_factory=dict)
     unsealed: int = 0
     unchecked: dict[str, str] = field(default_factory=dict)
 
 
-def verify(files: Sequence[Path]) -> VerifyReport:
-    """Checks results one by one and against each other, and computes their scores again.
+def verify(runs: Sequence[StoredRun]) -> VerifyReport:
+    """Check runs one by one and against each other, and compute their scores again.
 
     Args:
-        files: The ``result.json`` of every run.
+        runs: The stored runs.
     """
-    report = VerifyReport(list(files))
-    examples: dict[Path, str] = {}
-    for file in files:
+    report = VerifyReport(list(runs))
+    examples: dict[StoredRun, str] = {}
+    for run in runs:
         try:
-            result = read_result(file)
+            result = run.result()
         except CorruptResultError as error:
-            report.faults.append(Fault(file.parent, _alone(error, file)))
+            report.faults.append(Fault(run, _below(run, error)))
             continue
-        report.results[file] = result
-        faults = [*_integrity(file, result, report)]
-        answers = _answers(file, result, faults)
-        if answers is not None:
-            examples[file] = examples_digest(answers)
-            faults += score_faults(result, answers)
-        report.faults += [Fault(file.parent, fault) for fault in faults]
-        if not faults:
-            report.unchecked |= {} if answers is None else unchecked(result)
-            known = Verified.REPORTED if answers is None else Verified.RECOMPUTED
-            report.verified[result.key] = (known, file_hash(file))
-    _hold_together(report, examples)
+        report.results[run] = result
+        faults = [*_integrity(run, result, report)]
+        predictions = _predictions(run, result, faults)
+        if predictions is not None:
+            examples[run] = examples_digest(predictions)
+            faults += score_faults(result, predictions)
+        report.faults += [Fault(run, fault) for fault in faults]
+        if not faults and (digest := run.digest(RESULT)):
+            report.unchecked |= {} if predictions is None else unchecked(result)
+            level = Verified.REPORTED if predictions is None else Verified.RECOMPUTED
+            report.verified[result.key] = (level, digest)
+    _compare_data(report, examples)
     return report
 
 
-def _integrity(file: Path, result: RunResult, report: VerifyReport) -> Iterator[str]:
-    """Yields what shows that files were changed, moved or lost."""
-    folder = file.parent
+def _integrity(run: StoredRun, result: RunResult, report: VerifyReport) -> Iterator[str]:
+    """Yield the signs that files were changed, moved or lost."""
     if result.key != run_key(result.spec):
         yield (
             f"its key is {result.key}, but its spec has the key {run_key(result.spec)}: the spec "
             "(method, settings, seed, data fingerprint ...) is not the one that was run"
         )
-    elif folder.name != folder_name(result.spec):
+    elif run.name != folder_name(result.spec):
         home = folder_name(result.spec)
         yield f"the result of another run ({result.spec.title}): it belongs in {home}"
     try:
-        listed = read_checksums(folder)
-        changed = changed_files(folder, listed or {})
+        listed = run.checksums()
+        changed = [name for name, digest in (listed or {}).items() if run.digest(name) != digest]
     except (OSError, ValueError) as error:
         yield f"its checksums cannot be read ({error})"
         return
@@ -123,57 +111,57 @@ def _integrity(file: Path, result: RunResult, report: VerifyReport) -> Iterator[
         yield f"its status is {result.status}, but its score is {result.score}"
 
 
-def _answers(file: Path, result: RunResult, faults: list[str]) -> dict[str, Predictions] | None:
-    """Reads the predictions of a run that has a score; what is wrong goes to ``faults``."""
-    stored = file.with_name(PREDICTIONS)
+def _predictions(
+    run: StoredRun, result: RunResult, faults: list[str]
+) -> dict[str, Predictions] | None:
+    """Read the predictions of a run that has a score; add what is wrong to ``faults``."""
     if result.status is not Status.OK:
         return None
     if PREDICTIONS not in result.files:
-        if stored.exists():
+        if run.has(PREDICTIONS):
             faults.append(f"{PREDICTIONS} is not listed in its result")
         return None
     try:
-        answers = read_predictions(stored)
+        predictions = run.predictions()
     except CorruptPredictionsError as error:
-        faults.append(_alone(error, stored))
+        faults.append(_below(run, error))
         return None
-    expected = result.files[PREDICTIONS]
-    if file_hash(stored) != expected:
-        faults.append(f"{PREDICTIONS} is not the file that its result was made with")
-    return answers
+    if run.digest(PREDICTIONS) != result.files[PREDICTIONS]:
+        faults.append(f"{PREDICTIONS} is not the file that its result was computed from")
+    return predictions
 
 
-def _hold_together(report: VerifyReport, examples: dict[Path, str]) -> None:
-    """Tells of runs whose data fingerprint and whose examples do not go together.
+def _compare_data(report: VerifyReport, examples: dict[StoredRun, str]) -> None:
+    """Report runs whose data fingerprint and whose examples contradict those of other runs.
 
-    Runs with one fingerprint were asked the same examples: others are wrong. Runs with another
-    fingerprint may have been asked the same ones after other training data, which no file here can
-    tell from a false fingerprint: they count as ``reported``. Of two camps, the smaller is told of.
+    Runs with one fingerprint have the same examples: others are wrong. Runs with another
+    fingerprint may have the same examples after other training data, which no file here can tell
+    from a false fingerprint: they count as ``reported``. Of two groups, the smaller is reported.
     """
-    for file, fault, is_wrong in _strangers(report.results, examples):
-        key = report.results[file].key
+    for run, fault, is_wrong in _contradictions(report.results, examples):
+        key = report.results[run].key
         if is_wrong:
-            report.faults.append(Fault(file.parent, fault))
+            report.faults.append(Fault(run, fault))
             report.verified.pop(key, None)
             continue
-        report.doubts.append(Fault(file.parent, fault))
+        report.doubts.append(Fault(run, fault))
         if key in report.verified:
             report.verified[key] = (Verified.REPORTED, report.verified[key][1])
 
 
-def _strangers(
-    results: dict[Path, RunResult], examples: dict[Path, str]
-) -> Iterator[tuple[Path, str, bool]]:
-    """Yields runs that do not go together with others, why, and whether that must be wrong."""
-    pairs: dict[tuple[str, str, str, str], list[Path]] = {}
-    for file, digest in examples.items():
-        spec = results[file].spec
-        pair = (spec.task, spec.task_version, spec.data_fingerprint, digest)
-        pairs.setdefault(pair, []).append(file)
-    for pair, files in pairs.items():
-        task, version, data, digest = pair
-        for other, more in pairs.items():
-            if other[:2] != (task, version) or other == pair or len(files) > len(more):
+def _contradictions(
+    results: dict[StoredRun, RunResult], examples: dict[StoredRun, str]
+) -> Iterator[tuple[StoredRun, str, bool]]:
+    """Yield runs that contradict others, why, and whether that must be wrong."""
+    groups: dict[tuple[str, str, str, str], list[StoredRun]] = {}
+    for run, digest in examples.items():
+        spec = results[run].spec
+        group = (spec.task, spec.task_version, spec.data_fingerprint, digest)
+        groups.setdefault(group, []).append(run)
+    for group, runs in groups.items():
+        task, version, data, digest = group
+        for other, more in groups.items():
+            if other[:2] != (task, version) or other == group or len(runs) > len(more):
                 continue
             if other[2] == data:
                 fault = f"its examples are not those of other runs on the data {data[:8]}"
@@ -184,8 +172,9 @@ def _strangers(
                 )
             else:
                 continue
-            yield from ((file, fault, other[2] == data) for file in files)
+            yield from ((run, fault, other[2] == data) for run in runs)
 
 
-def _alone(error: Exception, file: Path) -> str:
-    return str(error).removeprefix(f"{file.parent}/")
+def _below(run: StoredRun, error: Exception) -> str:
+    """Return the message of an error with the names of files below the run's folder."""
+    return str(error).removeprefix(f"{run.folder}/")

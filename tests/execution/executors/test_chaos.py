@@ -74,8 +74,8 @@ def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             if driver.poll() is not None:
                 assert driver.returncode == 0  # it is done before all kills were: once more
-                for file in Store(root).files()[:3]:
-                    file.unlink()
+                for run in Store(root).runs()[:3]:
+                    (run.folder / "result.json").unlink()
                 driver = start(root)
             time.sleep(generator.uniform(0, LONGEST_PAUSE))
             runs = runs_of(driver)
@@ -104,7 +104,7 @@ def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
     assert {label: (r.key, r.status, r.scores) for label, r in found.items()} == {
         label: (r.key, Status.OK, r.scores) for label, r in expected.items()
     }
-    report = verify(Store(root).files())
+    report = verify(Store(root).runs())
     assert not report.faults
     assert len(report.results) == len(jobs) == len(SEEDS) * len(METHODS)
     assert not [work for work in (root / ".work").iterdir() if (work / "stage-0").exists()]

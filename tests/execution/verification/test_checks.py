@@ -12,7 +12,8 @@ from factories import make_answered, make_result
 
 from sparsebench.execution.verification import verify
 from sparsebench.results.records import Status
-from sparsebench.results.store import Store, folder_name, read_result, run_key
+from sparsebench.results.store import Store, folder_name, run_key
+from sparsebench.results.stored_run import FolderRun, read_result
 from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def found(folder: Path) -> dict[str, list[str]]:
     """What is wrong, by the folder of the run."""
     told: dict[str, list[str]] = {}
-    for fault in verify(Store(folder).files()).faults:
-        told.setdefault(fault.folder.name, []).append(fault.message)
+    for fault in verify(Store(folder).runs()).faults:
+        told.setdefault(fault.run.name, []).append(fault.message)
     return told
 
 
@@ -51,7 +52,7 @@ def reseal(run: Path) -> None:
 def test_a_sound_folder_is_recomputed(folder: Path) -> None:
     Store(folder).write(make_result(status=Status.OOM, task="rte"))
 
-    report = verify(Store(folder).files())
+    report = verify(Store(folder).runs())
 
     assert report.faults == []
     kinds = [evidence for evidence, _ in report.verified.values()]
@@ -96,7 +97,7 @@ def test_one_prediction(folder: Path) -> None:
 
     told = found(folder)[run.name]
     assert "predictions.jsonl is not what was written: its checksum differs" in told
-    assert "predictions.jsonl is not the file that its result was made with" in told
+    assert "predictions.jsonl is not the file that its result was computed from" in told
     assert any("its score is" in message for message in told)
 
 
@@ -149,11 +150,11 @@ def test_a_file_that_is_gone(folder: Path, name: str) -> None:
     run = victim(folder)
     (run / name).unlink()
 
-    report = verify(Store(folder).files())
+    report = verify(Store(folder).runs())
     if name == "SHA256SUMS":  # of an older version: told, not wrong
         assert (report.faults, report.unsealed) == ([], 1)
     else:
-        assert {fault.folder.name for fault in report.faults} == {run.name}
+        assert {fault.run.name for fault in report.faults} == {run.name}
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_metric_that_cannot_be_computed_here_is_told_and_not_wrong(generated: Path) -> None:
     change(generated, lambda c: c["scores"]["validation"].update(meteor=0.4), seal=True)
 
-    report = verify([generated / "result.json"])
+    report = verify([FolderRun(generated)])
 
     assert report.faults == []
     assert report.unchecked == {"meteor": "needs Java"}
@@ -244,9 +245,9 @@ def test_another_data_fingerprint_with_the_key_and_the_folder_that_go_with_it(
     edit = {"spec": spec.model_dump(mode="json"), "key": run_key(spec)}
     change(moved, lambda content: content.update(edit), seal=True)
 
-    report = verify(Store(folder).files())
+    report = verify(Store(folder).runs())
     (doubt,) = report.doubts
-    assert doubt.folder == moved
+    assert doubt.run.folder == moved
     assert doubt.message.startswith("its data is said to be d1, and its examples are those of runs")
     assert report.verified[run_key(spec)][0] is Verified.REPORTED
     assert report.faults == []
