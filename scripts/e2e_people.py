@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparsebench.tasks import DataSource
 from sparsebench.tasks.e2e import E2E
-from sparsebench.tasks.e2e.slots import slot_error_rates
+from sparsebench.tasks.slots import slot_error_rates
 
 
 def main() -> None:

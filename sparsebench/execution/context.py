@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.execution.events import Progressed
-from sparsebench.tasks.cache import encoded
+from sparsebench.tasks.features import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from sparsebench.models.bundle import (
 )
 from sparsebench.models.sources import FILES, IN_PACKAGE
 from sparsebench.results.checksums import CHECKSUMS, checksums_text, folder_hashes
-from sparsebench.tasks.bundled import load_data, write_data
+from sparsebench.tasks.loading import load_data, write_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from sparsebench.schema.spec import MethodChoice, RunSpec, TuningRecord
 from sparsebench.schema.training import Protocol
 from sparsebench.suite import cells, training_for
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
-from sparsebench.tasks.bundled import load_data
+from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.schema.training import Protocol
 from sparsebench.tasks import TASKS
-from sparsebench.tasks.bundled import load_data
+from sparsebench.tasks.loading import load_data
 from sparsebench.training import Selection, train
 from sparsebench.training.checkpoints import load_notes, save_notes
 from sparsebench.training.distributed import ProcessGroup
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sparsebench.execution.events import Report
     from sparsebench.method import Method
     from sparsebench.results.costs import Costs
-    from sparsebench.tasks import Answer
+    from sparsebench.tasks import Prediction
 
 DENSITY_EXAMPLES = 64
 """Examples that the density of activations is measured on: the first ones of the first split."""
@@ -218,7 +218,7 @@ def _deploy(method: Method, model: nn.Module, folder: Path, *, context: RunConte
 
 def _answers(
     context: RunContext, model: nn.Module, examples: Dataset, *, phase: str = "evaluate"
-) -> list[Answer]:
+) -> list[Prediction]:
     features = context.encode(examples, inputs_only=True)
     outputs = predict(
         model,

@@ -1,7 +1,7 @@
-"""The metrics of the tasks: `evaluate.Metric` classes that live here; nothing is fetched.
+"""The metrics of the tasks, as `evaluate.Metric` classes; nothing is downloaded.
 
-An answer that is missing never helps: it counts as the answer that is furthest from the right
-one. What that is, each metric says.
+A missing prediction never helps: it counts as the prediction that is furthest from the reference,
+which each metric defines.
 """
 
 from __future__ import annotations
@@ -17,37 +17,36 @@ if TYPE_CHECKING:
     from sparsebench.metrics.base import InMemoryMetric
 
 METRICS = {
-    "accuracy": "sparsebench.metrics.classification:Accuracy",
-    "bleu": "sparsebench.metrics.bleu:Bleu",
+    "accuracy": "sparsebench.metrics.labels:Accuracy",
+    "bleu": "sparsebench.metrics.ngrams:Bleu",
     "cider": "sparsebench.metrics.captions:Cider",
-    "f1": "sparsebench.metrics.classification:F1",
-    "matthews": "sparsebench.metrics.classification:Matthews",
+    "f1": "sparsebench.metrics.labels:F1",
+    "matthews": "sparsebench.metrics.labels:Matthews",
     "meteor": "sparsebench.metrics.captions:Meteor",
-    "nist": "sparsebench.metrics.nist:Nist",
-    "pearson": "sparsebench.metrics.correlation:Pearson",
+    "nist": "sparsebench.metrics.ngrams:Nist",
+    "pearson": "sparsebench.metrics.labels:Pearson",
     "rouge_l": "sparsebench.metrics.captions:RougeL",
-    "spearman": "sparsebench.metrics.correlation:Spearman",
+    "spearman": "sparsebench.metrics.labels:Spearman",
     "squad": "sparsebench.metrics.squad:Squad",
     "squad2": "sparsebench.metrics.squad:Squad2",
 }
-"""Name -> where the metric's class is; it is imported when it is first computed."""
+"""Name -> the class of the metric, imported when it is first computed."""
 
 
 def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
-    """Computes a metric.
+    """Compute a metric.
 
     Args:
         name: One of ``METRICS``.
-        predictions: The answers, one an example: class indices, numbers or texts; None where
-            missing.
-        references: The correct answers, one an example; for metrics of texts a list of texts.
+        predictions: One per example: class indices, numbers or texts; None if missing.
+        references: One per example; for metrics of texts a list of texts.
 
     Returns:
-        The metric's name -> its value; a metric that computes several names each.
+        The name of the metric -> its value; some metrics have several values.
 
     Raises:
-        UnknownNameError: No such metric.
-        ValueError: There is no example, or not one answer an example.
+        UnknownNameError: There is no such metric.
+        ValueError: There is no example, or the numbers of predictions and references differ.
     """
     if name not in METRICS:
         raise UnknownNameError("metric", name, known=METRICS)

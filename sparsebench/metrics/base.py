@@ -1,4 +1,4 @@
-"""What our metrics have in common: they need no folder, no lock and no network."""
+"""Base classes of the metrics, which need no folder, no lock and no network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class InMemoryMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
-    """An `evaluate.Metric` that keeps what it is given in memory.
+    """An `evaluate.Metric` that keeps its inputs in memory.
 
-    Without this, `evaluate` makes a folder for each metric in the user's home and locks a file
-    there, which fails where the home is read-only and is slow on a network drive.
+    By default, `evaluate` creates a folder for each metric in the user's home and locks a file
+    there, which fails if the home is read-only and is slow on a network drive.
 
     Attributes:
-        summary: What is computed, in a sentence.
-        paper: Where it was defined, as a reference.
-        dtype: The Arrow type of an answer.
+        summary: A description in one sentence.
+        paper: The paper that defines it.
+        dtype: The Arrow type of a prediction.
     """
 
     summary: str
@@ -36,7 +36,7 @@ class InMemoryMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
             description=self.summary,
             citation=self.paper,
             inputs_description=(
-                "Args: predictions, one an example, None where missing; references, likewise."
+                "Args: predictions, one per example, None if missing; references, likewise."
             ),
             features=self._features(),
         )
@@ -46,14 +46,15 @@ class InMemoryMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no 
         return datasets.Features({"predictions": value, "references": value})
 
     def _build_data_dir(self) -> str:
-        """Makes no folder; none is used in memory."""
+        """Create no folder; none is used in memory."""
         return ""
 
 
 class TextMetric(InMemoryMetric):
     """A metric of texts, each against several references.
 
-    `evaluate` takes no missing text, so that it gets a list for each, of one text or none.
+    `evaluate` accepts no missing text, so that each prediction is passed as a list of one text or
+    none.
     """
 
     dtype = "string"
@@ -62,12 +63,16 @@ class TextMetric(InMemoryMetric):
     def values(
         self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Computes the metric: its name, or several, with the values."""
+        """Compute the metric.
+
+        Returns:
+            The name of the metric -> its value; some metrics have several values.
+        """
 
     def compute(
         self, *, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Computes the metric; a missing text is None."""
+        """Compute the metric; a missing text is None."""
         lists = [[] if text is None else [text] for text in predictions]
         found: dict[str, float] = super().compute(predictions=lists, references=references)
         return found

@@ -1,11 +1,10 @@
 """Exact match and F1 of answers to questions, as the official scripts of SQuAD compute them.
 
-A text is first made plain: lower case, without punctuation and the articles a, an and the, blanks
-joined. Each answer counts by the reference that it is nearest to. The scripts of 1.1 and 2.0 differ
-in one rule: where nothing is left of a text, 1.1 gives no F1 even if nothing is left of the
-reference either, and 2.0 gives full F1 then.
+Texts are normalised first: lower case, no punctuation, none of the articles a, an and the, single
+blanks. Each prediction is scored against its nearest reference. The scripts of 1.1 and 2.0 differ
+in one rule: if both texts are empty after normalisation, F1 is 0 in 1.1 and 1 in 2.0.
 
-A missing answer is wrong. The script of 1.1 does the same; that of 2.0 leaves the question out.
+A missing prediction is wrong. The script of 1.1 has the same rule; that of 2.0 skips the question.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import string
 from collections import Counter
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sparsebench.metrics.base import TextMetric
 
@@ -34,7 +35,7 @@ class Squad(TextMetric):
     def values(
         self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Computes both."""
+        """Compute both."""
         pairs = list(zip(predictions, references, strict=True))
         return {
             "exact_match": fmean(exact_match(*pair) for pair in pairs),
@@ -43,10 +44,10 @@ class Squad(TextMetric):
 
 
 class Squad2(TextMetric):
-    """Exact match and F1 of SQuAD 2.0, in all and of the questions with and without an answer.
+    """Exact match and F1 of SQuAD 2.0: of all questions, and of those with and without an answer.
 
-    A question without an answer has no reference, and is answered by an empty text. The parts are
-    left out where there is no such question.
+    A question without an answer has no reference, and the right prediction is an empty text. The
+    values of a kind of question are left out if there is no such question.
     """
 
     summary = "As for SQuAD 1.1, with questions that have no answer."
@@ -55,10 +56,10 @@ class Squad2(TextMetric):
     def values(
         self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]
     ) -> dict[str, float]:
-        """Computes both."""
+        """Compute both."""
         rows = [
-            (bool(golds), *squad2_scores(answer, golds))
-            for answer, golds in zip(predictions, references, strict=True)
+            (bool(golds), *squad2_scores(text, golds))
+            for text, golds in zip(predictions, references, strict=True)
         ]
         parts = {
             "": rows,
@@ -73,35 +74,72 @@ class Squad2(TextMetric):
         }
 
 
-def squad2_scores(answer: str | None, golds: Sequence[str]) -> tuple[float, float]:
-    """Returns exact match and F1 of one answer, by the rules of 2.0; no reference: no answer."""
-    kept = [gold for gold in golds if plain(gold)] or [""]
-    return exact_match(answer, kept), f1(answer, kept, of_nothing=1.0)
+def squad2_scores(prediction: str | None, golds: Sequence[str]) -> tuple[float, float]:
+    """Return exact match and F1 of one prediction, by the rules of 2.0.
+
+    Args:
+        prediction: The predicted text; None if it is missing.
+        golds: The references; none if the question has no answer.
+    """
+    kept = [gold for gold in golds if normalised(gold)] or [""]
+    return exact_match(prediction, kept), f1(prediction, kept, of_nothing=1.0)
 
 
-def plain(text: str) -> str:
-    """Returns a text without what does not count: case, punctuation, articles, extra blanks."""
+def best_thresholds(
+    predictions: Sequence[str], no_answer: Sequence[float], references: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """Find the thresholds for "no answer" with the best scores, as the script of SQuAD 2.0 does.
+
+    They are chosen on the predictions that are scored: the result is an upper bound, not a score.
+
+    Args:
+        predictions: The best text for each question.
+        no_answer: The score of "no answer"; above the threshold, it replaces the text.
+        references: The right answers; none if there is no answer.
+
+    Returns:
+        ``best_exact_match`` and ``best_f1`` with their thresholds, shares of 1.
+    """
+    given = np.array([squad2_scores(*pair) for pair in zip(predictions, references, strict=True)])
+    silent = np.array([float(not golds) for golds in references])
+    order = np.argsort(no_answer, kind="stable")
+    levels = np.asarray(no_answer, dtype=np.float64)[order]
+    ends = np.append(np.flatnonzero(np.diff(levels)), len(levels) - 1)
+    found: dict[str, float] = {}
+    for place, name in enumerate(("exact_match", "f1")):
+        gains = np.cumsum((given[:, place] - silent)[order])[ends]
+        totals = silent.sum() + np.concatenate([[0.0], gains])
+        best = int(totals.argmax())
+        found[f"best_{name}"] = float(totals[best] / len(predictions))
+        # Below the lowest level every prediction is "no answer".
+        level = levels[ends[best - 1]] if best else np.nextafter(levels[0], -np.inf)
+        found[f"best_{name}_threshold"] = float(level)
+    return found
+
+
+def normalised(text: str) -> str:
+    """Return a text in lower case, without punctuation, articles and extra blanks."""
     words = _ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split()
     return " ".join(words)
 
 
-def exact_match(answer: str | None, golds: Sequence[str]) -> float:
-    """Returns 1 if an answer is one of the references, else 0."""
-    return float(answer is not None and plain(answer) in map(plain, golds))
+def exact_match(prediction: str | None, golds: Sequence[str]) -> float:
+    """Return 1 if a prediction equals a reference after normalisation, else 0."""
+    return float(prediction is not None and normalised(prediction) in map(normalised, golds))
 
 
-def f1(answer: str | None, golds: Sequence[str], *, of_nothing: float) -> float:
-    """Returns the best harmonic mean of precision and recall of words, over the references.
+def f1(prediction: str | None, golds: Sequence[str], *, of_nothing: float) -> float:
+    """Return the best harmonic mean of precision and recall of words, over the references.
 
     Args:
-        answer: The answer; a missing one has an F1 of 0.
+        prediction: The predicted text; None, if it is missing, has an F1 of 0.
         golds: The references.
-        of_nothing: The F1 where nothing is left of both the answer and the reference.
+        of_nothing: The F1 if prediction and reference are both empty after normalisation.
     """
-    if answer is None:
+    if prediction is None:
         return 0.0
-    words = plain(answer).split()
-    return max(_overlap(words, plain(gold).split(), of_nothing=of_nothing) for gold in golds)
+    words = normalised(prediction).split()
+    return max(_overlap(words, normalised(gold).split(), of_nothing=of_nothing) for gold in golds)
 
 
 def _overlap(words: list[str], gold: list[str], *, of_nothing: float) -> float:

@@ -13,8 +13,8 @@ from sparsebench.quick.examples import (
     draw_questions,
     missing_slots,
 )
-from sparsebench.tasks.base import Answer, DataSource, Reference, Scores, TaskData
-from sparsebench.tasks.fingerprint import examples_fingerprint
+from sparsebench.tasks.base import DataSource, Prediction, Reference, Scores, TaskData
+from sparsebench.tasks.features import examples_fingerprint
 from sparsebench.tasks.questions import QuestionTask
 from sparsebench.tasks.sentences import SentenceTask
 from sparsebench.tasks.texts import TextTask
@@ -76,7 +76,7 @@ class ToyTexts(TextTask):
         """Draw the examples; ``source`` has no effect."""
         return _drawn(draw_meanings, ("mr", "references"))
 
-    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
+    def score(self, predictions: Sequence[Prediction], references: Sequence[Reference]) -> Scores:
         """Compute BLEU, NIST, and the share of words of the meanings that are not expressed."""
         mrs = [reference["mr"] for reference in references]  # type: ignore[index,call-overload]
         missing = missing_slots(mrs, [str(text or "") for text in predictions])

@@ -17,7 +17,7 @@ from sparsebench.method_registry import METHODS, setting_faults
 from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError, quick_backbones
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
-from sparsebench.tasks.bundled import load_data
+from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

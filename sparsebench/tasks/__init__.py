@@ -1,14 +1,14 @@
-"""Tasks: their contract, the registry, and the built-in ones."""
+"""Tasks: their contract, the registry, and the tasks of the package."""
 
 from __future__ import annotations
 
 from sparsebench.models.families import Form
 from sparsebench.registry import Registry
 from sparsebench.tasks.base import (
-    Answer,
     DataSource,
     MissingDataError,
     NotApplicableError,
+    Prediction,
     Reference,
     Scores,
     Task,
@@ -17,11 +17,11 @@ from sparsebench.tasks.base import (
 
 __all__ = [
     "TASKS",
-    "Answer",
     "DataSource",
     "Form",
     "MissingDataError",
     "NotApplicableError",
+    "Prediction",
     "Reference",
     "Scores",
     "Task",
@@ -36,4 +36,4 @@ def _check(loaded: object) -> Task:
 
 
 TASKS: Registry[Task] = Registry("sparsebench.tasks", kind="task", check=_check)
-"""The tasks that are installed, by the name users type."""
+"""The installed tasks, by the names that users write."""

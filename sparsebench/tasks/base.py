@@ -1,15 +1,17 @@
-"""The contract of a task: its data, how a backbone sees an example, and how answers are scored.
+"""The contract of a task: its data, the encoding of examples, and the scores of predictions.
 
 The harness calls, in this order::
 
     form = task.form_for(family)
     data = task.load(source)
     features = task.encode(data.train, tokenizer=..., form=form, max_length=128)
-    features = task.encode_inputs(examples, ...)   # of a reported split
-    answers = task.decode(outputs, form=form, ...) # outputs: what the deployed model gave
+    features = task.encode_inputs(examples, ...)       # of a reported split
+    predictions = task.decode(outputs, form=form, ...) # outputs of the deployed model
     references = task.references(examples)
-    scores = task.score(answers, references)       # per split
-    task.headline(scores of all splits)            # the one number that leaderboards average
+    scores = task.score(predictions, references)       # per split
+    task.headline(scores of all splits)                # the number that leaderboards average
+
+docs/add-a-task.md explains it with an example.
 """
 
 from __future__ import annotations
@@ -30,27 +32,27 @@ if TYPE_CHECKING:
 
     from sparsebench.models.anatomy import Family
 
-Answer = str | int | float | dict[str, Any] | None
-"""One prediction, as it is stored: a class index, a number, a text, or several facts by name."""
+Prediction = str | int | float | dict[str, Any] | None
+"""One prediction, as it is stored: a class index, a number, a text, or several values by name."""
 
 Reference = str | int | float | list[str] | dict[str, Any] | None
-"""What one prediction is scored against, as it is stored."""
+"""The reference that one prediction is scored against, as it is stored."""
 
 Scores = dict[str, float]
-"""Metric name -> value, as a share of 1 where the metric is a share."""
+"""Metric name -> value, as a share of 1 if the metric is a share."""
 
 
 class NotApplicableError(UserError):
-    """A pair that makes no sense, such as BERT on text generation: the run is skipped."""
+    """An impossible pair, such as BERT on text generation: the run is skipped."""
 
 
 class MissingDataError(UserError):
-    """Data that is not where it was looked for."""
+    """Data that is not in the expected place."""
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where the data of tasks comes from.
+    """The source of the data of tasks.
 
     Attributes:
         folder: A folder in the official file formats, or None for the Hub.
@@ -66,10 +68,12 @@ class TaskData:
     """The examples of a task.
 
     Attributes:
-        train: Training examples; columns are the task's own, with a unique string ``id``.
+        train: Training examples; the task defines the columns, of which one is a unique string
+            ``id``.
         evaluation: Split name -> examples of the reported splits, in the official order.
         fingerprint: A hash of every example; the same from the Hub and from files.
-        origin: Where it came from, with the resolved revision: for the record, not for the key.
+        origin: The place that it was read from, with the resolved revision. It is recorded, and
+            not part of the run key.
     """
 
     train: Dataset
@@ -82,16 +86,16 @@ class Task(ABC):
     """A data set with its encoding and its scores.
 
     Attributes:
-        title: What people call it, such as ``"MRPC"``.
+        title: Its usual name, such as ``"MRPC"``.
         description: One line for ``sparsebench list tasks``.
-        forms: The forms in which it can be answered, the preferred ones first.
+        forms: The forms that it supports, the preferred ones first.
         labels: For classification, the classes in order; a single one means regression.
         group: The suite of tasks that it belongs to, such as ``"glue"``.
-        headline_metric: What the headline score is called, such as ``"matthews"``.
-        max_answer_tokens: The most tokens of an answer, where text is generated.
+        headline_metric: The name of the headline score, such as ``"matthews"``.
+        max_answer_tokens: The most tokens of a generated prediction.
         together: A column whose equal values stay on one side when examples are held out.
-        splits: What ``sparsebench score`` can score, the usual one first.
-        in_percent: Whether people write its scores in percent.
+        splits: The splits that ``sparsebench score`` can score, the usual one first.
+        in_percent: Whether its scores are usually written in percent.
     """
 
     title: str
@@ -105,35 +109,35 @@ class Task(ABC):
     splits: tuple[str, ...] = ("dev",)
     in_percent: bool = True
     version: ClassVar[str] = "1"
-    """Change it when encoding or scoring changes: older runs are then not reused."""
+    """Change it when encoding or scoring changes: results of older versions are then not reused."""
 
     def form_for(self, family: Family) -> Form:
-        """Returns the form in which a family answers this task.
+        """Return the form in which a family solves this task.
 
         Raises:
-            NotApplicableError: It cannot.
+            NotApplicableError: It supports none of the forms.
         """
         for form in self.forms:
             if form in FAMILIES.get(family).forms:
                 return form
         wanted = " or ".join(self.forms)
-        raise NotApplicableError(f"{self.title} asks for {wanted}, which {family} cannot give")
+        raise NotApplicableError(f"{self.title} requires {wanted}, which {family} does not support")
 
     @abstractmethod
     def load(self, source: DataSource) -> TaskData:
-        """Reads the data.
+        """Read the data.
 
         Raises:
-            MissingDataError: It is not there; the message names what was looked for.
-            UserError: It is there and malformed; the message names file and line.
+            MissingDataError: It is not there; the message names the expected files.
+            UserError: It is malformed; the message names file and line.
         """
 
     def official_files(self) -> Sequence[str]:
-        """Returns the paths in a folder of data that the task is read from; none if it is made."""
+        """Return the paths of the task's files in a folder of data; none if it has no files."""
         return ()
 
     def load_split(self, source: DataSource, split: str) -> dict[str, Dataset]:
-        """Reads the examples of one of ``splits`` alone, named as in ``TaskData.evaluation``.
+        """Read only the examples of one of ``splits``, named as in ``TaskData.evaluation``.
 
         Raises:
             MissingDataError: It is not there, or its references are not public.
@@ -147,12 +151,12 @@ class Task(ABC):
         self,
         file: Path,
         examples: Mapping[str, Dataset],  # noqa: ARG002 - some formats name examples by place
-    ) -> dict[str, Answer]:
-        """Reads predictions that were made elsewhere, by the keys of ``prediction_keys``.
+    ) -> dict[str, Prediction]:
+        """Read a file of predictions, by the keys of ``prediction_keys``.
 
         Args:
             file: The file.
-            examples: What ``load_split`` returned.
+            examples: The splits that ``load_split`` returned.
 
         Raises:
             UserError: It is absent or malformed; the message names file and line.
@@ -160,19 +164,19 @@ class Task(ABC):
         raise UserError(f"{self.title}: has no format for files of predictions: {file}")
 
     def prediction_keys(self, examples: Dataset) -> list[str]:
-        """Returns how files of predictions name the examples."""
+        """Return the keys of examples in files of predictions."""
         return list(examples["id"])
 
     def hold_out(self, train: Dataset, *, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Splits training examples in two, alike in their classes where there are classes.
+        """Split training examples in two; classes keep their shares.
 
         Args:
             train: The training examples.
             share: The share to hold out.
-            seed: Draws it.
+            seed: The seed of the draw.
 
         Returns:
-            What is left to train on, and what is held out.
+            The examples to train on, and those held out.
         """
         from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
@@ -195,18 +199,18 @@ class Task(ABC):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns examples into features to train on: the columns a model's forward takes, unpadded.
+        """Encode examples into features to train on: arguments of the model's forward, unpadded.
 
         Args:
             examples: Rows of ``TaskData``.
             tokenizer: The backbone's tokenizer.
-            form: The form to encode for; for text to text, ``labels`` are the answer's tokens.
+            form: The form to encode for; for text to text, ``labels`` are the target tokens.
             max_length: The most input tokens; longer inputs are truncated.
 
         Returns:
-            ``input_ids``, ``attention_mask``, where the tokenizer makes them ``token_type_ids``,
-            and ``labels``, or for a span ``start_positions`` and ``end_positions``. One row an
-            example, in order, or several of which only some hold the answer.
+            ``input_ids``, ``attention_mask``, ``token_type_ids`` if the tokenizer returns them, and
+            ``labels``, or for a span ``start_positions`` and ``end_positions``. One row per
+            example, in order, or several of which only some contain the answer.
         """
 
     def encode_inputs(
@@ -217,44 +221,44 @@ class Task(ABC):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns examples into features to predict from; by default the same as to train on.
+        """Encode examples into features to predict from; by default the same as to train on.
 
-        Where it gives several rows an example, ``decode`` is what puts them together.
+        If it returns several rows per example, ``decode`` merges them.
         """
         return self.encode(examples, tokenizer=tokenizer, form=form, max_length=max_length)
 
     @abstractmethod
     def decode(
         self, outputs: Sequence[Any], *, form: Form, examples: Dataset, features: Dataset
-    ) -> list[Answer]:
-        """Turns what the model gave into answers.
+    ) -> list[Prediction]:
+        """Turn outputs of the model into predictions.
 
         Args:
-            outputs: One a feature: for classification the logits ``[labels]``, for a span those of
-                start and end ``[2, tokens]``, as NumPy arrays; where text is generated the text.
-            form: The form that was encoded for.
-            examples: What was encoded.
-            features: What ``encode_inputs`` made of it.
+            outputs: One per feature, as NumPy arrays: for classification the logits ``[labels]``,
+                for a span those of start and end ``[2, tokens]``; generated texts as they are.
+            form: The form of the features.
+            examples: The examples.
+            features: Their features, from ``encode_inputs``.
 
         Returns:
-            One answer an example; None for a text that is no answer.
+            One prediction per example; None for a text that is not a valid prediction.
         """
 
     @abstractmethod
     def references(self, examples: Dataset) -> list[Reference]:
-        """Returns what answers are scored against, one an example."""
+        """Return the references that predictions are scored against, one per example."""
 
     @abstractmethod
-    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
-        """Scores the answers of one split; an answer that is None counts as wrong."""
+    def score(self, predictions: Sequence[Prediction], references: Sequence[Reference]) -> Scores:
+        """Score the predictions of one split; a prediction that is None counts as wrong."""
 
     def missing_metrics(self) -> dict[str, str]:
-        """Returns why metrics of the task cannot be computed here: metric -> reason."""
+        """Return the metrics that cannot be computed here: metric -> reason."""
         return {}
 
     @abstractmethod
     def headline(self, scores: Mapping[str, Scores]) -> float:
-        """Returns the one number that the task contributes to an average.
+        """Return the number that the task contributes to an average.
 
         Args:
             scores: Split name -> the scores of that split.

@@ -1,4 +1,4 @@
-"""Tasks that answer a question with a part of a text."""
+"""Question answering: the answer is a part of a text."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ import numpy as np
 from sparsebench import metrics
 from sparsebench.errors import UserError
 from sparsebench.models.families import Form
-from sparsebench.tasks.base import Answer, Reference, Scores, Task
-from sparsebench.tasks.encoding import in_batches
-from sparsebench.tasks.files import read_json
-from sparsebench.tasks.windows import Span, best_spans, by_example, place_answers, windows
+from sparsebench.tasks.base import Prediction, Reference, Scores, Task
+from sparsebench.tasks.features import in_batches
+from sparsebench.tasks.reading import read_json
+from sparsebench.tasks.windows import (
+    SpanCandidate,
+    best_spans,
+    by_example,
+    place_answers,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,32 +29,32 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCH = 500
-"""Questions that are encoded at once."""
+"""Questions per batch of encoding."""
 
 LONGEST_ANSWER = 30
 """The most tokens of a span, as in the scripts of BERT (arXiv:1810.04805)."""
 
 BEST = 20
-"""Spans of each window that are looked through for the first that is a text."""
+"""Candidates of each window, of which the first that is not blank is chosen."""
 
 UNANSWERABLE = "unanswerable"
-"""What text to text writes where there is no answer."""
+"""The target of text to text where there is no answer."""
 
 _INPUTS = ("example", "starts", "ends", "nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionTask(Task):
-    """A task whose answers are parts of a context; a subclass says how to load it.
+    """A task whose answers are parts of a context; a subclass loads the data.
 
     Examples have the columns ``id``, ``question``, ``context``, ``texts`` (the right answers, none
-    where there is none) and ``starts`` (the character each begins at).
+    if there is no answer) and ``starts`` (the first character of each).
 
     Attributes:
-        name: How users call the task.
+        name: The name that users write.
         may_be_silent: Whether a question may have no answer.
-        labels_of_prompt: What stands before the question and the context in a prompt.
-        threshold: How much better "no answer" must be than the best span to be given.
+        labels_of_prompt: The labels before the question and the context in a prompt.
+        threshold: "No answer" is predicted if its score exceeds that of the best span by more.
     """
 
     name: str
@@ -71,11 +77,11 @@ class QuestionTask(Task):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns questions into features to train on, to give their first answer.
+        """Encode questions, with their first answer as the target.
 
-        For a span every window is one, and those without the answer learn to say so. For text to
-        text the prompt is that of the T5 paper (Raffel et al. 2020, appendix D.15); of a context
-        that is too long, the end is cut.
+        For a span, every window is a feature; windows without the answer have "no answer" as their
+        target. For text to text the prompt is that of the T5 paper (Raffel et al. 2020, appendix
+        D.15); the end of a long context is cut.
         """
         encode = self._prompts if form is Form.TEXT_TO_TEXT else self._placed_windows
         return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
@@ -88,17 +94,17 @@ class QuestionTask(Task):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns questions into features to answer: for a span, one row a window."""
+        """Encode questions to predict from: for a span, one row per window."""
         encode = self._prompts if form is Form.TEXT_TO_TEXT else self._windows
         return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
     def decode(
         self, outputs: Sequence[Any], *, form: Form, examples: Dataset, features: Dataset
-    ) -> list[Answer]:
-        """Turns texts, or the logits of all windows of a question, into answers.
+    ) -> list[Prediction]:
+        """Turn texts, or the logits of all windows of a question, into predictions.
 
-        Where a question may have no answer, a span comes with ``no_answer``: by how much "no
-        answer", in the window that holds it least likely, is better than the best span.
+        If a question may have no answer, a span comes with ``no_answer``: the lowest score of "no
+        answer" over the windows, minus the score of the best span.
         """
         if form is Form.TEXT_TO_TEXT:
             texts = [text.strip() for text in outputs]
@@ -110,55 +116,61 @@ class QuestionTask(Task):
         ]
 
     def references(self, examples: Dataset) -> list[Reference]:
-        """Returns the right answers of each question; none where there is none."""
+        """Return the right answers of each question; none if it has no answer."""
         return list(examples["texts"])
 
-    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
-        """Computes exact match and F1; where a question may have no answer, also of both kinds.
+    def score(self, predictions: Sequence[Prediction], references: Sequence[Reference]) -> Scores:
+        """Compute exact match and F1; if a question may have no answer, also of both kinds.
 
-        Where spans tell how sure they are, the thresholds that would have scored best are told,
-        too: a bound, since they are chosen on the answers that are scored.
+        For spans with ``no_answer``, the best scores over all thresholds are added: an upper bound,
+        since the thresholds are chosen on the predictions that are scored.
         """
         if not self.may_be_silent:
             return metrics.compute("squad", predictions, references)
         scores = metrics.compute("squad2", [self._final(p) for p in predictions], references)
-        sure = [p for p in predictions if isinstance(p, dict)]
-        if len(sure) == len(predictions):
-            from sparsebench.metrics.thresholds import best_thresholds
+        spans = [p for p in predictions if isinstance(p, dict)]
+        if len(spans) == len(predictions):
+            from sparsebench.metrics.squad import best_thresholds
 
             scores |= best_thresholds(
-                [p["text"] for p in sure],
-                [p["no_answer"] for p in sure],
+                [p["text"] for p in spans],
+                [p["no_answer"] for p in spans],
                 references,  # type: ignore[arg-type]
             )
         return scores
 
-    def read_predictions(self, file: Path, examples: Mapping[str, Dataset]) -> dict[str, Answer]:  # noqa: ARG002
-        """Reads the official format: a JSON object of id and answer, empty where there is none."""
+    def read_predictions(
+        self,
+        file: Path,
+        examples: Mapping[str, Dataset],  # noqa: ARG002
+    ) -> dict[str, Prediction]:
+        """Read the official format: a JSON object of id and text, empty for "no answer"."""
         found = read_json(file)
         if not isinstance(found, dict):
-            raise UserError(f"{file}: should be a JSON object of id and answer")
-        for key, answer in found.items():
-            if not isinstance(answer, str):
-                raise UserError(f"{file}: the answer to {key!r} should be a text, not {answer!r}")
+            raise UserError(f"{file}: should be a JSON object of id and text")
+        for key, text in found.items():
+            if not isinstance(text, str):
+                raise UserError(
+                    f"{file}: the prediction for {key!r} should be a text, not {text!r}"
+                )
         return found
 
     def headline(self, scores: Mapping[str, Scores]) -> float:
-        """Returns the F1 of the one split."""
+        """Return the F1 of the only split."""
         (split,) = scores.values()
         return split["f1"]
 
-    def _final(self, prediction: Answer) -> Answer:
+    def _final(self, prediction: Prediction) -> Prediction:
         if not isinstance(prediction, dict):
             return prediction
         return "" if prediction["no_answer"] > self.threshold else prediction["text"]
 
-    def _choose(self, context: str, group: list[dict[str, Any]]) -> Answer:
+    def _choose(self, context: str, group: list[dict[str, Any]]) -> Prediction:
         text, score = _best_text(context, _spans(group))
         if not self.may_be_silent:
             return text
-        silence = min(float(row["logits"][:, int(row["nothing"])].sum()) for row in group)
-        return {"text": text, "no_answer": silence - score}
+        no_answer = min(float(row["logits"][:, int(row["nothing"])].sum()) for row in group)
+        return {"text": text, "no_answer": no_answer - score}
 
     def _windows(
         self,
@@ -186,7 +198,7 @@ class QuestionTask(Task):
         tokenizer: PreTrainedTokenizerBase,
         max_length: int,
     ) -> dict[str, list[Any]]:
-        """Encodes a batch for an encoder and its decoder; only the context is ever cut."""
+        """Encode a batch for an encoder and its decoder; only the context is cut."""
         pairs = zip(self.labels_of_prompt, (batch["question"], batch["context"]), strict=True)
         texts = [[f"{label} {text}" for text in column] for label, column in pairs]
         found = tokenizer(
@@ -201,8 +213,8 @@ class QuestionTask(Task):
         }
 
 
-def _spans(group: Iterable[Mapping[str, Any]]) -> list[Span]:
-    """Returns the best spans of all windows of a question, the best first."""
+def _spans(group: Iterable[Mapping[str, Any]]) -> list[SpanCandidate]:
+    """Return the best candidates of all windows of a question, the best first."""
     found = [
         span
         for row in group
@@ -217,8 +229,8 @@ def _spans(group: Iterable[Mapping[str, Any]]) -> list[Span]:
     return sorted(found, key=lambda span: -span.score)
 
 
-def _best_text(context: str, spans: Iterable[Span]) -> tuple[str, float]:
-    """Returns the first span that is a text, with its score."""
+def _best_text(context: str, spans: Iterable[SpanCandidate]) -> tuple[str, float]:
+    """Return the text of the first candidate that is not blank, with its score."""
     for span in spans:
         if text := context[span.first : span.last].strip():
             return text, span.score

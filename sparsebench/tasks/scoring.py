@@ -1,4 +1,4 @@
-"""Scores predictions that were made elsewhere."""
+"""Score a file of predictions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from sparsebench.tasks import Answer, DataSource, Scores, Task
+    from sparsebench.tasks import DataSource, Prediction, Scores, Task
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What predictions are worth.
+    """The scores of a file of predictions.
 
     Attributes:
         scores: Split -> metric -> value.
         headline: The one number that the task contributes to an average.
-        examples: Examples that were to be predicted.
-        missing: Those without a prediction, which count as wrong, by how files name them.
-        unknown: Predictions for what is no example; they count for nothing.
+        examples: The number of examples.
+        missing: The keys of examples without a prediction, which count as wrong.
+        unknown: The keys of predictions without an example, which are ignored.
         absent: Metrics that cannot be computed here -> the reason.
     """
 
@@ -36,16 +36,16 @@ class Scored:
 
 
 def score_file(task: Task, file: Path, *, data: DataSource, split: str) -> Scored:
-    """Scores a file of predictions.
+    """Score a file of predictions.
 
     Args:
         task: The task.
         file: The predictions, in the task's format.
-        data: Where the references come from; only the split is read.
+        data: The source of the references; only the split is read.
         split: One of ``task.splits``.
 
     Raises:
-        UserError: The file, or the data, is absent or malformed, or predicts nothing of the split.
+        UserError: The file or the data is absent or malformed, or no key matches an example.
     """
     examples = task.load_split(data, split)
     given = task.read_predictions(file, examples)
@@ -56,9 +56,9 @@ def score_file(task: Task, file: Path, *, data: DataSource, split: str) -> Score
     scores: dict[str, Scores] = {}
     missing: list[str] = []
     for name, rows in examples.items():
-        answers: list[Answer] = [given.get(key) for key in keys[name]]
+        predictions: list[Prediction] = [given.get(key) for key in keys[name]]
         missing += [key for key in keys[name] if key not in given]
-        scores[name] = task.score(answers, task.references(rows))
+        scores[name] = task.score(predictions, task.references(rows))
     return Scored(
         scores=scores,
         headline=task.headline(scores),
@@ -70,7 +70,7 @@ def score_file(task: Task, file: Path, *, data: DataSource, split: str) -> Score
 
 
 def as_json(scored: Scored, *, task: str, split: str) -> dict[str, Any]:
-    """Returns all of it as JSON values."""
+    """Return the scores as JSON values."""
     return {
         "task": task,
         "split": split,

@@ -1,4 +1,4 @@
-"""Tasks that put a meaning into words."""
+"""Data-to-text generation: put a meaning representation into words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench import metrics
 from sparsebench.models.families import IGNORED, Form
-from sparsebench.tasks.base import Answer, Reference, Scores, Task
-from sparsebench.tasks.encoding import in_batches
+from sparsebench.tasks.base import Prediction, Reference, Scores, Task
+from sparsebench.tasks.features import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BATCH = 2000
-"""Examples tokenised at once."""
+"""Examples per batch of encoding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextTask(Task):
-    """A task that turns meanings into texts; a subclass says how to load and to write them.
+    """A task that generates texts from meaning representations; a subclass loads the data.
 
-    Examples have the columns ``id``, ``mr`` (the meaning) and ``references`` (texts that say it):
-    one to train on, all that there are to score against.
+    Examples have the columns ``id``, ``mr`` (the meaning representation) and ``references`` (texts
+    that express it): one in the training set, all of them in a reported split.
 
     Attributes:
-        name: How users call the task, and what a prompt for text to text begins with.
+        name: The name that users write, and the first word of a prompt for text to text.
         prefixed: Whether such a prompt begins with the name.
-        metrics: What is computed, by the names of ``sparsebench.metrics``.
+        metrics: The metrics to compute, by the names of ``sparsebench.metrics``.
     """
 
     name: str
@@ -46,7 +46,7 @@ class TextTask(Task):
     in_percent: bool = False
 
     def prompt(self, mr: str) -> str:
-        """Returns what a model is given to read of a meaning."""
+        """Return the prompt for a meaning representation."""
         return mr
 
     def encode(
@@ -57,11 +57,10 @@ class TextTask(Task):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns meanings and their first references into features to train on.
+        """Encode meaning representations with their first references.
 
-        A language model reads the meaning, its end token, the text and its end token again; the
-        loss is that of the text and the last token alone. Where this is too long, the end of the
-        text is cut.
+        The sequence of a language model is the prompt, the end token, the text and the end token
+        again; only the text and the last token have a loss. The end of a long text is cut.
         """
         encode = self._pairs if form is Form.TEXT_TO_TEXT else self._continued
         return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
@@ -74,7 +73,7 @@ class TextTask(Task):
         form: Form,
         max_length: int,
     ) -> Dataset:
-        """Turns meanings into features to generate from: what comes before the text."""
+        """Encode meaning representations to generate from: the part before the text."""
         encode = self._pairs if form is Form.TEXT_TO_TEXT else self._to_continue
         return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
 
@@ -85,17 +84,17 @@ class TextTask(Task):
         form: Form,  # noqa: ARG002 - a text is a text
         examples: Dataset | None = None,  # noqa: ARG002
         features: Dataset | None = None,  # noqa: ARG002
-    ) -> list[Answer]:
-        """Drops the blanks around each text."""
+    ) -> list[Prediction]:
+        """Drop the blanks around each text."""
         return [str(text).strip() for text in outputs]
 
     def references(self, examples: Dataset) -> list[Reference]:
-        """Returns each meaning, ``mr``, with its ``texts``."""
+        """Return each meaning representation, ``mr``, with its ``texts``."""
         pairs = zip(examples["mr"], examples["references"], strict=True)
         return [{"mr": mr, "texts": list(texts)} for mr, texts in pairs]
 
-    def score(self, predictions: Sequence[Answer], references: Sequence[Reference]) -> Scores:
-        """Computes every metric that can be had here; a missing text counts as an empty one."""
+    def score(self, predictions: Sequence[Prediction], references: Sequence[Reference]) -> Scores:
+        """Compute every metric that is available here; a missing text counts as an empty one."""
         absent = self.missing_metrics()
         groups = [reference["texts"] for reference in references]  # type: ignore[index,call-overload]
         scores: Scores = {}
@@ -105,12 +104,15 @@ class TextTask(Task):
         return scores
 
     def headline(self, scores: Mapping[str, Scores]) -> float:
-        """Returns BLEU of the test set, or of the one split that is there."""
+        """Return BLEU of the test set, or of the only split."""
         split = scores["test"] if "test" in scores else next(iter(scores.values()))
         return split["bleu"]
 
     def hold_out(self, train: Dataset, *, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Splits training examples in two that share no meaning; what is held out is grouped."""
+        """Split training examples in two that share no meaning representation.
+
+        The examples held out are grouped by their meaning representation.
+        """
         kept, held = super().hold_out(train, share=share, seed=seed)
         return kept, grouped(held)
 
@@ -121,15 +123,15 @@ class TextTask(Task):
         tokenizer: PreTrainedTokenizerBase,
         max_length: int,
     ) -> dict[str, list[Any]]:
-        """Encodes a batch for an encoder and its decoder."""
+        """Encode a batch for an encoder and its decoder."""
         before = f"{self.name} " if self.prefixed else ""
         prompts = [f"{before}{self.prompt(mr)}" for mr in batch["mr"]]
         found = tokenizer(prompts, truncation=True, max_length=max_length)
-        answers = tokenizer([texts[0] for texts in batch["references"]])
+        targets = tokenizer([texts[0] for texts in batch["references"]])
         return {
             "input_ids": found["input_ids"],
             "attention_mask": found["attention_mask"],
-            "labels": answers["input_ids"],
+            "labels": targets["input_ids"],
         }
 
     def _to_continue(
@@ -153,20 +155,20 @@ class TextTask(Task):
     ) -> dict[str, list[Any]]:
         prompts = self._to_continue(batch, tokenizer=tokenizer, max_length=max_length)
         texts = [f" {references[0]}" for references in batch["references"]]
-        answers = [[*row, tokenizer.eos_token_id] for row in tokenizer(texts)["input_ids"]]
-        pairs = list(zip(prompts["input_ids"], answers, strict=True))
-        ids = [[*prompt, *answer][:max_length] for prompt, answer in pairs]
+        targets = [[*row, tokenizer.eos_token_id] for row in tokenizer(texts)["input_ids"]]
+        pairs = list(zip(prompts["input_ids"], targets, strict=True))
+        ids = [[*prompt, *target][:max_length] for prompt, target in pairs]
         return {
             "input_ids": ids,
             "attention_mask": [[1] * len(row) for row in ids],
             "labels": [
-                [*[IGNORED] * len(prompt), *answer][:max_length] for prompt, answer in pairs
+                [*[IGNORED] * len(prompt), *target][:max_length] for prompt, target in pairs
             ],
         }
 
 
 def grouped(examples: Dataset) -> Dataset:
-    """Joins the references of each meaning, in the order in which meanings first appear."""
+    """Join the references of each meaning representation, in order of first appearance."""
     from datasets import Dataset
 
     first: dict[str, int] = {}

@@ -1,7 +1,7 @@
-"""Long texts in windows that overlap, and the answers that stand in them.
+"""Overlapping windows of long texts, and the answers inside them.
 
-A window holds the question and as much of the context as fits. Each next one begins so that the two
-share ``overlap`` tokens of the context: an answer of no more tokens lies in one of them as a whole.
+A window contains the question and as much of the context as fits. Neighbouring windows share
+``OVERLAP`` tokens of the context, so that an answer of no more tokens is completely in one of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     Numbers = np.ndarray[Any, Any]
 
 OVERLAP = 128
-"""Tokens that neighbouring windows share, or half of what fits of the context if that is less."""
+"""Tokens that neighbouring windows share; at most half of the context that fits."""
 
 LONGEST_QUESTION = 64
-"""Tokens of a question that are kept, or half of a window if that is less."""
+"""Tokens of a question that are kept; at most half of a window."""
 
 
 def windows(
@@ -33,22 +33,22 @@ def windows(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> dict[str, list[Any]]:
-    """Encodes questions with their contexts in windows.
+    """Encode questions with their contexts in windows.
 
     Args:
-        questions: The questions; of longer ones than ``LONGEST_QUESTION`` the end is cut.
-        contexts: The text that each is asked about.
-        tokenizer: A fast tokenizer. One that marks no boundary between two texts (GPT-2) gets its
-            separator or a line break between them; one without a token that stands for a whole
-            text (GPT-2, too) gets its end token at the end: the only one that has seen all, and
-            so the one that says "no answer here".
+        questions: The questions; the end of one over ``LONGEST_QUESTION`` tokens is cut.
+        contexts: The text that each question is about.
+        tokenizer: A fast tokenizer. If it marks no boundary between two texts (GPT-2), its
+            separator or a line break is put between them. If it has no token for a whole text
+            (also GPT-2), its end token is appended: the only one that attends to all tokens, and
+            therefore the one that stands for "no answer".
         max_length: The most tokens of a window.
 
     Returns:
-        Columns with a row a window: what the model takes; ``example``, the place of the question;
-        ``starts`` and ``ends``, the characters of the context that each token stands for (both 0
-        for a token of the question and special ones); and ``nothing``, the place of the token that
-        stands for no answer.
+        Columns with one row per window: the inputs of the model; ``example``, the place of the
+        question; ``starts`` and ``ends``, the characters of the context that each token covers
+        (both 0 for special tokens and those of the question); and ``nothing``, the place of the
+        token that stands for "no answer".
     """
     ended = tokenizer.cls_token_id is None
     kept = min(LONGEST_QUESTION, max_length // 2)
@@ -65,12 +65,12 @@ def windows(
 
 
 def place_answers(columns: Mapping[str, list[Any]], answers: Sequence[tuple[int, int]]) -> None:
-    """Adds where each window's answer starts and ends, in tokens; nowhere: at ``nothing``.
+    """Add the first and last token of the answer in each window; ``nothing`` if it is not in it.
 
     Args:
-        columns: What ``windows`` returned; ``start_positions`` and ``end_positions`` are added.
+        columns: The result of ``windows``; ``start_positions`` and ``end_positions`` are added.
         answers: The characters of each question's answer, first and one past the last; two equal
-            numbers where it has none.
+            numbers if it has none.
     """
     spans = [
         span_of(np.asarray(starts), np.asarray(ends), *answers[example]) or (nothing, nothing)
@@ -83,10 +83,10 @@ def place_answers(columns: Mapping[str, list[Any]], answers: Sequence[tuple[int,
 
 
 def span_of(starts: Numbers, ends: Numbers, first: int, last: int) -> tuple[int, int] | None:
-    """Returns the tokens that hold the characters from ``first`` up to ``last``.
+    """Return the first and last token that cover the characters from ``first`` up to ``last``.
 
-    They hold a little more where the tokenizer does not split at the ends. None where the window
-    does not hold all of the characters, or there are none.
+    They cover a little more if the tokenizer does not split at the ends. None if the window does
+    not contain all of the characters, or there are none.
     """
     inside = np.flatnonzero((ends > first) & (starts < last) & (ends > 0))
     if first >= last or not len(inside):
@@ -97,8 +97,14 @@ def span_of(starts: Numbers, ends: Numbers, first: int, last: int) -> tuple[int,
 
 
 @dataclass(frozen=True)
-class Span:
-    """A possible answer: characters of the context, and the sum of its two logits."""
+class SpanCandidate:
+    """A candidate for an answer.
+
+    Attributes:
+        first: Its first character in the context.
+        last: One past its last character.
+        score: The sum of its start and end logit.
+    """
 
     first: int
     last: int
@@ -107,18 +113,18 @@ class Span:
 
 def best_spans(
     logits: Numbers, starts: Numbers, ends: Numbers, *, longest: int, count: int
-) -> list[Span]:
-    """Finds the best valid spans of a window: in the context, not reversed, not too long.
+) -> list[SpanCandidate]:
+    """Find the best valid spans of a window: in the context, not reversed, not too long.
 
-    Every pair of tokens is looked at, where the well-known scripts look at the best 20 starts and
-    the best 20 ends.
+    All pairs of tokens are compared; the well-known scripts compare the best 20 starts and the best
+    20 ends.
 
     Args:
         logits: Of start and end, ``[2, tokens]`` or padded to more.
         starts: The first character of each token.
-        ends: One past its last; 0 for what is not of the context.
+        ends: One past its last character; 0 for a token outside the context.
         longest: The most tokens of an answer.
-        count: How many to return.
+        count: The number of spans to return.
     """
     tokens = np.flatnonzero(ends > 0)
     if not len(tokens):
@@ -131,14 +137,14 @@ def best_spans(
     flat = scores.ravel()
     chosen = np.argsort(-flat, kind="stable")[:count]
     return [
-        Span(int(starts[tokens[a]]), int(ends[tokens[a + b]]), float(scores[a, b]))
+        SpanCandidate(int(starts[tokens[a]]), int(ends[tokens[a + b]]), float(scores[a, b]))
         for a, b in zip(*np.unravel_index(chosen, scores.shape), strict=True)
         if np.isfinite(scores[a, b])
     ]
 
 
 def by_example(features: Dataset, outputs: Sequence[Numbers]) -> Iterator[list[dict[str, Any]]]:
-    """Yields the windows of each question in turn, each with its ``logits``."""
+    """Yield the windows of each question in turn, each with its ``logits``."""
     group: list[dict[str, Any]] = []
     columns = features.select_columns(["example", "starts", "ends", "nothing"])
     for row, logits in zip(columns.with_format("numpy"), outputs, strict=True):
@@ -151,7 +157,7 @@ def by_example(features: Dataset, outputs: Sequence[Numbers]) -> Iterator[list[d
 
 
 def _cut(texts: Sequence[str], *, tokenizer: PreTrainedTokenizerBase, tokens: int) -> Sequence[str]:
-    """Cuts texts that have more tokens."""
+    """Cut texts that have more tokens."""
     found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
     places = found["offset_mapping"]
     return [
@@ -168,7 +174,7 @@ def _encode(
     max_length: int,
     ended: bool,
 ) -> dict[str, list[Any]]:
-    """Encodes one question in as many windows as its context needs."""
+    """Encode one question in as many windows as its context needs."""
     room = max_length - ended
     taken = len(tokenizer(question, "")["input_ids"])
     found = tokenizer(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sparsebench.metrics import java
+from sparsebench.metrics import captions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ Blue Spice."
 @pytest.fixture
 def score(cli: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Score:
     """Scores the content of a file of predictions on tiny official files, without Java."""
-    monkeypatch.setattr(java, "absence", lambda: "needs Java")
+    monkeypatch.setattr(captions, "absence", lambda: "needs Java")
     (tmp_path / "dev-v1.1.json").write_text(json.dumps(QUESTIONS))
     (tmp_path / "devset.csv").write_text(TEXTS, encoding="utf-8")
     (tmp_path / "RTE").mkdir()

@@ -15,8 +15,7 @@ from scipy.stats import rankdata
 
 from sparsebench.errors import UnknownNameError
 from sparsebench.metrics import METRICS, compute
-from sparsebench.metrics.classification import F1, Accuracy, Matthews
-from sparsebench.metrics.correlation import Pearson, Spearman
+from sparsebench.metrics.labels import F1, Accuracy, Matthews, Pearson, Spearman
 
 if TYPE_CHECKING:
     from pathlib import Path

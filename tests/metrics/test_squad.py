@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsebench.metrics import compute
-from sparsebench.metrics.squad import plain, squad2_scores
-from sparsebench.metrics.thresholds import best_thresholds
+from sparsebench.metrics.squad import best_thresholds, normalised, squad2_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +31,7 @@ WORDS = st.lists(st.sampled_from(["the", "red", "cat", "Dog.", "a", "-"]), max_s
     ],
 )
 def test_case_punctuation_articles_and_blanks_do_not_count(text: str, left: str) -> None:
-    assert plain(text) == left
+    assert normalised(text) == left
 
 
 class TestOneAndOne:
@@ -89,7 +88,7 @@ class TestTwo:
     def test_agrees_with_one_and_one_where_something_is_left(
         self, pairs: list[tuple[str, list[str]]]
     ) -> None:
-        kept = [(a, golds) for a, golds in pairs if all(map(plain, [a, *golds]))]
+        kept = [(a, golds) for a, golds in pairs if all(map(normalised, [a, *golds]))]
         if kept:
             answers, golds = map(list, zip(*kept, strict=True))
             one, two = compute("squad", answers, golds), compute("squad2", answers, golds)

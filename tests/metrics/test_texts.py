@@ -13,13 +13,13 @@ from nltk.translate.bleu_score import corpus_bleu
 from nltk.translate.nist_score import corpus_nist
 
 from sparsebench.errors import UserError
-from sparsebench.metrics import compute, java
-from sparsebench.metrics.nist import nist
+from sparsebench.metrics import captions, compute
+from sparsebench.metrics.ngrams import nist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-needs_java = pytest.mark.skipif(java.absence() is not None, reason=str(java.absence()))
+needs_java = pytest.mark.skipif(captions.absence() is not None, reason=str(captions.absence()))
 
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat"]), min_size=5, max_size=9)
 CASES = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4)
@@ -162,7 +162,7 @@ class TestWithJava:
 
     def test_the_tokenizer_lowers_case_and_drops_punctuation(self) -> None:
         texts = ("The Mill (cheap) isn't in Café Rouge; £20-25!", "", "kid-friendly, yes.")
-        assert java.tokenise(texts) == (
+        assert captions.tokenise(texts) == (
             "the mill -lrb- cheap -rrb- is n't in café rouge # 20-25",
             "",
             "kid-friendly yes",
@@ -187,8 +187,8 @@ class TestEverything:
 
 def test_without_java_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    reason = java.absence()
+    reason = captions.absence()
     assert reason is not None
-    java.tokenise.cache_clear()
+    captions.tokenise.cache_clear()
     with pytest.raises(UserError, match="METEOR, ROUGE-L and CIDEr: needs"):
         compute("meteor", ["a"], [["a"]])

@@ -8,13 +8,11 @@ import datasets
 import pytest
 
 from sparsebench.errors import UserError
-from sparsebench.metrics import java
+from sparsebench.metrics import captions
 from sparsebench.models import Family, Form
 from sparsebench.tasks import DataSource, MissingDataError, NotApplicableError
-from sparsebench.tasks.e2e import E2E
-from sparsebench.tasks.e2e.meaning import key_of, linearise, parse
-from sparsebench.tasks.e2e.slots import slot_error_rates, slot_errors
-from sparsebench.tasks.e2e.sources import FILES
+from sparsebench.tasks.e2e import E2E, FILES
+from sparsebench.tasks.slots import key_of, linearise, parse, slot_error_rates, slot_errors
 from sparsebench.tasks.texts import IGNORED, grouped
 
 if TYPE_CHECKING:
@@ -170,7 +168,7 @@ class TestData:
             ("mr,text\n", ":1: the columns should be mr and ref, not ['mr', 'text']"),
             (f'mr,ref\n"{MR}","a\nb"\n"{MR}",a,b\n', ":4: 3 values where 2 are expected"),
             (f'mr,ref\n"{MR}",a\nname,a\n', ":3: no meaning representation"),
-            (f'mr,ref\n"{MR}",\n', ":2: no text here"),
+            (f'mr,ref\n"{MR}",\n', ":2: the text is empty"),
             (f'mr,ref\n"{MR}",a\n"{MR},a\n', ":3: not CSV"),
             ("mr,ref\n", "its validation set is empty"),
         ],
@@ -197,7 +195,7 @@ def test_bert_cannot_write() -> None:
 def test_without_java_three_metrics_are_absent_and_the_rest_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(java, "absence", lambda: "needs Java")
+    monkeypatch.setattr(captions, "absence", lambda: "needs Java")
     assert E2E.missing_metrics() == dict.fromkeys(("meteor", "rouge_l", "cider"), "needs Java")
     references: Any = [{"mr": "name[a]", "texts": ["a is here ."]}]
     scores = E2E.score(["a is here ."], references)

@@ -9,8 +9,7 @@ import pytest
 from datasets import Dataset
 
 from sparsebench.models.families import Form
-from sparsebench.tasks.cache import cache_folder, encoded
-from sparsebench.tasks.fingerprint import tokenizer_fingerprint
+from sparsebench.tasks.features import cache_folder, encoded, tokenizer_fingerprint
 from sparsebench.tasks.glue import COLA, SST2, GlueTask
 
 if TYPE_CHECKING:

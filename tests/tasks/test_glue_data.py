@@ -151,7 +151,7 @@ class TestFolder:
             (RTE, lambda t: t + "1\ta\tb\tmaybe\n", "train.tsv:3: label 'maybe' is none of entai"),
             (RTE, lambda t: t + "\n1\ta\tb\t2\n", "train.tsv:4: label '2' is none of"),
             (WNLI, lambda t: t + "1\ta\tb\t-1\n", "train.tsv:3: label '-1'"),
-            (RTE, lambda t: t + "1\t \t\tentailment\n", "train.tsv:3: no text here"),
+            (RTE, lambda t: t + "1\t \t\tentailment\n", "train.tsv:3: the text is empty"),
             (RTE, lambda t: t.replace("sentence2", "sentence_2"), "train.tsv:1: .*'sentence2'; d"),
             (RTE, lambda t: t.partition("\n")[0] + "\n", "RTE: its train set is empty"),
             (RTE, lambda _: "", "train.tsv:1: unknown column 'sentence1'"),

@@ -195,17 +195,17 @@ class TestTextToText:
         ],
     )
     def test_numbers_are_written_to_the_nearest_fifth(self, label: float, text: str) -> None:
-        assert STSB.answer(label) == text
+        assert STSB.target(label) == text
 
     @given(st.floats(0, 5))
     def test_a_written_number_is_at_most_a_tenth_away(self, label: float) -> None:
-        (number,) = STSB.decode([STSB.answer(label)], form=Form.TEXT_TO_TEXT)
+        (number,) = STSB.decode([STSB.target(label)], form=Form.TEXT_TO_TEXT)
         assert isinstance(number, float)
         assert abs(number - label) <= 0.1 + 1e-9
 
     @pytest.mark.parametrize("task", [t for t in ALL if t is not STSB], ids=lambda task: task.name)
     def test_every_class_is_read_back(self, task: GlueTask) -> None:
-        texts = [task.answer(label) for label in range(len(task.labels))]
+        texts = [task.target(label) for label in range(len(task.labels))]
         assert task.decode(texts, form=Form.TEXT_TO_TEXT) == list(range(len(task.labels)))
 
     def test_a_text_that_is_no_answer(self) -> None:

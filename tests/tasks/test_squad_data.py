@@ -11,8 +11,7 @@ import pytest
 
 from sparsebench.errors import UserError
 from sparsebench.tasks import DataSource, Form, MissingDataError
-from sparsebench.tasks.squad import SQUAD, SQUAD2
-from sparsebench.tasks.squad.task import aligned
+from sparsebench.tasks.squad import SQUAD, SQUAD2, aligned
 from sparsebench.tasks.windows import span_of
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class TestMistakes:
             ((*QAS, "question"), None, "data[0].paragraphs[0].qas[1]: the key 'question'"),
             ((*QAS, "answers"), 3, "data[0].paragraphs[0].qas[1]: 'answers' is not of the type"),
             ((*QAS, "answers"), [], "no answer; in SQuAD 1.1 every question has one"),
-            ((*QAS, "id"), "1", "the id '1' is there twice"),
+            ((*QAS, "id"), "1", "the id '1' occurs twice"),
             ((*QAS, "answers", 1, "text"), "cow", "the answer 'cow' is not in its context"),
         ],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sparsebench.errors import UserError
-from sparsebench.tasks.files import read_tsv
+from sparsebench.tasks.reading import read_tsv
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from sparsebench.models import model_source
 from sparsebench.results.records import Status
 from sparsebench.schema.measuring import CostSettings
 from sparsebench.tasks import TASKS
-from sparsebench.tasks.bundled import load_data
+from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

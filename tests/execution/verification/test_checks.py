@@ -195,7 +195,7 @@ def test_a_checksum_of_a_file_outside_the_run(folder: Path, name: str) -> None:
 @pytest.fixture
 def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run on E2E, made and verified where there is no Java."""
-    monkeypatch.setattr("sparsebench.metrics.java.absence", lambda: "needs Java")
+    monkeypatch.setattr("sparsebench.metrics.captions.absence", lambda: "needs Java")
     texts = ["Blue Spice is a pub .", "It is cheap ."]
     mrs = ["name[Blue Spice], eatType[pub]", "name[Cotto], priceRange[cheap]"]
     right = [{"mr": mr, "texts": [text]} for mr, text in zip(mrs, texts, strict=True)]
@@ -218,7 +218,7 @@ def test_a_metric_that_could_not_be_computed_then_is_not_wrong(
 ) -> None:
     change(generated, lambda c: c["scores"]["validation"].pop("nist"), seal=True)
     assert "nist is None, but" in found(generated.parent)[generated.name][0]
-    monkeypatch.setattr("sparsebench.metrics.java.absence", lambda: None)
+    monkeypatch.setattr("sparsebench.metrics.captions.absence", lambda: None)
     for name in ("Meteor", "RougeL", "Cider"):
         told = {"rouge_l" if name == "RougeL" else name.lower(): 0.5}
         monkeypatch.setattr(f"sparsebench.metrics.captions.{name}.values", lambda *_, t=told: t)

@@ -1,8 +1,8 @@
-"""Features on disk, so that every task is tokenised once for each tokenizer.
+"""Encode examples into features, once for each tokenizer: cached on disk, and hashed by content.
 
-One Arrow file a set of features, named after everything that they depend on; it is written
-elsewhere and moved into place, so that no reader ever sees a part of it. What the features depend
-on is hashed, never assumed: the examples and the tokenizer by their content.
+The cache has one Arrow file per set of features, named after a hash of everything that they depend
+on; examples and tokenizer are hashed by their content. A file is written elsewhere and moved into
+place, so that no reader sees an incomplete one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.tasks.fingerprint import examples_fingerprint, tokenizer_fingerprint
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def cache_folder() -> Path:
-    """Returns ``SPARSEBENCH_CACHE``, or ``sparsebench`` in the user's folder for caches."""
+    """Return ``SPARSEBENCH_CACHE``, or ``sparsebench`` in the user's folder for caches."""
     if folder := os.environ.get("SPARSEBENCH_CACHE"):
         return Path(folder).expanduser()
     home = os.environ.get("XDG_CACHE_HOME")
@@ -45,9 +46,9 @@ def encoded(
     inputs_only: bool = False,
     folder: Path | None = None,
 ) -> Dataset:
-    """Returns ``task.encode(...)`` with a column ``length``, from the cache where it is there.
+    """Return ``task.encode(...)`` with a column ``length``, from the cache if it is there.
 
-    Where the folder cannot be written, or what is in it cannot be read, it works without.
+    A folder that cannot be written, or a file that cannot be read, only means no caching.
 
     Args:
         task: The task; its class and its version are part of the key.
@@ -55,8 +56,8 @@ def encoded(
         tokenizer: The backbone's tokenizer.
         form: The form to encode for.
         max_length: The most input tokens.
-        inputs_only: Whether it is ``task.encode_inputs`` that is wanted, to predict from.
-        folder: Where the cache is, if not in ``cache_folder()``.
+        inputs_only: Return ``task.encode_inputs(...)`` instead, to predict from.
+        folder: The cache, if not ``cache_folder()``.
     """
     terms: dict[str, Any] = {"tokenizer": tokenizer, "form": form, "max_length": max_length}
     key = _key(task, examples, inputs_only=inputs_only, **terms)
@@ -68,6 +69,64 @@ def encoded(
         with contextlib.suppress(OSError):
             _write(features, file)
     return features
+
+
+def in_batches(
+    examples: Dataset, encode: Callable[..., dict[str, list[Any]]], *, size: int, **terms: Any
+) -> Dataset:
+    """Encode examples batch by batch, so that their texts are never all in memory.
+
+    Args:
+        examples: The examples.
+        encode: Encodes one batch, column -> values, with the terms. If the features are not one
+            per example, their column ``example`` is the place of the example in the batch.
+        size: Examples per batch.
+        **terms: Further arguments of ``encode``.
+
+    Returns:
+        The features of all examples, in order; ``example`` is a place among all examples.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    parts = []
+    for number, batch in enumerate(examples.iter(batch_size=size)):
+        columns = encode(batch, **terms)
+        if "example" in columns:
+            columns["example"] = [number * size + place for place in columns["example"]]
+        parts.append(Dataset.from_dict(columns))
+    return concatenate_datasets(parts)
+
+
+def examples_fingerprint(splits: Mapping[str, Dataset]) -> str:
+    """Hash all examples of all splits, in order, except for their ``id``.
+
+    The ids of a data set, and the order of its columns, differ between its sources.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        digest.update(f"{name}\n".encode())
+        columns = [column for column in splits[name].column_names if column != "id"]
+        for batch in splits[name].select_columns(sorted(columns)).iter(batch_size=1000):
+            digest.update(json.dumps(batch, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Hash everything in a tokenizer that decides how a text is encoded.
+
+    Padding and truncation of the last call are left out.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = json.loads(backend.to_str()) if backend else tokenizer.get_vocab()
+    rules |= {"padding": None, "truncation": None}
+    settings = {
+        "rules": rules,
+        "class": type(tokenizer).__qualname__,
+        "special tokens": {k: str(v) for k, v in tokenizer.special_tokens_map.items()},
+        "sides": [tokenizer.padding_side, tokenizer.truncation_side],
+        "inputs": list(tokenizer.model_input_names),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _key(

@@ -1,4 +1,4 @@
-"""The examples of a task: from a bundle where the process uses one, else from where they are."""
+"""Load the examples of a task: from an offline bundle if the process uses one, else by the task."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ TRAIN = "train"
 
 
 def load_data(task: str, source: DataSource) -> TaskData:
-    """Reads the examples of a task.
+    """Load the examples of a task.
 
     Args:
         task: Its registered name.
         source: Where its data is, unless the process uses a bundle.
 
     Raises:
-        MissingDataError: They are not there.
-        UserError: They are there and malformed.
+        MissingDataError: The examples are not there.
+        UserError: The examples are malformed.
     """
     folder = bundle_folder()
     if folder is None:
@@ -48,7 +48,7 @@ def load_data(task: str, source: DataSource) -> TaskData:
 
 
 def write_data(data: TaskData, folder: Path) -> None:
-    """Writes the examples of a task, a Parquet file a split."""
+    """Write the examples of a task, one Parquet file per split."""
     folder.mkdir(parents=True)
     for split, examples in {TRAIN: data.train, **data.evaluation}.items():
         examples.to_parquet(str(folder / f"{split}.parquet"))

@@ -1,9 +1,9 @@
-"""Slot errors: what a text says of a meaning representation, leaves out, gets wrong or makes up.
+"""Meaning representations of the E2E challenge, ``name[Aromi], eatType[pub]``, and slot errors.
 
-The share of slot errors is that of Dušek et al. 2019 (arXiv:1911.03905): missing, wrong and added
-slots, over the slots of the meaning representations. Slots are found by patterns, which are our own
-and were written by looking at the training set; they do not know every way to say a thing, so that
-people do not score 0 either (see docs/questions-and-texts.md).
+The slot error rate is that of Dušek et al. 2019 (arXiv:1911.03905): missing, wrong and added slots,
+over the slots of the meaning representations. Slots are found by our own patterns, written from the
+training set. The patterns do not know every way to express a slot, so that human texts do not score
+0 either (see docs/questions-and-texts.md).
 """
 
 from __future__ import annotations
@@ -13,10 +13,26 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sparsebench.tasks.e2e.meaning import parse
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+Slots = tuple[tuple[str, str], ...]
+"""The attribute and the value of each slot, in their order."""
+
+ATTRIBUTES = (
+    "name",
+    "eatType",
+    "food",
+    "priceRange",
+    "customer rating",
+    "area",
+    "familyFriendly",
+    "near",
+)
+"""The attributes of the challenge."""
+
+_SLOT = re.compile(r"\s*([^\[\],]+?)\s*\[([^\[\]]*)\]\s*(?:,|$)")
+
 
 _KID = r"(?:kids?|child(?:ren)?|famil(?:y|ies))"
 _GOOD = r"(?:friendly|welcom\w*|orient\w*|suitable|appropriate)"
@@ -80,11 +96,48 @@ _PATTERNS: dict[str, dict[str, str]] = {
     },
     "familyFriendly": {"no": _NOT_FRIENDLY, "yes": _FRIENDLY},
 }
-"""Attribute -> value -> how it is said; of two that overlap, the first one counts."""
+"""Attribute -> value -> the pattern that expresses it; of two that overlap, the first counts."""
+
+
+def parse(mr: str) -> Slots:
+    """Parse a meaning representation.
+
+    Raises:
+        ValueError: The text is none; the message quotes it from the first error on.
+    """
+    slots, place = [], 0
+    while place < len(mr):
+        found = _SLOT.match(mr, place)
+        if found is None or found[1] not in ATTRIBUTES:
+            raise ValueError(f"no slot of the form attribute[value] at {mr[place:].strip()[:40]!r}")
+        slots.append((found[1], found[2].strip()))
+        place = found.end()
+    if not slots:
+        raise ValueError("no slot in it")
+    return tuple(slots)
+
+
+def linearise(slots: Slots) -> str:
+    """Write slots as ``name : Blue Spice | eatType : pub``, in their order, for a prompt.
+
+    This is the format of Hu et al. 2021 (LoRA, arXiv:2106.09685), with the challenge's own names of
+    the attributes and without blanks around currency signs.
+    """
+    return " | ".join(f"{attribute} : {value}" for attribute, value in slots)
+
+
+def key_of(mr: str) -> str:
+    """Return a key that is equal for meaning representations with the same slots in any order."""
+    return ", ".join(sorted(f"{attribute}[{value}]" for attribute, value in parse(mr)))
 
 
 def slot_errors(mr: str, text: str) -> Counter[str]:
-    """Counts the ``missing``, ``wrong`` and ``added`` slots of a text, and all ``slots``."""
+    """Count the ``missing``, ``wrong`` and ``added`` slots of a text, and all ``slots``.
+
+    Args:
+        mr: The meaning representation.
+        text: The text that should express it.
+    """
     slots = dict(parse(mr))
     counts = Counter(slots=len(slots))
     rest = text
@@ -96,7 +149,7 @@ def slot_errors(mr: str, text: str) -> Counter[str]:
         elif value:
             counts["missing"] += 1
     for attribute, patterns in _compiled().items():
-        said = _said(rest, patterns)
+        said = _expressed(rest, patterns)
         wanted = slots.get(attribute)
         if wanted in said:
             counts["added"] += len(said) - 1
@@ -108,7 +161,7 @@ def slot_errors(mr: str, text: str) -> Counter[str]:
 
 
 def slot_error_rates(mrs: Iterable[str], texts: Iterable[str]) -> dict[str, float]:
-    """Returns the share of slot errors of texts, and of each kind of error."""
+    """Return the slot error rate of texts, and the share of each kind of error."""
     total: Counter[str] = Counter()
     for mr, text in zip(mrs, texts, strict=True):
         total += slot_errors(mr, text)
@@ -119,8 +172,8 @@ def slot_error_rates(mrs: Iterable[str], texts: Iterable[str]) -> dict[str, floa
     }
 
 
-def _said(text: str, patterns: dict[str, re.Pattern[str]]) -> list[str]:
-    """Returns the values that a text says; what said one cannot say another."""
+def _expressed(text: str, patterns: dict[str, re.Pattern[str]]) -> list[str]:
+    """Return the values that a text expresses; each part of the text counts for one value."""
     said = []
     for value, pattern in patterns.items():
         if pattern.search(text):
@@ -139,7 +192,7 @@ def _compiled() -> dict[str, dict[str, re.Pattern[str]]]:
 
 @cache
 def _open_value(value: str) -> re.Pattern[str]:
-    """Returns the pattern of a proper name; its article and accents may be left out."""
+    """Return the pattern of a proper name, with optional article and accents."""
     words = [re.escape(word) for word in value.replace("é", "e").split() if word != "The"]
     pattern = r"[- ]+".join(words).replace("Cafe", "Caf[eé]")
     return re.compile(rf"\b(?:the )?{pattern}\b", re.IGNORECASE)
