@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sparsebench.errors import UserError
 from sparsebench.execution.executors.remote import keep
 from sparsebench.execution.job import Job
-from sparsebench.leaderboard import FORMATS, build
+from sparsebench.leaderboard import FORMATS
+from sparsebench.leaderboard.build import build
 from sparsebench.models.bundle import read_bundle
 from sparsebench.results.store import Store, folder_name
 from sparsebench.results.stored_run import CorruptResultError, read_result

@@ -122,7 +122,7 @@ class Results:
 
     def leaderboard(self) -> LeaderboardView:
         """Return the leaderboard: ``str()`` is Markdown, a notebook shows a table."""
-        from sparsebench.leaderboard import build
+        from sparsebench.leaderboard.build import build
 
         board = build(
             self.results, read=self.read, verified=self.verified, unreadable=self.unreadable

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sparsebench.leaderboard.board import Leaderboard
-from sparsebench.leaderboard.build import build
-from sparsebench.leaderboard.comparison import compare
-from sparsebench.leaderboard.costs_table import costs_document
-from sparsebench.leaderboard.page import to_html
-from sparsebench.leaderboard.plot import to_svg
-from sparsebench.leaderboard.render import RENDERERS, TerminalDocument
-from sparsebench.leaderboard.scores_table import scores_document
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _rendered(form: str) -> Callable[[Leaderboard], str]:
-    return lambda board: RENDERERS[form](scores_document(board))
-
-
-FORMATS: dict[str, Callable[[Leaderboard], str]] = {
-    **{form: _rendered(form) for form in RENDERERS},
-    "html": to_html,
-    "svg": to_svg,
-}
-"""The formats of a leaderboard that are files, by the ending of their names."""
+    from sparsebench.leaderboard.board import Leaderboard
+    from sparsebench.leaderboard.comparison import compare
+    from sparsebench.leaderboard.costs_table import costs_document
+    from sparsebench.leaderboard.formats import FORMATS
+    from sparsebench.leaderboard.render import RENDERERS, TerminalDocument
+    from sparsebench.leaderboard.scores_table import scores_document
 
 __all__ = [
     "FORMATS",
     "RENDERERS",
     "Leaderboard",
     "TerminalDocument",
-    "build",
     "compare",
     "costs_document",
     "scores_document",
 ]
+
+_MODULES = {
+    "board": ("Leaderboard",),
+    "comparison": ("compare",),
+    "costs_table": ("costs_document",),
+    "formats": ("FORMATS",),
+    "render": ("RENDERERS", "TerminalDocument"),
+    "scores_table": ("scores_document",),
+}
+"""Module -> the public names that it defines; it is imported when one is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

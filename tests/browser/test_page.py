@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import make_costs, make_densities, make_result
 
-from sparsebench.leaderboard import FORMATS, build
+from sparsebench.leaderboard import FORMATS
+from sparsebench.leaderboard.build import build
 from sparsebench.results.records import Status
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import math
 import pytest
 from factories import make_result
 
-from sparsebench.leaderboard import build
 from sparsebench.leaderboard.board import Failure, Row
+from sparsebench.leaderboard.build import build
 from sparsebench.results.records import RunResult, Status
 
 FULL = [

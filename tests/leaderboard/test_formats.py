@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sparsebench.leaderboard import FORMATS, TerminalDocument, build, scores_document
+from sparsebench.leaderboard import FORMATS, TerminalDocument, scores_document
+from sparsebench.leaderboard.build import build
 from sparsebench.leaderboard.render.markdown import escape
 from sparsebench.leaderboard.text import clean, percent
 from sparsebench.results.records import RunResult, Status, TrainingRecord

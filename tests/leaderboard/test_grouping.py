@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from factories import make_costs, make_result
 
-from sparsebench.leaderboard import build
+from sparsebench.leaderboard.build import build
 from sparsebench.results.costs import Device
 from sparsebench.results.records import Retried, RunResult, Status, TrainingRecord
 from sparsebench.schema.spec import HeldOut, Protocol

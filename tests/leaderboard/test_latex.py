@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from factories import make_costs, make_result
 
-from sparsebench.leaderboard import FORMATS, build
+from sparsebench.leaderboard import FORMATS
+from sparsebench.leaderboard.build import build
 from sparsebench.leaderboard.render.latex import escape
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
-from sparsebench.leaderboard import build
+from sparsebench.leaderboard.build import build
 from sparsebench.leaderboard.cost_columns import COSTS
 from sparsebench.leaderboard.plot import Point, front, points_of, to_png, to_svg
 from sparsebench.leaderboard.plot.layout import beside, box_of, cost_axis, linear_axis, meet

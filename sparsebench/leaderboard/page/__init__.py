@@ -14,7 +14,6 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from sparsebench.leaderboard.cost_columns import COSTS
@@ -23,6 +22,8 @@ from sparsebench.leaderboard.scores_table import scores_document
 from sparsebench.leaderboard.text import clean
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from sparsebench.leaderboard.board import Group, Leaderboard
     from sparsebench.leaderboard.render.document import TextColumn, TextSection
 
@@ -113,6 +114,8 @@ def layer_table(group: Group) -> LayerTable | None:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     return Environment(
         loader=FunctionLoader(_file),
         autoescape=True,

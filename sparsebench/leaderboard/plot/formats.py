@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+from html import escape
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, quoteattr
 
 from sparsebench.errors import UserError
 from sparsebench.leaderboard.cost_columns import COSTS
@@ -67,7 +67,7 @@ def svg(drawing: Drawing, *, style: str = "") -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" role="img" '
         f'viewBox="0 0 {drawing.width:g} {drawing.height:g}" width="{drawing.width:g}" '
-        f'height="{drawing.height:g}" aria-label={quoteattr(drawing.description)}>\n'
+        f'height="{drawing.height:g}" aria-label="{escape(drawing.description)}">\n'
         f"{sheet}{parts}\n</svg>"
     )
 
@@ -80,13 +80,13 @@ def _part(part: Part) -> str:
         case Dot((x, y), look, tooltip):
             return (
                 f'<circle class="{look}" cx="{x:g}" cy="{y:g}" r="4.5">'
-                f"<title>{escape(tooltip)}</title></circle>"
+                f"<title>{escape(tooltip, quote=False)}</title></circle>"
             )
         case Label((x, y), text, look, anchor, upright):
             turned = f' transform="rotate(-90 {x:g} {y:g})"' if upright else ""
             return (
                 f'<text class="{look}" x="{x:g}" y="{y:g}" text-anchor="{anchor}"{turned}>'
-                f"{escape(text)}</text>"
+                f"{escape(text, quote=False)}</text>"
             )
 
 
