@@ -20,7 +20,7 @@ def pack(
         bool, typer.Option("--unpack", help="Write the folders again, and remove the packed file.")
     ] = False,
 ) -> None:
-    """Pack the runs of a finished set into one Parquet file, results.parquet.
+    """Pack the runs of a finished set into one Parquet file, runs.parquet.
 
     Every command reads packed runs as it reads folders, and 'run' finds them cached. Unpacking
     restores every file, byte for byte. A run with a deployed model stays a folder.

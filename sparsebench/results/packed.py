@@ -1,6 +1,6 @@
 """A packed set of results: one Parquet file with a row for each run, beside or instead of folders.
 
-    results/reference/results.parquet
+    results/reference/runs.parquet
         folder          the name of the run's folder
         result          result.json, byte for byte
         checksums       SHA256SUMS, byte for byte
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from sparsebench.results.predictions import Predictions
 
-PACKED = "results.parquet"
+PACKED = "runs.parquet"
 
 FILES = (RESULT, CHECKSUMS, PREDICTIONS)
 """The files of a run that can be packed."""

@@ -11,7 +11,7 @@ processes may read and write one folder at a time: of two results of one run, th
             result.json                             a RunResult
             predictions.jsonl                       one prediction an example
             SHA256SUMS                              the digests of both when they were written
-        results.parquet                             packed runs: see packed.py
+        runs.parquet                                packed runs: see packed.py
 
 Where a run has a folder and is packed too, the folder is read: it is the later one.
 """

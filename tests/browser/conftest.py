@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
         try:
             browser = driver.chromium.launch(executable_path=named, args=["--no-sandbox"])
         except api.Error as error:
-            if os.environ.get("CI"):
+            if named:  # a browser that is installed must start
                 raise
             pytest.skip(f"no Chromium: {str(error).splitlines()[0]}")
         yield browser

@@ -177,7 +177,7 @@ def test_a_run_that_is_more_than_a_result_stays_a_folder(store: Store, tmp_path:
 def test_nothing_to_pack_or_unpack_is_a_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no runs to pack"):
         pack(tmp_path)
-    with pytest.raises(UserError, match=r"no results\.parquet"):
+    with pytest.raises(UserError, match=r"no runs\.parquet"):
         unpack(tmp_path)
 
 
