@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +12,7 @@ from plugins import METHOD, install
 
 from sparsebench.errors import UnknownNameError
 from sparsebench.method_registry import METHODS
-from sparsebench.registry import BrokenPluginError, Registry
+from sparsebench.registry import IMPORT_LIMIT, BrokenPluginError, Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +91,105 @@ def test_a_broken_plugin_says_why_and_disturbs_no_other(
         registry.get("bad")
     assert str(error.value).startswith(f"'bad' ({module}:a, of bad 1.0) failed: {reason}")
     assert registry.entries["bad"].error == str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import os; os._exit(3)", "its import ends the process with exit code 3"),
+        ("import os; os._exit(0)", "its import ends the process with exit code 0"),
+        ("import os; os.kill(os.getpid(), 11)", "its import ends the process with SIGSEGV"),
+        ("import os; os.close(1); os._exit(1)", "its import ends the process with exit code 1"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt:"),
+        ("raise SystemExit", "SystemExit:"),
+        ("class E(Exception): __str__ = None\nraise E", "E"),
+        ("raise BaseException('x' * 10**6)", "BaseException: xxx"),
+        ("raise ValueError('one\\ntwo')", "ValueError: one two"),
+        ("raise ValueError('\\x1b[31mred\\x07')", r"ValueError: \x1b[31mred\x07"),
+    ],
+)
+def test_an_import_that_ends_the_process_is_an_error_with_a_reason(
+    site: Path, registry: Registry[str], source: str, reason: str
+) -> None:
+    module = f"p_ends_{abs(hash(source))}"
+    install(site, "bad", group=GROUP, points={"bad": f"{module}:a"}, **{module: source})
+    install(site, "good", group=GROUP, points={"good": "p_fine:a"}, p_fine="a = 'x'")
+    error = registry.entries["bad"].error
+    assert error is not None
+    assert error.startswith(f"'bad' ({module}:a, of bad 1.0) failed: {reason}")
+    assert len(error) < 400
+    assert error.isprintable()
+    assert registry.get("good") == "x"
+
+
+def test_slow_imports_end_at_the_limit_and_are_waited_for_together(
+    site: Path, registry: Registry[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(IMPORT_LIMIT, "4")
+    sleeps = "import time; time.sleep(600)"
+    names = [f"slow{place}" for place in range(6)]
+    points = {name: f"p_{name}:a" for name in names}
+    install(site, "slow", group=GROUP, points=points, **{f"p_{name}": sleeps for name in names})
+    install(site, "good", group=GROUP, points={"good": "p_quick:a"}, p_quick="a = 'x'")
+    start = time.monotonic()
+    errors = {name: entry.error for name, entry in registry.entries.items()}
+    assert time.monotonic() - start < 12
+    assert errors.pop("good") is None
+    assert {str(error).partition(" failed: ")[2] for error in errors.values()} == {
+        f"its import takes more than 4 s (set {IMPORT_LIMIT} to allow more)"
+    }
+
+
+def test_one_name_waits_for_no_other(site: Path, registry: Registry[str]) -> None:
+    sleeps = "import time; time.sleep(600)"
+    install(site, "slow", group=GROUP, points={"slow": "p_sleeps:a"}, p_sleeps=sleeps)
+    install(site, "good", group=GROUP, points={"good": "p_awake:a"}, p_awake="a = 'x'")
+    assert registry.get("good") == "x"
+    assert "p_sleeps:a" not in registry.entries["good"].probes._running
+
+
+def test_an_import_that_leaves_a_process_behind_is_not_waited_for(
+    site: Path, registry: Registry[str]
+) -> None:
+    source = "import subprocess; subprocess.Popen(['sleep', '600'])\na = 'x'"
+    install(site, "forks", group=GROUP, points={"a": "p_forks:a"}, p_forks=source)
+    start = time.monotonic()
+    assert registry.get("a") == "x"
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("how", ["print('noise')", "import os; os.write(1, b'noise')"])
+def test_what_an_import_prints_goes_to_standard_error(
+    site: Path, registry: Registry[str], capfd: pytest.CaptureFixture[str], how: str
+) -> None:
+    module = f"p_prints_{abs(hash(how))}"
+    install(site, "p", group=GROUP, points={"a": f"{module}:a"}, **{module: f"{how}\na = 'x'"})
+    assert registry.get("a") == "x"
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.strip() == "noise"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("", "''"), ("two words", "'two words'"), ("a\x1b[31m", r"'a\x1b[31m'"), ("-x", "'-x'")],
+)
+def test_an_invalid_name_is_an_entry_with_a_reason(name: str, shown: str) -> None:
+    points = [EntryPoint(name, "json:loads", GROUP), EntryPoint("good", "string:digits", GROUP)]
+    registry = Registry(GROUP, kind="thing", check=_text, points=lambda: points)
+    assert list(registry) == sorted([shown, "good"])
+    with pytest.raises(BrokenPluginError, match="is invalid: a name has letters, digits") as error:
+        registry.get(shown)
+    assert str(error.value).isprintable()
+    assert registry.get("good") == "0123456789"
+
+
+def test_escapes_of_a_package_never_reach_a_message(site: Path, registry: Registry[str]) -> None:
+    install(site, "p\x1b[2J", group=GROUP, points={"a": "p_\x1b[31m:a"})
+    entry = registry.entries["a"]
+    assert entry.package.isprintable()
+    assert entry.target.isprintable()
+    assert str(entry.error).isprintable()
 
 
 def test_a_name_taken_twice_names_both_packages(site: Path, registry: Registry[str]) -> None:

@@ -36,10 +36,26 @@ class UnknownNameError(UserError):
         )
 
 
+def describe(error: BaseException) -> str:
+    """Return the message of an error, with its type unless it is a ``UserError``.
+
+    The ``__str__`` of an exception of a plugin may itself fail.
+    """
+    try:
+        text = str(error)
+    except Exception as inner:  # noqa: BLE001
+        text = f"(its message cannot be read: {type(inner).__name__})"
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+
+
 def one_line(error: BaseException) -> str:
     """Return the first line of an error message, with the type unless it is a ``UserError``."""
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return f"{kind}{error}".partition("\n")[0]
+    return describe(error).partition("\n")[0]
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters escaped, so that it cannot steer a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -30,7 +30,6 @@ def install(
         name=name,
         target=target,
         package="a-plugin 1.0",
-        rivals=(),
         check=METHODS._check,
         point=point,
     )
