@@ -27,7 +27,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from sparsebench.schema.base import FrozenModel
 
@@ -45,8 +45,19 @@ class MethodConfig(FrozenModel):
     learning_rate: float = Field(default=5e-5, gt=0)
     """Peak learning rate."""
 
+    head_learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of the task head; null for ``learning_rate``."""
+
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay of all that trains, except biases and normalisation."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_head_rate(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an unset ``head_learning_rate`` out, so that older run keys and results hold."""
+        content: dict[str, Any] = handler(self)
+        if content.get("head_learning_rate", ...) is None:
+            del content["head_learning_rate"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -153,13 +164,18 @@ class Method(ABC):
         """Return the optimizer's groups; values that a group does not set are those of the config.
 
         By default all that trains is in two groups: matrices, with the weight decay of the config,
-        and vectors (biases, normalisation), without weight decay.
+        and vectors (biases, normalisation), without weight decay. If ``head_learning_rate`` is set,
+        the task head has two such groups of its own. Its parameters are those with the attribute
+        ``task_head``, which ``Backbone`` sets; a parameter that replaces one of them needs it too.
         """
         trained = [p for p in model.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in trained if p.ndim > 1]},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+        rate = self.config.head_learning_rate
+        head = {id(p) for p in trained if rate is not None and getattr(p, "task_head", False)}
+        body = [p for p in trained if id(p) not in head]
+        groups: list[dict[str, Any]] = _by_weight_decay(body)
+        if head:
+            of_head = _by_weight_decay([p for p in trained if id(p) in head])
+            groups += [{**group, "lr": rate} for group in of_head]
         return [group for group in groups if group["params"]]
 
     def deploy(self, model: nn.Module) -> nn.Module:
@@ -169,3 +185,11 @@ class Method(ABC):
         deployed as it is.
         """
         return model
+
+
+def _by_weight_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """Return a group of matrices, and one of vectors without weight decay."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -1,4 +1,10 @@
-"""The methods that are installed, and what a suite may set of them."""
+"""The installed methods: look one up by name, configure it, prepare a model with it.
+
+    method = configure("lora", {"r": 8, "learning_rate": 1e-4})
+    view = prepared(method, backbone)
+
+``METHODS`` holds the classes; ``configure`` validates settings as a suite gives them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +45,7 @@ _OTHER_WORDS = {
     "warmup_ratio": "warmup",
     "warmup_steps": "warmup",
 }
-"""What people call the terms of training elsewhere."""
+"""Names of the terms of training in other libraries -> their names here."""
 
 
 def _check(loaded: object) -> type[Method]:
@@ -50,7 +56,7 @@ def _check(loaded: object) -> type[Method]:
     if not (isinstance(loaded.Config, type) and issubclass(loaded.Config, MethodConfig)):
         raise TypeError(f"its Config is not a subclass of sparsebench.MethodConfig: {loaded!r}")
     if "method" in loaded.Config.model_fields:
-        raise TypeError("its Config has a field 'method', a key that in a suite names the method")
+        raise TypeError("its Config has a field 'method', a key that names the method in a suite")
     needed = [name for name, field in loaded.Config.model_fields.items() if field.is_required()]
     if needed:
         raise TypeError(f"its Config has no default for {', '.join(needed)}: every setting has one")
@@ -58,21 +64,21 @@ def _check(loaded: object) -> type[Method]:
 
 
 METHODS: Registry[type[Method]] = Registry("sparsebench.methods", kind="method", check=_check)
-"""The methods that are installed, by the name users type."""
+"""The installed methods by their names."""
 
 
 def configure(name: str, settings: Mapping[str, Any], *, where: str | None = None) -> Method:
-    """Makes a method with settings; what is not set has its default.
+    """Create a method; settings that are not given have their defaults.
 
     Args:
         name: The registered name.
-        settings: Settings as the user gave them.
-        where: Where they were given, for the message.
+        settings: The settings, not validated yet.
+        where: The place of the settings for the message, such as ``"glue.yaml:12"``.
 
     Raises:
-        UnknownNameError: No such method.
+        UnknownNameError: There is no such method.
         BrokenPluginError: The method cannot be used.
-        UserError: A setting is unknown or its value is bad; every such setting has a line.
+        UserError: A setting is unknown or invalid; the message has one line for each.
     """
     method = METHODS.get(name, where=where)
     if faults := setting_faults(method, settings):
@@ -82,10 +88,10 @@ def configure(name: str, settings: Mapping[str, Any], *, where: str | None = Non
 
 
 def prepared(method: Method, backbone: Backbone) -> nn.Module:
-    """Returns the training view that a method makes of a backbone.
+    """Return the training view of a backbone.
 
     Raises:
-        UserError: It makes something else, or forgets to return it.
+        UserError: ``prepare`` returned something else than a module.
     """
     from torch import nn
 
@@ -98,7 +104,7 @@ def prepared(method: Method, backbone: Backbone) -> nn.Module:
 
 
 def setting_faults(method: type[Method], settings: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
-    """Returns the path of every bad setting of a method, with what is wrong with it."""
+    """Return the path of every invalid setting of a method, with a message."""
     try:
         method.Config.model_validate(settings)
     except ValidationError as error:
@@ -108,11 +114,11 @@ def setting_faults(method: type[Method], settings: Mapping[str, Any]) -> list[tu
 
 
 def _term_of_training(method: type[Method], path: KeyPath) -> str | None:
-    """Says so if an unknown key is for the suite to set, so that all methods train alike."""
+    """Return a message if an unknown key is a term of training, which only the suite can set."""
     if len(path) != 1 or path[0] in method.Config.model_fields:
         return None
     key = str(path[0])
     term = key if key in Training.model_fields else _OTHER_WORDS.get(key)
     if term is None:
         return None
-    return f"not for a method to set: all train on the suite's terms, see training.{term}"
+    return f"not a setting of a method: the suite sets training.{term} for all methods"

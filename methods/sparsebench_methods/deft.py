@@ -56,7 +56,8 @@ class DEFTConfig(MethodConfig):
         if not isinstance(given, dict):
             return given
         wrapped = _wrapped(given.get("wraps", "lora"), given.get("settings", {})).config
-        rates = {name: getattr(wrapped, name) for name in ("learning_rate", "weight_decay")}
+        names = ("learning_rate", "head_learning_rate", "weight_decay")
+        rates = {name: getattr(wrapped, name) for name in names}
         return {**rates, **given}
 
 
@@ -86,7 +87,9 @@ class DEFT(Method):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
-        self.inner: Method = _wrapped(self.config.wraps, self.config.settings)
+        rate = self.config.head_learning_rate
+        head = {} if rate is None else {"head_learning_rate": rate}
+        self.inner: Method = _wrapped(self.config.wraps, self.config.settings | head)
 
     @property
     def starts_pretrained(self) -> bool:

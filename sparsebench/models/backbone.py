@@ -38,6 +38,11 @@ class Backbone:
     form: Form
     head: frozenset[str]
 
+    def __post_init__(self) -> None:
+        """Mark the parameters of the head, whose learning rate may differ."""
+        for name in self.head:
+            self.model.get_parameter(name).task_head = True
+
     @property
     def anatomy(self) -> Anatomy:
         """The blocks of the model in its current state."""

@@ -106,7 +106,7 @@ def test_a_sound_suite_has_no_problem() -> None:
         (
             "  full:",
             "  full:\n    weight_decay: 0\n    epochs: 9",
-            "s.yaml:7: methods.full.epochs: not for a method to set: all train on",
+            "s.yaml:7: methods.full.epochs: not a setting of a method: the suite sets",
         ),
         ("[rte]", "[rte, mrcp]", "s.yaml:2: tasks: unknown task 'mrcp'; did you mean 'mrpc'?"),
         ("./bert", "random:bert-bsae", "s.yaml:3: unknown architecture 'bert-bsae'; did you mean"),
