@@ -39,8 +39,7 @@ if TYPE_CHECKING:
 PRELOAD = (
     "sparsebench.execution.run",
     "sparsebench.execution.executors.worker",
-    "sparsebench.metrics.classification",
-    "sparsebench.metrics.correlation",
+    "sparsebench.metrics.labels",
     "peft",
 )
 SECONDS_BETWEEN_LOOKS = 0.5
