@@ -45,7 +45,9 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception as inner:  # noqa: BLE001
         text = f"(its message cannot be read: {type(inner).__name__})"
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, UserError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def one_line(error: BaseException) -> str:

@@ -17,39 +17,26 @@ is an error with a reason and does not affect other plugins.
 from __future__ import annotations
 
 import contextlib
-import json
-import multiprocessing
 import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sparsebench.errors import UnknownNameError, UserError, describe, printable
+from sparsebench.registry.probes import IMPORT_LIMIT, Probes, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import IO
+
+__all__ = ["IMPORT_LIMIT", "BrokenPluginError", "Entry", "Registry"]
 
 T = TypeVar("T")
 
-IMPORT_LIMIT = "SPARSEBENCH_IMPORT_SECONDS"
-"""The environment variable with the most seconds that importing a plugin may take."""
-
-_DEFAULT_LIMIT = 30.0
-_OWN = ("sparsebench", "sparsebench_methods")
-"""The packages whose entry points need no probe."""
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]*")
 _LONGEST_REASON = 300
-_MOST_PROBES = 16
-"""The most probes that run at the same time."""
 
 
 class BrokenPluginError(UserError):
@@ -76,7 +63,7 @@ class Entry(Generic[T]):
     check: Callable[[object], T]
     point: EntryPoint
     problem: str | None = None
-    probes: _Probes = field(default_factory=lambda: _Probes(()), repr=False)
+    probes: Probes = field(default_factory=lambda: Probes(()), repr=False)
 
     def load(self) -> T:
         """Import the object.
@@ -86,7 +73,7 @@ class Entry(Generic[T]):
                 object is of the wrong kind.
         """
         if "_outcome" not in vars(self):
-            self.probes.start(self.point)  # this one alone
+            self.probes.start(self.point)
         if self.error:
             raise BrokenPluginError(self.error)
         return self._outcome[0]  # type: ignore[return-value]
@@ -101,7 +88,7 @@ class Entry(Generic[T]):
         reason = self.probes.failure(self.point)
         if reason is None:
             try:
-                with contextlib.nullcontext() if _is_own(self.point) else _without_output():
+                with contextlib.nullcontext() if is_own(self.point) else _without_output():
                     return self.check(self.point.load()), None
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
                 reason = describe(error)
@@ -141,11 +128,11 @@ class Registry(Generic[T]):
         claims: dict[str, dict[str, EntryPoint]] = {}
         for point in self._points():
             claims.setdefault(point.name, {}).setdefault(_package(point), point)
-        probes = _Probes([point for of_name in claims.values() for point in of_name.values()])
+        probes = Probes([point for of_name in claims.values() for point in of_name.values()])
         entries = [self._entry(name, by_package, probes) for name, by_package in claims.items()]
         return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
-    def _entry(self, name: str, claims: dict[str, EntryPoint], probes: _Probes) -> Entry[T]:
+    def _entry(self, name: str, claims: dict[str, EntryPoint], probes: Probes) -> Entry[T]:
         package, *rivals = sorted(claims)
         point, problem, shown = claims[package], None, name
         if not _NAME.fullmatch(name):
@@ -187,125 +174,6 @@ class Registry(Generic[T]):
         if name not in self.entries:
             raise UnknownNameError(self.kind, name, known=self.entries, where=where)
         return self.entries[name].load()
-
-
-_PROBE = """
-import importlib.metadata, json, os, signal, sys
-sys.path[:], name, value, group, limit = json.loads(sys.argv[1])
-signal.alarm(limit + 5)  # in case the parent ends before it can end this process
-report = os.fdopen(os.dup(1), "w", encoding="utf-8")
-os.dup2(2, 1)
-try:
-    importlib.metadata.EntryPoint(name, value, group).load()
-    reason = None
-except BaseException as error:
-    try:
-        reason = f"{type(error).__name__}: {error}"
-    except BaseException:
-        reason = type(error).__name__
-report.write(json.dumps([reason and reason[:1000]]))
-report.flush()
-os._exit(0)
-"""
-"""The program of a probe: imports one entry point and writes ``[null]`` or ``["the reason"]``."""
-
-
-class _Probes:
-    """Imports of third-party entry points in processes of their own, at most one per target.
-
-    They run at the same time, so that the waiting times of slow ones do not add up.
-
-    Args:
-        points: All entry points of a registry.
-    """
-
-    def __init__(self, points: Iterable[EntryPoint]) -> None:
-        self._points = list(points)
-        self._running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes], float]] = {}
-        self._failures: dict[str, str | None] = {}
-
-    def start(self, point: EntryPoint) -> None:
-        """Start to import an entry point, unless it needs no probe or has one."""
-        if point.value in self._failures or point.value in self._running or _is_safe(point):
-            return
-        report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the probe has ended
-        limit = _import_limit()
-        paths = [str(path) for path in sys.path]
-        given = json.dumps([paths, point.name, point.value, point.group, int(limit)])
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROBE, given],
-            stdin=subprocess.DEVNULL,
-            stdout=report,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._running[point.value] = (process, report, time.monotonic() + limit)
-
-    def failure(self, point: EntryPoint) -> str | None:
-        """Return why the import of an entry point fails, or None.
-
-        If it was not started, the others start with it, as the caller probably lists them all.
-        """
-        if _is_safe(point):
-            return None
-        if point.value not in self._failures and point.value not in self._running:
-            for other in (point, *self._points):
-                if len(self._running) < _MOST_PROBES:
-                    self.start(other)
-        if point.value in self._running:
-            process, report, deadline = self._running[point.value]
-            try:
-                self._failures[point.value] = _wait(process, report, deadline)
-            finally:
-                _end(process)
-                report.close()
-                del self._running[point.value]
-        return self._failures[point.value]
-
-
-def _is_safe(point: EntryPoint) -> bool:
-    """Return whether importing an entry point here can do no harm that a probe would avoid.
-
-    Nothing is probed in a child process of ours: each run has its own process anyway.
-    """
-    imported = point.value.partition(":")[0].strip() in sys.modules
-    return imported or _is_own(point) or multiprocessing.parent_process() is not None
-
-
-def _is_own(point: EntryPoint) -> bool:
-    return point.value.partition(":")[0].strip().partition(".")[0] in _OWN
-
-
-def _wait(process: subprocess.Popen[bytes], report: IO[bytes], deadline: float) -> str | None:
-    """Wait for a probe and return why the import fails, or None."""
-    try:
-        code = process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return (
-            f"its import takes more than {_import_limit():g} s (set {IMPORT_LIMIT} to allow more)"
-        )
-    report.seek(0)
-    try:
-        (reason,) = json.loads(report.read(2**20))
-    except ValueError:
-        if code < 0:
-            return f"its import ends the process with {signal.Signals(-code).name}"
-        return f"its import ends the process with exit code {code}"
-    return None if reason is None else str(reason)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a probe and the processes that it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _import_limit() -> float:
-    try:
-        return max(1.0, min(float(os.environ[IMPORT_LIMIT]), 1e6))
-    except (KeyError, ValueError):
-        return _DEFAULT_LIMIT
 
 
 @contextlib.contextmanager
