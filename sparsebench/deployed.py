@@ -1,8 +1,8 @@
-"""What ships, on disk: saved whole or not at all, and loaded back to the same predictions.
+"""Deployed models on disk: saved completely or not at all, and loaded with the same predictions.
 
-The folder is one of transformers' own format (``config.json``, ``model.safetensors``, the
-tokenizer) with a record beside it, ``deployed.json``, of what a configuration cannot tell. Where an
-adapter cannot be merged, the folder holds the model under it, and ``adapter/`` the adapter.
+The folder has the format of transformers (``config.json``, ``model.safetensors``, the tokenizer)
+with an additional file ``deployed.json`` for what a configuration cannot describe. If an adapter
+cannot be merged, the folder contains the model without it, and ``adapter/`` the adapter.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ _LARGEST_RECORD = 50 * MIB
 
 
 class DeployedRecord(FrozenModel):
-    """What a deployed model's configuration does not tell."""
+    """The properties of a deployed model that its configuration cannot describe."""
 
     format: Literal[1] = 1
     """The version of the folder's layout."""
 
     form: Form
-    """How the model answers."""
+    """The form of the output."""
 
     head: tuple[str, ...]
     """Names of the parameters of the task head."""
 
     attention: str
-    """The attention implementation it was deployed with."""
+    """The attention implementation."""
 
     tied: tuple[tuple[str, ...], ...]
-    """Names that stand for one and the same tensor; it is stored under the first of each group."""
+    """Groups of names of the same tensor, which is stored under the first name of each group."""
 
     removed: dict[str, Any]
-    """What is left of blocks that lost parts, as ``sparsity.removal`` writes it."""
+    """The remaining parts of blocks that lost some, as ``sparsity.removal`` writes them."""
 
     bottlenecks: dict[str, int] = Field(default_factory=dict)
-    """Units of each bottleneck adapter, by the path of the module that it stands behind."""
+    """Units of each bottleneck adapter, by the path of the module before it."""
 
     adapter: str | None
     """The PEFT type of the adapter in ``adapter/``, or None for a plain model."""
@@ -76,17 +76,17 @@ def save(
     head: Iterable[str] = (),
     tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> None:
-    """Saves a deployed model, replacing what is in the folder only once all is written.
+    """Save a deployed model; an existing folder is replaced only when all files are written.
 
     Args:
         model: A plain transformers model, or a ``peft.PeftModel`` around one.
-        folder: Where to.
-        form: How the model answers.
-        head: Names of the parameters of the task head, in the plain model.
-        tokenizer: Saved with the model.
+        folder: The folder to write.
+        form: The form of the output.
+        head: Names of the parameters of the task head in the plain model.
+        tokenizer: The tokenizer to save with the model.
 
     Raises:
-        UserError: The model is neither, or has parameters that its configuration does not explain.
+        UserError: The model is of another kind, or its parameters do not match its configuration.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -108,14 +108,14 @@ def save(
 
 
 def compress(folder: str | Path, target: str | Path) -> None:
-    """Copies a deployed folder, its weights without their zeros where that is smaller.
+    """Copy a deployed folder; tensors are stored without their zeros if that is smaller.
 
     Args:
-        folder: What a run kept, or ``save`` wrote.
-        target: The copy, which ``load`` reads as it reads the original; it must not exist.
+        folder: A folder that a run kept or ``save`` wrote.
+        target: The copy, which ``load`` can read; it must not exist.
 
     Raises:
-        UserError: A file is missing or broken, or the target is there already.
+        UserError: A file is missing or broken, or the target exists.
     """
     from safetensors.torch import load_file
 
@@ -124,7 +124,7 @@ def compress(folder: str | Path, target: str | Path) -> None:
     folder, target = Path(folder), Path(target)
     read_record(folder)
     if target.exists():
-        raise UserError(f"{target} is there already")
+        raise UserError(f"{target} already exists")
     with _reading(folder / WEIGHTS_FILE):
         tensors = load_file(str(folder / WEIGHTS_FILE))
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns(WEIGHTS_FILE))
@@ -132,11 +132,11 @@ def compress(folder: str | Path, target: str | Path) -> None:
 
 
 def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Loads a deployed model, in evaluation mode.
+    """Load a deployed model in evaluation mode.
 
     Args:
-        folder: What a run kept, or ``save`` wrote.
-        device: Where to put it.
+        folder: A folder that a run kept or ``save`` wrote.
+        device: The device of the model.
 
     Raises:
         UserError: A file is missing or broken; the message names it.
@@ -154,7 +154,7 @@ def load(folder: str | Path, *, device: str | torch.device = "cpu") -> nn.Module
 
 
 def read_record(folder: str | Path) -> DeployedRecord:
-    """Reads the record of a deployed model.
+    """Read the record of a deployed model.
 
     Raises:
         UserError: There is none, or it is of another version.
@@ -190,7 +190,7 @@ def _save_plain(
     if odd := sorted(names ^ set(tensors).union(*tied)):
         raise UserError(
             f"{type(model).__name__} is not the plain model that its configuration describes: "
-            f"{odd[0]!r} is in one of them only; deploy() must fold in or take out what it added"
+            f"{odd[0]!r} is in only one of them; deploy() must merge or remove all additions"
         )
     save_file(tensors, str(folder / WEIGHTS_FILE), metadata={"format": "pt"})
     config = copy.deepcopy(model.config)
@@ -203,7 +203,7 @@ def _save_plain(
 
 
 def _tensors(model: nn.Module) -> tuple[dict[str, torch.Tensor], tuple[tuple[str, ...], ...]]:
-    """Returns the tensors to store, and the names that stand for one of them."""
+    """Return the tensors to store, and the groups of names of the same tensor."""
     names: dict[int, list[str]] = {}
     state = model.state_dict(keep_vars=True)
     for name, tensor in state.items():
@@ -213,12 +213,12 @@ def _tensors(model: nn.Module) -> tuple[dict[str, torch.Tensor], tuple[tuple[str
 
 
 def _attention(model: Any) -> str:
-    chosen = model.config._attn_implementation  # noqa: SLF001 - nothing public tells
+    chosen = model.config._attn_implementation  # noqa: SLF001 - there is no public attribute
     return chosen if chosen in {"eager", "sdpa"} else "sdpa"
 
 
 def _skeleton(config: Any, record: DeployedRecord) -> Any:
-    """Returns the model that was deployed, without memory for its parameters."""
+    """Return the deployed model without memory for its parameters."""
     from accelerate import init_empty_weights
 
     build = auto_class(record.form).from_config
@@ -256,7 +256,7 @@ def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
 def _fill(
     model: Any, tensors: dict[str, torch.Tensor], *, tied: tuple[tuple[str, ...], ...]
 ) -> None:
-    """Gives a skeleton its tensors."""
+    """Put tensors into a model that has no memory for its parameters."""
     from torch import nn
 
     expected, aliases = model.state_dict(), {group[0]: group for group in tied}
@@ -278,12 +278,12 @@ def _fill(
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns what goes wrong in reading a file into an error that names it."""
+    """Convert errors in reading a file to a ``UserError`` that names it."""
     from safetensors import SafetensorError
 
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path} is not there") from None
+        raise UserError(f"{path} does not exist") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error

@@ -37,7 +37,7 @@ def ranked(board: list[list[TaskScores]]) -> list[Standing]:
     return standings(means, pairwise(board))
 
 
-def separated(standing: list[Standing]) -> bool:
+def any_difference(standing: list[Standing]) -> bool:
     """Whether any method is said to be better than another."""
     return any(each.rank > 1 for each in standing)
 

@@ -1,4 +1,4 @@
-"""A method is made from what a suite sets of it, and every bad setting is told apart."""
+"""A method is configured by settings of a suite, and every invalid setting has a message."""
 
 from __future__ import annotations
 

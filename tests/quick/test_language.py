@@ -1,4 +1,4 @@
-"""The toy language: its lexicon, its grammar, and saying things in other words."""
+"""The toy language: its lexicon, its grammar, and rewording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals and p-values, by hand where a hand can."""
+"""Confidence intervals and p-values match values computed by hand or by SciPy."""
 
 from __future__ import annotations
 

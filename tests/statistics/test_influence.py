@@ -1,4 +1,4 @@
-"""The linear part of a metric tells what the bootstrap tells, for far less work."""
+"""The influence functions of metrics agree with the bootstrap and the jackknife."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparsebench import metrics
 from sparsebench.statistics import SMOOTH_METRICS, as_arrays, influence
 
 
-def answers(metric: str, *, examples: int = 400) -> tuple[list[float], list[float]]:
+def made_up_predictions(metric: str, *, examples: int = 400) -> tuple[list[float], list[float]]:
     generator = np.random.default_rng(3)
     if metric in {"pearson", "spearman"}:
         right = generator.integers(0, 26, examples) / 5  # with ties, as in STS-B
@@ -21,7 +21,7 @@ def answers(metric: str, *, examples: int = 400) -> tuple[list[float], list[floa
 
 @pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_values_are_those_of_the_metric(metric: str) -> None:
-    pair = answers(metric)
+    pair = made_up_predictions(metric)
     filled = as_arrays(metric, *pair)
 
     assert filled is not None
@@ -31,7 +31,7 @@ def test_values_are_those_of_the_metric(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_its_variance_is_that_of_the_bootstrap(metric: str) -> None:
-    pair = answers(metric)
+    pair = made_up_predictions(metric)
     found = influence(metric, *pair)
     assert found is not None
     x, y = as_arrays(metric, *pair) or (None, None)
@@ -45,7 +45,7 @@ def test_its_variance_is_that_of_the_bootstrap(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", SMOOTH_METRICS)
 def test_leaving_one_example_out_moves_the_score_by_its_influence(metric: str) -> None:
-    pair = answers(metric)
+    pair = made_up_predictions(metric)
     found = influence(metric, *pair)
     assert found is not None
     x, y = as_arrays(metric, *pair) or (None, None)
@@ -59,7 +59,7 @@ def test_leaving_one_example_out_moves_the_score_by_its_influence(metric: str) -
 
 
 def test_a_missing_answer_counts_as_the_metric_counts_it() -> None:
-    predictions, references = answers("f1")
+    predictions, references = made_up_predictions("f1")
     gap = [None, *predictions[1:]]
     wrong = [1 - references[0], *predictions[1:]]
 
@@ -83,7 +83,7 @@ def test_texts_and_unknown_metrics_have_none() -> None:
     assert influence("accuracy", [], []) is None
 
 
-def test_answers_that_are_no_numbers_have_no_influence_that_is_known() -> None:
+def test_predictions_that_are_not_numbers_have_no_influence() -> None:
     spans = [{"text": "in 1066", "no_answer": -3.0}, {"text": "", "no_answer": 2.0}]
 
     assert influence("f1", spans, [["in 1066", "1066"], []]) is None

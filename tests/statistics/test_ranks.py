@@ -25,9 +25,9 @@ def p_values(**pairs: float) -> np.ndarray:
     return found
 
 
-def test_methods_that_cannot_be_separated_share_a_rank() -> None:
+def test_methods_that_do_not_differ_significantly_share_a_rank() -> None:
     assert standings([0.9, 0.8, 0.7], p_values()) == [Standing((), alone=False)] * 3
-    # a ties with b, and b with c, though a and c are separated
+    # a ties with b, and b with c, though a and c differ significantly
     found = standings([0.9, 0.8, 0.7], p_values(ac=0.001))
     assert found == [
         Standing((), alone=False),

@@ -1,4 +1,4 @@
-"""A suite is found by name or path, and every mistake in it is told at once, with its line."""
+"""A suite is found by name or path, and every mistake in it is reported at once, with its line."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_whatever_a_suite_holds_is_sound_or_has_a_problem(
 
 
 class TestOverrides:
-    """What the command line says is told by its option where it is wrong."""
+    """A mistake on the command line names its option."""
 
     def read(self, text: str = SUITE, **overrides: object) -> SuiteFile:
         return load_suite(write(text), Overrides(**overrides))  # type: ignore[arg-type]

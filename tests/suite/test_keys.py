@@ -1,4 +1,4 @@
-"""The page of a suite's keys says what the models say."""
+"""The page of all keys of a suite matches the models."""
 
 from __future__ import annotations
 

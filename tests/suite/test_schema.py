@@ -1,4 +1,4 @@
-"""A suite stands for runs on equal terms."""
+"""A suite describes runs on equal terms."""
 
 from __future__ import annotations
 

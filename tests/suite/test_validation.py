@@ -1,4 +1,4 @@
-"""A suite is held against what is installed and what is on disk, all of it in one pass."""
+"""A suite is compared with the installed plugins and the files on disk, in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write is read as they mean it, and nothing that they write can do harm."""
+"""YAML is read as its author means it, and cannot do harm."""
 
 from __future__ import annotations
 
