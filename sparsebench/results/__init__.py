@@ -1,4 +1,4 @@
-"""Results: their schema, and the folder that keeps them."""
+"""Results: their records, and the folder that stores them."""
 
 from __future__ import annotations
 

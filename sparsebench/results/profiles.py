@@ -1,4 +1,4 @@
-"""A profile: what was measured under one condition, or why nothing was."""
+"""Profiles: the costs of a model under one condition, and the folder that stores them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from sparsebench.errors import UserError
 from sparsebench.results.base import Record
 from sparsebench.results.costs import BreakEven, Costs, Device
+from sparsebench.results.free_texts import clean_record
 from sparsebench.results.records import Provenance, Status
 from sparsebench.results.stored_run import CorruptResultError
 from sparsebench.schema.base import FrozenModel
@@ -27,7 +28,7 @@ SCHEMA_VERSION = 1
 
 
 class ProfileSpec(FrozenModel):
-    """One condition: a model, where and on what it is measured, and how thoroughly."""
+    """One condition of measurement: model, device, input shape and options."""
 
     model: str
     """The backbone's name."""
@@ -37,20 +38,20 @@ class ProfileSpec(FrozenModel):
     """The method; None for a deployed folder without a result."""
 
     trained: bool
-    """Whether the weights come from a run; else masks and removals are as at the end of one, on
-    untrained weights."""
+    """Whether the weights come from a run; if not, masks and removals on untrained weights are as
+    at the end of a run."""
 
     folder: str | None = None
-    """The SHA-256 of the deployed folder's weights; None for untrained weights."""
+    """SHA-256 of the weights in the deployed folder; None for untrained weights."""
 
     form: str
-    """How the model answers."""
+    """The form of the task, such as ``classification``."""
 
     device: str
-    """What was asked for, such as ``cuda:0``."""
+    """The requested device, such as ``cuda:0``."""
 
     hardware: str
-    """The device by its maker's name, and the threads of an operator on a CPU."""
+    """The maker's name of the device, and on a CPU the threads of one operator."""
 
     dtype: str
     attention: str
@@ -69,7 +70,7 @@ class ProfileSpec(FrozenModel):
 
 
 class ProfileResult(Record):
-    """One row of a table of costs, whether it could be measured or not."""
+    """One row of a costs table, measured or failed."""
 
     schema_version: int = SCHEMA_VERSION
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -81,14 +82,14 @@ class ProfileResult(Record):
     """Why there are no costs, in one line; None if there are."""
 
     notes: tuple[str, ...] = ()
-    """What must be known to read the costs."""
+    """Remarks that a reader of the costs needs."""
 
     costs: Costs | None = None
     provenance: Provenance | None = None
 
 
 class BreakEvens(Record):
-    """Where runtimes begin to gain, for the shapes of one backbone."""
+    """The break-even sparsity of every runtime, for the matrix shapes of one backbone."""
 
     schema_version: int = SCHEMA_VERSION
     model: str
@@ -100,32 +101,32 @@ class BreakEvens(Record):
 
 
 def profile_key(spec: ProfileSpec) -> str:
-    """Returns the content key of a profile: 16 hexadecimal digits of the hash of its spec."""
+    """Return the key of a profile: 16 hexadecimal digits of the hash of its spec."""
     content = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 class ProfileStore:
-    """The profiles under one folder, a file each.
+    """The profiles in one folder, one file each.
 
     Args:
-        root: The folder; it is made when the first profile is written. None keeps nothing.
+        root: The folder, created with the first profile. None stores nothing.
     """
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
 
     def find(self, spec: ProfileSpec) -> ProfileResult | None:
-        """Returns the profile of a condition, or None where there is none.
+        """Return the profile of a condition, or None if there is none.
 
         Raises:
-            CorruptResultError: What is there cannot be read.
+            CorruptResultError: The file cannot be read.
         """
         file = self.root and self.root / _file_name(spec)
         return read_profile(file) if file and file.is_file() else None
 
     def write(self, result: ProfileResult) -> None:
-        """Writes a profile in place of an older one of the same condition, whole or not at all.
+        """Write a profile atomically, in place of an older one of the same condition.
 
         Raises:
             UserError: The folder cannot be written.
@@ -133,7 +134,7 @@ class ProfileStore:
         self._write(_file_name(result.spec), result)
 
     def find_break_evens(self, like: BreakEvens) -> BreakEvens | None:
-        """Returns the break-evens of the same backbone, device, type and shape, if there are."""
+        """Return the break-evens of the same backbone, device, type and shape, or None."""
         file = self.root and self.root / _break_even_name(like)
         if not file or not file.is_file():
             return None
@@ -143,7 +144,7 @@ class ProfileStore:
             raise CorruptResultError(f"{file}: {error.errors()[0]['msg']}") from None
 
     def write_break_evens(self, found: BreakEvens) -> None:
-        """Writes break-evens in place of older ones.
+        """Write break-evens in place of older ones.
 
         Raises:
             UserError: The folder cannot be written.
@@ -151,19 +152,20 @@ class ProfileStore:
         self._write(_break_even_name(found), found)
 
     def __iter__(self) -> Iterator[ProfileResult]:
-        """Yields every profile, in the order of the names of their files."""
+        """Yield every profile, in the order of the file names."""
         files = self.root.glob("*.json") if self.root else ()
         return map(read_profile, sorted(file for file in files if "--" in file.name))
 
     def _write(self, name: str, record: Record) -> None:
         if self.root is None:
             return
+        text = clean_record(record).model_dump_json(indent=1, exclude_defaults=True) + "\n"
         try:
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
                 "w", dir=self.root, prefix=".", delete=False, encoding="utf-8"
             ) as stream:
-                stream.write(record.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+                stream.write(text)
             Path(stream.name).chmod(0o644)
             os.replace(stream.name, self.root / name)  # noqa: PTH105 - Path.replace does the same
         except OSError as error:
@@ -172,10 +174,10 @@ class ProfileStore:
 
 
 def read_profile(file: Path) -> ProfileResult:
-    """Reads one profile.
+    """Read one profile.
 
     Raises:
-        CorruptResultError: It is not one, or of a schema that this version does not read.
+        CorruptResultError: The file is not a profile, or has another schema version.
     """
     try:
         return ProfileResult.model_validate_json(file.read_bytes())

@@ -1,4 +1,4 @@
-"""What is recorded of a run: everything needed to read it, doubt it and recompute it."""
+"""The record of a run: everything that is needed to read, check and recompute its numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparsebench.schema.spec import RunSpec, TuningRecord
 from sparsebench.schema.training import Protocol
 
 SCHEMA_VERSION = 1
-"""Changes when old results can no longer be read as they are."""
+"""Increased when old results can no longer be read unchanged."""
 
 
 class Status(StrEnum):
@@ -29,123 +29,123 @@ class Status(StrEnum):
     """Its loss was no longer finite."""
 
     TIMEOUT = "timeout"
-    """It was stopped at its time limit."""
+    """It reached its time limit."""
 
     ERROR = "error"
-    """It failed in another way, which the reason tells."""
+    """It failed for another reason."""
 
     SKIPPED = "skipped"
-    """It was not tried, since the combination makes no sense or its data is absent."""
+    """It did not run: the combination is not applicable, or its data is missing."""
 
 
 class LossPoint(Record):
     """The training loss at one moment."""
 
     step: int
-    """Optimizer steps done, all stages counted through."""
+    """Optimizer steps so far, over all stages."""
 
     loss: float
-    """The mean task loss, penalties included, since the last point."""
+    """Mean training loss since the last point, penalties included."""
 
     learning_rate: float
-    """The learning rate of the first parameter group."""
+    """Learning rate of the first parameter group."""
 
 
 class Evaluation(Record):
-    """One evaluation in the course of training, under a protocol that selects."""
+    """One evaluation during training, under a protocol that selects a checkpoint."""
 
     step: int
-    """Optimizer steps done."""
+    """Optimizer steps so far."""
 
     score: float
-    """The task's headline score on the split that is selected on."""
+    """Headline score of the task on the split for selection."""
 
     eligible: bool
-    """Whether the method had its final form, so that this checkpoint could be selected."""
+    """Whether the method had reached its final form, so that this checkpoint can be selected."""
 
 
 class TrainingRecord(Record):
-    """What training took and how it went; its peak memory stands with the costs."""
+    """The duration and the loss curve of training; its peak memory is part of the costs."""
 
     steps: int
-    """Optimizer steps done."""
+    """Optimizer steps so far."""
 
     seconds: float
-    """Wall-clock time of the training loop."""
+    """Wall-clock seconds of the training loop."""
 
     examples_per_second: float
-    """Training examples a second, over the whole loop."""
+    """Training examples per second, over the whole loop."""
 
     devices: int = 1
-    """Devices that trained together and shared every batch; the times are theirs together."""
+    """Devices that shared every batch; the times are those of all together."""
 
     loss: tuple[LossPoint, ...]
     """The loss curve."""
 
     evaluations: tuple[Evaluation, ...] = ()
-    """The evaluations that a checkpoint was selected by."""
+    """The evaluations for the selection of a checkpoint."""
 
     selected_step: int | None = None
     """The step of the selected checkpoint; None under ``protocol: last``."""
 
 
 class Provenance(Record):
-    """Where and with what a run was made."""
+    """The environment of a run: machine, versions, origins."""
 
     created: str
-    """When it ended, UTC, ISO 8601."""
+    """Time of its end, UTC, ISO 8601."""
 
     command: str
-    """The command line, as the user typed it."""
+    """The command line as typed."""
 
     versions: dict[str, str]
-    """Package -> version, of everything that can change a number."""
+    """Package -> version, of all packages that can change a number."""
 
     git: str | None
-    """The commit of the checkout that the package was run from, ``-dirty`` if changed."""
+    """Commit of the checkout of the package, ``-dirty`` if changed; None outside a checkout."""
 
     device: str
-    """The accelerator or processor, by its own name."""
+    """The maker's name of the accelerator, or of the processor with its threads."""
 
     platform: str
     """Operating system and machine."""
 
     threads: int
-    """Threads that torch computed with."""
+    """Threads of torch."""
 
     precision: str
-    """The precision that training ran in: ``fp32``, ``bf16`` or ``fp16``."""
+    """The precision of training: ``fp32``, ``bf16`` or ``fp16``."""
 
     data_origin: str
-    """Where the data came from, with the resolved revision."""
+    """Source of the data, with the resolved revision."""
 
     model_origin: str
-    """Where the backbone came from, as the user named it."""
+    """Source of the backbone, as the user named it."""
 
 
 class Retried(Record):
-    """The second attempt at a run whose first one ran out of memory."""
+    """The second attempt at a run whose first attempt ran out of memory."""
 
     micro_batch_size: int
-    """Examples a forward pass in the second attempt; an optimizer step has as many as before."""
+    """Examples per forward pass in the second attempt; the batch size stays the same."""
 
     reason: str
-    """How the first attempt ended."""
+    """The reason why the first attempt ended."""
 
 
 BEYOND = 1e12
-"""A score that is larger than this, either way, is of a broken file."""
+"""Scores beyond this, in either direction, come from broken files."""
 
 
 class RunResult(Record):
-    """One run: a row, whether it worked or not."""
+    """One run, successful or failed."""
 
     schema_version: int = SCHEMA_VERSION
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    """The hash of the spec: equal keys mean the same run."""
+    """Hash of the spec: equal keys mean the same run."""
 
     suite: str
-    """The suite that the run was first made for."""
+    """The suite that first started the run."""
 
     spec: RunSpec
     status: Status
@@ -153,25 +153,25 @@ class RunResult(Record):
     """Why there is no score, in one line; None if there is one."""
 
     traceback: str | None = None
-    """The last lines of the traceback, where an exception ended the run."""
+    """The last lines of the traceback or of the log of a failed run."""
 
     score: float | None = Field(default=None, ge=-BEYOND, le=BEYOND)
-    """The task's headline score of the deployed model, mean over splits; None if not ok."""
+    """Headline score of the deployed model, mean over splits; None if not ok."""
 
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Split -> metric -> value."""
 
     missing: dict[str, str] = Field(default_factory=dict)
-    """Metric that could not be computed -> why."""
+    """Metric that could not be computed -> reason."""
 
     headline_metric: str | None = None
-    """What the score is called, such as ``"matthews"``."""
+    """Name of the score, such as ``"matthews"``."""
 
     tuned: TuningRecord | None = None
-    """How the settings of the method were searched for; None where they were not."""
+    """The search for the settings of the method; None if there was none."""
 
     retried: Retried | None = None
-    """How it was made after it first ran out of memory; None where it did not."""
+    """The second attempt after running out of memory; None if there was none."""
 
     training: TrainingRecord | None = None
     costs: Costs | None = None
@@ -181,5 +181,5 @@ class RunResult(Record):
 
     @property
     def flagged(self) -> bool:
-        """Whether the score was selected on the split that it is reported on."""
+        """Whether the checkpoint was selected on the reported split."""
         return self.spec.protocol is Protocol.PAPER

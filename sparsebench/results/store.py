@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
 from sparsebench.results.checksums import CHECKSUMS, checksums_text, file_hash, folder_hashes
-from sparsebench.results.free_texts import clean_result
+from sparsebench.results.free_texts import clean_record
 from sparsebench.results.packed import open_packed
 from sparsebench.results.predictions import PREDICTIONS
 from sparsebench.results.stored_run import RESULT, CorruptResultError, FolderRun
@@ -213,7 +213,7 @@ class Store:
             for target, source in keep.items():
                 hashes = folder_hashes(source) if source.is_dir() else {"": file_hash(source)}
                 files |= {f"{target}/{path}".rstrip("/"): hashes[path] for path in hashes}
-            record = clean_result(result).model_copy(update={"files": files})
+            record = clean_record(result).model_copy(update={"files": files})
             digest = _write_file(new / RESULT, record.model_dump_json(indent=1) + "\n")
             _write_file(new / CHECKSUMS, checksums_text({RESULT: digest, **files}))
             for target, source in keep.items():  # last, so that a full disk costs no model
