@@ -147,8 +147,8 @@ class TestMistakes:
         ("task", "content", "message"),
         [
             ("squad", '{"q1": "x",\n "q2": }', "predictions:2: not JSON"),
-            ("squad", '["q1"]', "should be a JSON object of id and answer"),
-            ("squad", '{"q1": 7}', "the answer to 'q1' should be a text, not 7"),
+            ("squad", '["q1"]', "should be a JSON object of id and text"),
+            ("squad", '{"q1": 7}', "the prediction for 'q1' should be a text, not 7"),
             ("squad", b'{"q1": "\xff"}', "predictions:1: not UTF-8"),
             ("e2e", f"{MR}\tx\nname(Clowns)\ty\n", "predictions:2: no meaning representation"),
             ("e2e", f"{MR}\tx\ty\n", "predictions:1: 3 values where 2 are expected"),

@@ -185,7 +185,7 @@ class TestData:
 
 
 def test_bert_cannot_write() -> None:
-    message = "E2E NLG asks for language-model or text-to-text, which bert cannot give"
+    message = "E2E NLG requires language-model or text-to-text, which bert does not support"
     with pytest.raises(NotApplicableError, match=message):
         E2E.form_for(Family.BERT)
     assert E2E.form_for(Family.GPT2) is Form.LANGUAGE_MODEL
