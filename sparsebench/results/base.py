@@ -9,6 +9,9 @@ from sparsebench.schema.base import FrozenModel
 Shapes = dict[str, tuple[int, ...]]
 """The shape of every input of a forward pass, by name: ``{"input_ids": (1, 128)}``."""
 
+LONGEST = 1e9
+"""The largest number of seconds of a record, about 30 years; only a broken clock measures more."""
+
 LARGEST = 2**63 - 1
 """The largest integer of a record; only broken files have larger ones, and they overflow."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from sparsebench.results.base import Record, Shapes
+from sparsebench.results.base import LONGEST, Record, Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOISY = 0.1
 """A latency is noisy if its interquartile range exceeds this share of its median."""
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 """A duration that the clock can distinguish from zero."""
 
 

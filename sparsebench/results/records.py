@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sparsebench.results.base import Record
+from sparsebench.results.base import LONGEST, Record
 from sparsebench.results.costs import Costs
 from sparsebench.schema.spec import RunSpec, TuningRecord
 from sparsebench.schema.training import Protocol
@@ -70,10 +70,10 @@ class TrainingRecord(Record):
     steps: int
     """Optimizer steps so far."""
 
-    seconds: float
+    seconds: float = Field(ge=0, le=LONGEST)
     """Wall-clock seconds of the training loop."""
 
-    examples_per_second: float
+    examples_per_second: float = Field(ge=0, allow_inf_nan=False)
     """Training examples per second, over the whole loop."""
 
     devices: int = 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,9 @@ from sparsebench.profiling import QUICK, TimingBudget, dummy_inputs
 from sparsebench.profiling.inference import inference
 from sparsebench.profiling.latency import latencies, latency
 from sparsebench.results.latency import Latency, ratio_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CPU = torch.device("cpu")
 SHAPES = {"input_ids": (1, 8)}
@@ -147,3 +153,14 @@ def test_the_ratio_forgives_a_machine_that_slows_down() -> None:
 @pytest.mark.parametrize("blocks", [(), (1,)])
 def test_a_single_block_has_no_interval(blocks: tuple[int, ...]) -> None:
     assert ratio_interval([1.0], blocks) is None
+
+
+@pytest.mark.parametrize("clock", [lambda: 0.0, iter(range(0, -10_000, -1)).__next__])
+def test_a_plugin_that_replaces_the_clock_changes_no_time(
+    clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("time", "perf_counter", "monotonic"):
+        monkeypatch.setattr(time, name, clock)
+    timing = TimingBudget(warmup=0, rounds=3, seconds=0.01, limit=1)
+    record = latency(lambda: sum(range(1000)), device=CPU, shapes=SHAPES, timing=timing)
+    assert all(0 < seconds < 1 for seconds in record.samples)

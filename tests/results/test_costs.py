@@ -16,6 +16,7 @@ from sparsebench.results.costs import (
     MemoryPeak,
     Parameters,
 )
+from sparsebench.results.records import TrainingRecord
 
 SHAPES = {"input_ids": (1, 8)}
 
@@ -78,3 +79,11 @@ def test_a_record_is_strict_and_does_not_change() -> None:
         counted(matrixes=3)
     with pytest.raises(ValidationError):
         counted().matrix = 4
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1e12, float("nan"), float("inf")])
+def test_a_time_that_no_clock_can_have_measured_is_refused(seconds: float) -> None:
+    with pytest.raises(ValidationError, match="samples"):
+        timed(seconds)
+    with pytest.raises(ValidationError, match="seconds"):
+        TrainingRecord(steps=1, seconds=seconds, examples_per_second=1.0, loss=())
