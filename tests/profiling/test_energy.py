@@ -1,4 +1,4 @@
-"""Energy and other processes come from NVML where it answers, and are absent with a reason else."""
+"""Energy and other processes are read through NVML; without it they are missing with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every runtime answers as the deployed model does, or says why it cannot run it."""
+"""The logits under every runtime equal those of the deployed model, or a reason is recorded."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_what_cannot_run_is_a_row_and_the_rest_is_measured() -> None:
     assert by_name["2:4"].efficiency is None
 
 
-def test_a_plugin_that_answers_otherwise_is_caught() -> None:
+def test_a_runtime_with_other_logits_is_caught() -> None:
     class Wrong(type(RUNTIMES.get("dense")())):  # type: ignore[misc]
         def convert(self, model: nn.Module) -> nn.Module:
             return tiny_backbone("bert").model.eval()

@@ -1,4 +1,4 @@
-"""What follows from measured costs, and that a record survives being written."""
+"""Figures derived from measured costs, and storing records without loss."""
 
 from __future__ import annotations
 
