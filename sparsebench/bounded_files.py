@@ -28,6 +28,9 @@ MAX_DEPTH = 100
 MAX_DIGITS = 100
 """The most digits of an integer in JSON; numbers of a benchmark have at most 20."""
 
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+"""The message for what is nested too deeply."""
+
 
 def read_bytes(file: Path, *, limit: int) -> bytes:
     """Read a regular file.
@@ -107,13 +110,9 @@ def parse_json(text: str, *, name: str) -> Any:
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
     except RecursionError:
-        raise UserError(f"{name}: {_TOO_DEEP}") from None
-    if _deeper_than(MAX_DEPTH, value):
-        raise UserError(f"{name}: {_TOO_DEEP}")
+        raise UserError(f"{name}: {TOO_DEEP}") from None
+    require_depth(value, name=name)
     return value
-
-
-_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def _require_regular(file: Path, mode: int) -> None:
@@ -133,16 +132,24 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _deeper_than(limit: int, value: object) -> bool:
-    """Return whether lists and dictionaries are nested more than ``limit`` levels deep."""
+def require_depth(value: object, *, name: str) -> None:
+    """Check that lists and dictionaries are nested at most ``MAX_DEPTH`` levels deep.
+
+    Args:
+        value: The content of a file.
+        name: The name of the file in messages.
+
+    Raises:
+        UserError: They are nested deeper.
+    """
     level = [value]
-    for _ in range(limit + 1):
+    for _ in range(MAX_DEPTH + 1):
         containers = [item for item in level if isinstance(item, (dict, list))]
         if not containers:
-            return False
+            return
         level = [
             child
             for item in containers
             for child in (item.values() if isinstance(item, dict) else item)
         ]
-    return True
+    raise UserError(f"{name}: {TOO_DEEP}")

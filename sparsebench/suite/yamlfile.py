@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sparsebench.bounded_files import MAX_DIGITS, read_text
+from sparsebench.bounded_files import MAX_DIGITS, TOO_DEEP, read_text, require_depth
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def parse(text: str, *, name: str) -> Document:
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{name}: {str(error).partition(chr(10))[0]}") from None
     except RecursionError:
-        raise UserError(f"{name}: nested too deeply") from None
+        raise UserError(f"{name}: {TOO_DEEP}") from None
 
 
 def _parse(text: str, *, name: str) -> Document:
@@ -126,6 +126,7 @@ def _parse(text: str, *, name: str) -> Document:
             _reject_tags(loader, node, name=name)
         repeats = tuple(repeat for node in nodes for repeat in _repeats(node))
         data = loader.construct_document(root)
+        require_depth(data, name=name)
     finally:
         loader.dispose()
     return Document(data=data, lines=dict(_lines(root, ())), repeats=repeats)

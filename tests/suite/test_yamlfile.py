@@ -129,9 +129,12 @@ def test_what_aliases_stand_for_is_bounded(text: str) -> None:
         parse(text, name="x")
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 5000, "{a: " * 5000, "- " * 5000, "[" * 150 + "]" * 150, "{a: " * 150 + "}" * 150],
+)
 def test_deep_nesting_is_a_users_mistake(text: str) -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"^x: nested more than 100 levels deep"):
         parse(text, name="x")
 
 
