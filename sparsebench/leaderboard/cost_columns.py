@@ -123,8 +123,8 @@ COSTS = (
     Cost(
         name="gmacs",
         heading="GMACs",
-        meaning="10⁹ multiply-adds in matrix products per sequence",
-        axis="10⁹ multiply-adds in matrix products per sequence",
+        meaning="1e9 multiply-adds in matrix products per sequence",
+        axis="1e9 multiply-adds in matrix products per sequence",
         key=lambda row: _scaled(row.costs.macs, 1e9),
         text=_gmacs,
     ),

@@ -27,7 +27,7 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 LEGEND = (
-    "GMACs: 10⁹ multiply-adds in matrix products per sequence; non-zero: without zero weights; "
+    "GMACs: 1e9 multiply-adds in matrix products per sequence; non-zero: without zero weights; "
     "effective: also without zero activations in the second product of each FFN. latency: relative "
     "to the untouched backbone in the same rounds. efficiency: measured over theoretical speed-up. "
     "MiB: of stored weights, per task beside a shared backbone; infer and train: peak memory."
@@ -95,7 +95,7 @@ def _table(
             TextColumn(
                 heading,
                 ColumnKind.NAME if place < names else ColumnKind.COST,
-                tuple(map(text, rows)),
+                tuple(clean(text(row)) for row in rows),
                 is_number=place >= names,
             )
             for place, (heading, text) in enumerate(columns)

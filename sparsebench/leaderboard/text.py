@@ -21,12 +21,13 @@ def clean(text: str, *, limit: int = 400) -> str:
         text: Any text.
         limit: Characters to keep; longer text ends in an ellipsis.
     """
-    kept = (char if _prints(char) else " " for char in text[: 2 * limit])
+    kept = (char if prints(char) else " " for char in text[: 2 * limit])
     line = " ".join("".join(kept).split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
-def _prints(char: str) -> bool:
+def prints(char: str) -> bool:
+    """Return whether a character is visible, or a space; control and format characters are not."""
     return unicodedata.category(char)[0] not in "CZ" or char == " "
 
 

@@ -12,6 +12,7 @@ from factories import SHAPES, make_costs
 from rich.console import Console
 
 from sparsebench.leaderboard import RENDERERS, TerminalDocument, costs_document
+from sparsebench.leaderboard.text import prints
 from sparsebench.results.costs import BreakEven, Latency, RuntimeCost
 from sparsebench.results.profiles import BreakEvens, ProfileResult, ProfileSpec, profile_key
 from sparsebench.results.records import Status
@@ -154,3 +155,31 @@ def test_a_terminal_shows_the_same() -> None:
     text = console.export_text()
     assert "unverified: aten::mm" in text
     assert "it needs a CUDA device" in text
+
+
+HOSTILE = "x|y<script>alert(1)</script>\n## h\x1b[2J`c`\u202e"
+
+
+@pytest.mark.parametrize("form", ["md", "csv", "json", "tex"])
+def test_a_hostile_record_steers_nothing(form: str) -> None:
+    runtime = RuntimeCost(name=HOSTILE, latency=times(1.0), theoretical=4.0)
+    missing = {"energy": HOSTILE}
+    hostile = row(HOSTILE, runtimes=(runtime,), uncounted=(HOSTILE,), missing=missing)
+
+    text = render(form, [hostile, row("=1+1")])
+
+    assert all(prints(char) or char == "\n" for char in text)
+    if form == "md":
+        assert "<" not in text
+        assert text.startswith("## ")
+        assert "\n## h" not in text
+    if form == "csv":
+        assert {line["method"] for line in csv.DictReader(io.StringIO(text))} >= {"'=1+1"}
+
+
+def test_a_hostile_record_does_not_steer_the_terminal() -> None:
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    console.print(TerminalDocument(costs_document([row(HOSTILE, uncounted=(HOSTILE,))])))
+
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b" not in console.file.getvalue()

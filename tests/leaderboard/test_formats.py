@@ -16,8 +16,10 @@ from rich.console import Console
 
 from sparsebench.leaderboard import FORMATS, TerminalDocument, scores_document
 from sparsebench.leaderboard.build import build
+from sparsebench.leaderboard.render.data import inert, to_json
+from sparsebench.leaderboard.render.document import TextDocument
 from sparsebench.leaderboard.render.markdown import escape
-from sparsebench.leaderboard.text import clean, percent
+from sparsebench.leaderboard.text import clean, percent, prints
 from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.schema.spec import HeldOut, Protocol
 
@@ -138,7 +140,8 @@ def test_a_hostile_name_stays_in_its_field_of_csv() -> None:
 
     lines = list(csv.DictReader(io.StringIO(render("csv", results))))
 
-    assert [line["method"] for line in lines] == ["'=1+1", HOSTILE]
+    visible = HOSTILE.replace("\x1b", " ").replace("\u202e", " ")
+    assert [line["method"] for line in lines] == ["'=1+1", visible]
     assert "score:@sum" in lines[0]
 
 
@@ -268,7 +271,7 @@ def test_the_legend_tells_of_the_columns_that_are_there() -> None:
         "_Scores are ×100, ± half of the 95 % confidence interval over seeds and examples._"
     )
     assert "rank: 1 + number" in ranked
-    assert "GMACs: 10⁹ multiply-adds" in ranked
+    assert "GMACs: 1e9 multiply-adds" in ranked
     assert "density" not in ranked
     assert ranked.endswith("Costs are medians over the runs._")
 
@@ -304,3 +307,26 @@ def test_rows_that_are_significantly_better_are_named() -> None:
         "lora": [],
         "head": ["full", "lora"],
     }
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠"])  # noqa: RUF001
+def test_no_text_is_a_formula_in_a_spreadsheet(start: str) -> None:
+    assert str(inert(f"{start}1+1")).startswith("'")
+    assert inert(-0.5) == -0.5
+
+
+@given(st.text())
+def test_no_name_steers_a_terminal_or_breaks_a_format(name: str) -> None:
+    board = build([make_result(method=name), make_result(status=Status.ERROR, reason=name)])
+
+    for render_as in FORMATS.values():
+        text = render_as(board)
+        assert all(prints(char) or char == "\n" for char in text)
+        assert text.encode("ascii", errors="replace")
+
+
+def test_numbers_that_are_not_finite_are_null_in_json() -> None:
+    content = {"a": [float("nan"), 1.0], "b": {"c": float("-inf")}}
+    document = TextDocument((), "", content=content)
+
+    assert json.loads(to_json(document)) == {"a": [None, 1.0], "b": {"c": None}}

@@ -37,7 +37,7 @@ function activate(section) {
     const field = document.createElement("input");
     field.type = "text";
     field.autocomplete = "off";
-    field.placeholder = numeric[at] ? "> …" : "…";
+    field.placeholder = numeric[at] ? "> \u2026" : "\u2026";
     field.setAttribute("aria-label", `Filter ${heading.textContent}`);
     const cell = document.createElement("td");
     cell.append(field);

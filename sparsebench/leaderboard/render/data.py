@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sparsebench.leaderboard.text import prints
+
 if TYPE_CHECKING:
     from sparsebench.leaderboard.render.document import TextDocument, Value
 
@@ -25,11 +27,19 @@ def to_csv(document: TextDocument) -> str:
     return stream.getvalue()
 
 
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - spreadsheets read the wide ones as well
+"""Characters that begin a formula in a spreadsheet."""
+
+
 def inert(value: Value) -> Value:
-    """Return a text that no spreadsheet reads as a formula; numbers stay as they are."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    """Return a text that no spreadsheet reads as a formula and no terminal as a command.
+
+    Line breaks stay, as CSV quotes them; numbers stay as they are.
+    """
+    if not isinstance(value, str):
+        return value
+    text = "".join(char if prints(char) or char == "\n" else " " for char in value)
+    return f"'{text}" if value.startswith(FORMULA) else text
 
 
 def to_json(document: TextDocument) -> str:
