@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from sparsebench.api.console import SafeConsole
 from sparsebench.api.overrides import overrides
 from sparsebench.api.results import Results, Warn, emit_warning
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.console import Console
 
     from sparsebench.api.overrides import Names
     from sparsebench.execution.executors import Executor
@@ -235,7 +236,7 @@ def run(
         keep_models=keep_models,
         command="sparsebench.run(...)",
     )
-    experiment.run(cells, opened, console=Console(stderr=True, quiet=not progress))
+    experiment.run(cells, opened, console=SafeConsole(stderr=True, quiet=not progress))
     return experiment.results(cells)
 
 

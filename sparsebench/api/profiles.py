@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
+from sparsebench.api.console import SafeConsole
 from sparsebench.api.overrides import overrides
 from sparsebench.errors import UnknownNameError, UserError
 
@@ -117,7 +116,7 @@ def profile(
     """
     targets = [target] if isinstance(target, str | Path) else list(target or ())
     changes = overrides(models=models, methods=methods, settings=settings, profile=conditions)
-    console = Console(stderr=True, quiet=not progress)
+    console = SafeConsole(stderr=True, quiet=not progress)
 
     def session(of: ProfileSettings, store: Path | None) -> ProfileSession:
         from sparsebench.execution.profile_runs.session import ProfileSession
@@ -128,7 +127,7 @@ def profile(
             store=ProfileStore(store),
             fresh=fresh,
             command=command,
-            report=lambda title: console.print(title, style="dim", markup=False),
+            report=lambda title: console.print(title, style="dim"),
         )
 
     kept = None if output is None else Path(output)

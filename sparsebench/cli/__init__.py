@@ -6,8 +6,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import SafeConsole
+from sparsebench.cli import terminal
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.export import export
@@ -74,8 +75,10 @@ def _every_command(
 
 def main() -> None:
     """Run the command line; a mistake of the user ends in one message and exit code 2."""
+    terminal.prepare()
     try:
-        app()
+        with terminal.flushed():
+            app()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
+        SafeConsole(stderr=True, soft_wrap=True).print(f"error: {error}", style="red")
         sys.exit(2)

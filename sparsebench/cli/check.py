@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import activity
 from sparsebench.cli import options
-from sparsebench.cli.output import print_table
+from sparsebench.cli.output import plain_console, print_table
 from sparsebench.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from sparsebench.conformance import CheckResult
     from sparsebench.method import Method
@@ -74,7 +76,7 @@ def check(
         sparsebench check lora --set r=16
         sparsebench check --all --families bert,t5
     """
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console()
     if list_:
         _list(console)
         return
@@ -98,10 +100,10 @@ def _list(console: Console) -> None:
 def _check_one(console: Console, name: str, settings: dict[str, Any], scope: _Scope) -> int:
     from sparsebench.method_registry import configure
 
-    results = _results(console, name, configure(name, settings), scope)
+    results = _results(name, configure(name, settings), scope)
     rows = [(result.check.name, result.outcome.value, result.note) for result in results]
     print_table(console, ("check", "outcome", "reason"), rows)
-    console.print(f"\n{name}: {_tally(results)}", markup=False)
+    console.print(f"\n{name}: {_tally(results)}")
     return FAILED if _failed(results) else 0
 
 
@@ -112,21 +114,21 @@ def _check_all(console: Console, scope: _Scope) -> int:
     worst = 0
     for name, entry in METHODS.entries.items():
         if entry.error:
-            console.print(f"{name}: cannot be used: {entry.error}", style="red", markup=False)
+            console.print(f"{name}: cannot be used: {entry.error}", style="red")
             worst = BROKEN
             continue
-        results = _results(console, name, configure(name, {}), scope)
+        results = _results(name, configure(name, {}), scope)
         failed = _failed(results)
-        console.print(f"{name}: {_tally(results)}", style="red" if failed else None, markup=False)
+        console.print(f"{name}: {_tally(results)}", style="red" if failed else None)
         for result in results:
             if result.outcome in {"fail", "expected"}:
                 line = f"    {result.check.name}: {result.outcome}: {result.note}"
-                console.print(line, markup=False)
+                console.print(line)
         worst = max(worst, FAILED if failed else 0)
     return worst
 
 
-def _results(console: Console, name: str, method: Method, scope: _Scope) -> list[CheckResult]:
+def _results(name: str, method: Method, scope: _Scope) -> list[CheckResult]:
     import torch
 
     from sparsebench.conformance import CHECKS, MethodUnderTest, check_method
@@ -135,12 +137,11 @@ def _results(console: Console, name: str, method: Method, scope: _Scope) -> list
     under_test = MethodUnderTest(method, name=name, families=scope.families)
     names = [check.name for check in CHECKS if scope.only is None or check.name in scope.only]
     results: list[CheckResult] = []
-    with console.status("") as status:
-        status.update(name)
+    with activity(f"{name}: starting") as show:
         for result in check_method(under_test, scope.only):
             results.append(result)
             done = len(results)
-            status.update(f"{name}: {done} of {len(names)} {' '.join(names[done : done + 1])}")
+            show(f"{name}: {done} of {len(names)} {' '.join(names[done : done + 1])}")
     return results
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sparsebench.api import load_results
+from sparsebench.api.console import activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
 from sparsebench.cli.output import NOTHING, Format, plain_console, print_json, print_table, warn
+from sparsebench.cli.terminal import stdout_reserved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,8 @@ def compare(
         sparsebench compare full lora results/reference
         sparsebench compare dsee pst --tasks rte --format json
     """
-    found = load_results(results, warn=warn).only(tasks=tasks).compare(first, second)
+    with stdout_reserved(), activity("Comparing results"):
+        found = load_results(results, warn=warn).only(tasks=tasks).compare(first, second)
     if format_ is Format.JSON:
         print_json([_raw(comparison) for comparison in found])
         return

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from sparsebench.api import load_results
+from sparsebench.api.console import activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
 from sparsebench.cli.output import Format, report_written, warn, write_text
+from sparsebench.cli.terminal import stdout_reserved
 from sparsebench.errors import UserError
 
 OutputFile = Annotated[
@@ -52,9 +54,10 @@ def export(
     """
     from sparsebench.leaderboard.export import model_card, write_parquet
 
-    chosen = load_results(results, warn=warn).only(
-        tasks=tasks, methods=methods, models=models, seeds=seeds
-    )
+    with stdout_reserved(), activity("Reading results"):
+        chosen = load_results(results, warn=warn).only(
+            tasks=tasks, methods=methods, models=models, seeds=seeds
+        )
     if format_ is Format.MODEL_CARD:
         text = model_card(chosen, name=name)
         if output:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sparsebench.api import load_results
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
 from sparsebench.cli.output import Format, read_text, report_written, warn, write_text
+from sparsebench.cli.terminal import stdout_reserved
 from sparsebench.errors import UserError
 
 FILES = (
@@ -79,11 +80,12 @@ def leaderboard(
     chosen = _format(format_, output=output, update=update)
     if cost and chosen not in (Format.SVG, Format.PNG):
         raise UserError("--cost is for svg and png; the HTML page has a plot for every cost")
-    board = load_results(results, warn=warn).only(tasks=tasks, methods=methods).leaderboard()
+    with stdout_reserved(), activity("Reading results"):
+        board = load_results(results, warn=warn).only(tasks=tasks, methods=methods).leaderboard()
     if chosen is Format.TABLE:
         from sparsebench.leaderboard import TerminalDocument, scores_document
 
-        Console().print(TerminalDocument(scores_document(board.board)))
+        SafeConsole().print(TerminalDocument(scores_document(board.board)))
     elif update:
         from sparsebench.leaderboard.render.markdown import with_block
 

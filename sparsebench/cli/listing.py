@@ -7,13 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.cli import options
 from sparsebench.cli.output import Format, print_json, print_table
+from sparsebench.cli.terminal import stdout_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rich.console import Console
 
     from sparsebench.registry import Registry
 
@@ -52,20 +55,13 @@ def list_(
         sparsebench list methods
         sparsebench list suites --format json
     """
-    rows = {
-        What.METHODS: _methods,
-        What.TASKS: _tasks,
-        What.MODELS: _models,
-        What.SUITES: _suites,
-        What.EXECUTORS: _executors,
-        What.RUNTIMES: _runtimes,
-        What.SECTIONS: _sections,
-    }[what]()
+    with stdout_reserved(), activity(f"Reading {what}"):
+        rows = list(_LISTS[what]())
     if format_ is Format.JSON:
-        print_json(list(rows))
+        print_json(rows)
         return
-    console = Console()
-    _print(console, list(rows))
+    console = SafeConsole()
+    _print(console, rows)
     if what is What.MODELS:
         from sparsebench.models import FAMILIES
 
@@ -159,6 +155,17 @@ def _sections() -> Iterator[Row]:
 
     for name, model in SECTIONS.items():
         yield {"name": name, "summary": docstring(model).partition("\n")[0]}
+
+
+_LISTS: dict[What, Callable[[], Iterator[Row]]] = {
+    What.METHODS: _methods,
+    What.TASKS: _tasks,
+    What.MODELS: _models,
+    What.SUITES: _suites,
+    What.EXECUTORS: _executors,
+    What.RUNTIMES: _runtimes,
+    What.SECTIONS: _sections,
+}
 
 
 def docstring(thing: object) -> str:

@@ -7,16 +7,19 @@ import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
+from sparsebench.api.console import SafeConsole, printable
+from sparsebench.cli.terminal import prints_any_character
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
 NOTHING = "—"
 """Stands in a table for a value that does not exist."""
@@ -56,16 +59,16 @@ class Format(StrEnum):
     """The evaluation block of a Hugging Face model card."""
 
 
-def plain_console() -> Console:
-    """Return a console that prints text as it is: no markup, no highlighting, no wrapping."""
-    return Console(soft_wrap=True, highlight=False, markup=False)
+def plain_console() -> SafeConsole:
+    """Return a console that prints long lines whole."""
+    return SafeConsole(soft_wrap=True)
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under headings; off a terminal, one line for each row, however long."""
     if not console.is_terminal:
         text = tabulate(list(rows), headers=list(columns), tablefmt="plain", disable_numparse=True)
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -76,13 +79,16 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
 
 
 def print_json(content: Any) -> None:
-    """Print JSON, and nothing else, to the output."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Print JSON; characters that steer a terminal, or that it lacks, are escaped."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if not prints_any_character() or printable(text) != text:
+        text = json.dumps(content, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def warn(message: str) -> None:
     """Print a warning to the error stream."""
-    Console(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow", markup=False)
+    SafeConsole(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow")
 
 
 def write_text(file: Path, text: str) -> None:
@@ -100,7 +106,7 @@ def write_text(file: Path, text: str) -> None:
 
 def report_written(file: Path) -> None:
     """Report on the error stream that a file was written."""
-    Console(stderr=True, soft_wrap=True).print(f"Wrote {file}", markup=False)
+    SafeConsole(stderr=True, soft_wrap=True).print(f"Wrote {file}")
 
 
 def read_text(file: Path) -> str:

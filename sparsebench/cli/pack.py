@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import activity
+from sparsebench.cli.output import plain_console
 from sparsebench.errors import UserError
 
 Folders = Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders of results.")]
@@ -25,15 +26,19 @@ def pack(
     Every command reads packed runs as it reads folders, and 'run' finds them cached. Unpacking
     restores every file, byte for byte. A run with a deployed model stays a folder.
 
-    Example: sparsebench pack runs/glue
+    For example:
+
+        sparsebench pack runs/glue
+        sparsebench pack --unpack runs/glue
     """
     from sparsebench.results import packing
 
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = plain_console()
     for root in results:
         if not root.is_dir():
             raise UserError(f"{root}: no such folder")
-        done = packing.unpack(root) if undo else packing.pack(root)
+        with activity(f"{root}: {'unpacking' if undo else 'packing'}"):
+            done = packing.unpack(root) if undo else packing.pack(root)
         count = "1 run" if len(done.runs) == 1 else f"{len(done.runs)} runs"
         sizes = f"{_megabytes(done.bytes_before)} of files, {_megabytes(done.bytes_after)} packed"
         console.print(f"{root}: {'unpacked' if undo else 'packed'} {count} ({sizes})")

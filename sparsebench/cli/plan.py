@@ -6,15 +6,17 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.api.tally import duration
 from sparsebench.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from sparsebench.api import Experiment
     from sparsebench.execution.plan import PlannedRun
@@ -30,9 +32,9 @@ def plan(suite: options.RunOptions, *, output: options.Output = RUNS) -> None:
         sparsebench plan quick
         sparsebench plan glue --methods full,lora --seeds 1,2,3 --data DIR
     """
-    console = Console()
+    console = SafeConsole()
     experiment = suite.load(output)
-    with console.status("Reading backbones and data"):
+    with activity("Reading backbones and data"):
         cells = experiment.plan()
     print_plan(cells, experiment, console)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sparsebench.api import Profiles
 from sparsebench.api import profile as measure
+from sparsebench.api.console import SafeConsole
 from sparsebench.cli import options
 from sparsebench.cli.output import Format
 from sparsebench.errors import UserError
@@ -136,7 +136,7 @@ def _print(profiles: Profiles, format_: Format | None) -> None:
     if format_ is Format.TABLE or (format_ is None and sys.stdout.isatty()):
         from sparsebench.leaderboard import TerminalDocument
 
-        Console().print(TerminalDocument(profiles.document))
+        SafeConsole().print(TerminalDocument(profiles.document))
     else:
         sys.stdout.write(profiles.render(format_ or Format.MARKDOWN))
 

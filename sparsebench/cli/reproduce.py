@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparsebench.api import load_results
+from sparsebench.api.console import activity
 from sparsebench.cli.output import NOTHING, plain_console, print_table, warn
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _exact(paper: Paper, console: Console) -> bool:
         return True
     from sparsebench.papers.exact import check_exact
 
-    with console.status("Counting"):
+    with activity("Counting"):
         checked = list(check_exact(paper.exact))
     console.print("\nExact figures, counted now")
     print_table(

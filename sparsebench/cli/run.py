@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS, go_offline
 from sparsebench.cli import options
 from sparsebench.cli.output import warn
@@ -17,6 +17,8 @@ from sparsebench.cli.output import warn
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from rich.console import Console
 
     from sparsebench.api import Experiment, Results
 
@@ -84,12 +86,12 @@ def run(
         sparsebench run quick --methods full,dsee --models quick/bert
         sparsebench run suites/glue.yaml --tasks rte --data DIR -o results
     """
-    console = Console()
+    console = SafeConsole()
     if offline:
         go_offline(offline, executor=where.executor)
     experiment = suite.load(output, time_limit=time_limit, memory_limit=memory_limit)
     executor = where.open()
-    with console.status("Reading backbones and data"):
+    with activity("Reading backbones and data"):
         cells = experiment.plan(
             retry_failed=retry_failed,
             fresh=fresh,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparsebench.api.console import activity
 from sparsebench.cli import options
 from sparsebench.cli.output import Format, plain_console, print_json, print_table
+from sparsebench.cli.terminal import stdout_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +60,10 @@ def score(
     from sparsebench.tasks import TASKS, DataSource
     from sparsebench.tasks.scoring import as_json, score_file
 
-    chosen = TASKS.get(task)
-    split = split or chosen.splits[0]
-    scored = score_file(chosen, predictions, data=DataSource(folder=data), split=split)
+    with stdout_reserved(), activity("Scoring predictions"):
+        chosen = TASKS.get(task)
+        split = split or chosen.splits[0]
+        scored = score_file(chosen, predictions, data=DataSource(folder=data), split=split)
     if format_ is Format.JSON:
         print_json(as_json(scored, task=task, split=split))
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sparsebench.api.console import activity
 from sparsebench.cli.listing import docstring
 from sparsebench.cli.output import plain_console, print_table
 from sparsebench.cli.settings import describe_settings
@@ -46,7 +47,8 @@ def show_on(console: Console, name: str) -> None:
     Raises:
         UserError: The name is unknown or ambiguous, or cannot be used.
     """
-    kind, name = _resolve(name, known=_names())
+    with activity("Reading plugins"):
+        kind, name = _resolve(name, known=_names())
     _SHOW[kind](console, name)
 
 
@@ -134,7 +136,7 @@ def _suite(console: Console, name: str) -> None:
     if console.is_terminal:
         _print(console, summary(suite), {"file": str(path)}, text=suite.description)
         console.print()
-    console.out(text.rstrip(), highlight=False)
+    console.print(text.rstrip(), soft_wrap=True)
 
 
 def _section(console: Console, name: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
 from sparsebench.cli.output import print_table, write_text
@@ -14,6 +13,8 @@ from sparsebench.cli.run import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rich.console import Console
 
     from sparsebench.schema.spec import TuningRecord
 
@@ -42,12 +43,12 @@ def tune(
     from sparsebench.execution.tuning import choose, trial_suite, tuned_suite
     from sparsebench.results.store import Store
 
-    console = Console()
+    console = SafeConsole()
     experiment, executor = suite.load(output), where.open()
     trials = replace(
         experiment, suite=trial_suite(experiment.suite), store=Store(output / "tuning")
     )
-    with console.status("Reading backbones and data"):
+    with activity("Reading backbones and data"):
         cells = trials.plan(command=options.command_line())
     with interruptible(console):
         trials.run(cells, executor, console=console)

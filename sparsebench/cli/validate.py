@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import activity
 from sparsebench.cli import options
+from sparsebench.cli.output import plain_console
 
 if TYPE_CHECKING:
     from sparsebench.suite import Suite
@@ -33,21 +34,21 @@ def validate(suite: options.RunOptions) -> None:
     from sparsebench.suite.validation import problems
     from sparsebench.tasks import DataSource
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console()
     suite_file = read_suite(find_suite(suite.suite), suite.overrides)
     source = DataSource(folder=suite.data, revision=suite_file.suite.revision)
-    with console.status("Reading data"):
+    with activity("Reading backbones and data"):
         found = problems(suite_file, data=source)
     for problem in found:
         style = "red" if problem.severity is Severity.ERROR else None
-        console.print(f"{problem.severity}: {problem}", style=style, markup=False)
+        console.print(f"{problem.severity}: {problem}", style=style)
     errors = sum(problem.severity is Severity.ERROR for problem in found)
     if errors:
         console.print(f"{suite_file.path}: {errors} {'error' if errors == 1 else 'errors'}")
         raise typer.Exit(MISTAKES)
-    console.print(summary(suite_file.suite), markup=False)
+    console.print(summary(suite_file.suite))
     if suite_file.suite.tasks:
-        console.print(budgets(suite_file.suite), markup=False)
+        console.print(budgets(suite_file.suite))
 
 
 def summary(suite: Suite) -> str:

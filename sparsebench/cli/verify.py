@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
 from sparsebench.cli.output import plain_console, warn
+from sparsebench.cli.terminal import stdout_reserved
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from sparsebench.execution.verification import VerifyReport
     from sparsebench.execution.verification.rerun import RerunOutcome
@@ -59,7 +62,9 @@ def verify(
     runs = Store(results).runs()
     if not runs:
         raise UserError(f"{results}: there are no results in it")
-    report = check(runs)
+    of_all = f"of {len(runs)} results"
+    with stdout_reserved(), activity(f"Verifying 0 {of_all}") as show:
+        report = check(runs, progress=lambda done: show(f"Verifying {done} {of_all}"))
     _print_faults(report, console)
     reruns = (
         _rerun(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
@@ -112,7 +117,7 @@ def _rerun(results: Sequence[RunResult], *, data: Path | None, device: str) -> l
         if not jobs:
             return reruns
         titles = {job.key: job.spec.title for job in jobs}
-        with progress(titles, cached=0, console=Console(stderr=True)) as report:
+        with progress(titles, cached=0, console=SafeConsole(stderr=True)) as report:
             EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
         by_key = {result.key: result for result in results}
         for job in jobs:

@@ -13,7 +13,7 @@ from sparsebench.results.stored_run import RESULT, CorruptResultError
 from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
@@ -56,15 +56,19 @@ class VerifyReport:
     unchecked: dict[str, str] = field(default_factory=dict)
 
 
-def verify(runs: Sequence[StoredRun]) -> VerifyReport:
+def verify(
+    runs: Sequence[StoredRun], *, progress: Callable[[int], None] = lambda _: None
+) -> VerifyReport:
     """Check runs one by one and against each other, and compute their scores again.
 
     Args:
         runs: The stored runs.
+        progress: Called with the number of runs that are verified so far.
     """
     report = VerifyReport(list(runs))
     examples: dict[StoredRun, str] = {}
-    for run in runs:
+    for done, run in enumerate(runs):
+        progress(done)
         try:
             result = run.result()
         except CorruptResultError as error:
