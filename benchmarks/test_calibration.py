@@ -1,4 +1,4 @@
-"""How often ranks and intervals are right: the table of docs/reading-the-leaderboard.md.
+"""Calibration of ranks and confidence intervals: the table of docs/reading-the-leaderboard.md.
 
 pytest benchmarks/test_calibration.py -s
 """

@@ -1,9 +1,9 @@
-"""What it takes to start a run in a warm process, beside a cold one, and what a quick run spends.
+"""The time to start a run in a warm and in a cold process, and the phases of a quick run.
 
     pytest benchmarks/test_run_start.py
 
-A start is from asking for a process until it is about to load its backbone, by the clock; warm and
-cold ones are interleaved. Where other work shares the cores, only the ratio holds.
+A start lasts from the request for a process until it loads its backbone, in wall-clock time; warm
+and cold starts are interleaved. On a busy machine, only the ratio is meaningful.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 OWN = ("start", "load", "prepare", "deploy", "end")
-"""The phases that are the harness's own: the others train, predict or measure."""
+"""The phases of the harness itself: the others train, predict or measure."""
 
 STEPS = 150
 """The budget of the quick suite."""
 
 
 def phases(root: Path, *, steps: int) -> dict[str, float]:
-    """Makes a run and returns the seconds of each of its phases."""
+    """Run a job; return the seconds of each of its phases."""
     spent: dict[str, float] = defaultdict(float)
     phase, since = "start", time.perf_counter()
 

@@ -1,10 +1,10 @@
-"""What a training step costs under each method, beside full fine-tuning and plain LoRA.
+"""The cost of a training step under each method, beside full fine-tuning and plain LoRA.
 
     pytest benchmarks/test_training_step.py
 
-The steps of a method and of what it is compared with are interleaved, and ratios are taken within a
-round. On a CPU they are of CPU seconds in a single thread, so that they hold on a busy machine.
-Peaks of memory are those of a process of their own each.
+The steps of a method and of its references are interleaved, and ratios are taken within a round.
+On a CPU they are ratios of CPU seconds in a single thread, which other work hardly changes.
+Each memory peak is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def table(pytestconfig: pytest.Config) -> Iterator[Table]:
-    """Collects what was measured, and prints it in the end."""
+    """Collect the measurements, and print them at the end."""
     rows: Table = {}
     yield rows
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")

@@ -14,17 +14,17 @@ from sparsebench.profiling.memory import MemoryTracker
 MODEL = "random:bert-base"
 BATCH_SIZE, LENGTH = 8, 128
 PROGRESS = 0.95
-"""Where in the run the step stands: masks have their final sparsity."""
+"""The progress of the run at the step: masks have their final sparsity."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A method in one of its stages, and what a step may cost.
+    """A method in one of its stages, and the limits of the cost of a step.
 
     Attributes:
-        method: Its name.
-        settings: Its settings.
-        stage: Which stage, from 0.
+        method: The name of the method.
+        settings: The settings of the method.
+        stage: The number of the stage, from 0.
         time: Another case -> the most that a step may take, in steps of that case.
         memory: Another case -> the most that the peak may be, in peaks of that case.
     """
@@ -59,10 +59,10 @@ CASES = {
     ),
     "ada_deft": Case("ada_deft"),
 }
-"""Every method; the positions of DSEE's sparse update are random, which no step depends on."""
+"""Every method; the positions of DSEE's sparse update are random, on which no step depends."""
 
 REFERENCES = ("full", "lora")
-"""What every case is compared with, besides what its limits name."""
+"""The references of every case, besides those that its limits name."""
 
 
 class TrainingStep:
@@ -92,12 +92,12 @@ class TrainingStep:
 
     @torch.no_grad()
     def _disturb(self) -> None:
-        """Moves what trains, so that no two scores are equal, as after some training."""
+        """Move the trainable parameters, so that no two scores are equal, as after training."""
         for parameter in filter(lambda p: p.requires_grad, self.model.parameters()):
             parameter.add_(torch.randn_like(parameter), alpha=1e-3)
 
     def __call__(self) -> None:
-        """Makes one step, to its end also on a GPU."""
+        """Do one step; on a GPU, wait for its end."""
         self.method.before_step(self.model, PROGRESS)
         loss = self.model(input_ids=self.ids, labels=self.labels).loss
         penalty = self.method.penalty(self.model)
@@ -109,7 +109,7 @@ class TrainingStep:
 
 
 def peak_memory(label: str, *, device: torch.device) -> int:
-    """Returns the bytes at the peak of three training steps, model included, in a new process."""
+    """Return the bytes at the peak of three training steps, model included, in a new process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_peak, (label, str(device)))
 

@@ -1,4 +1,4 @@
-"""Scores the texts that people wrote for E2E, one of each meaning against the others.
+"""Score the texts that people wrote for E2E, one of each meaning against the others.
 
     python scripts/e2e_people.py DATA [--split dev|test]
 
@@ -16,7 +16,7 @@ from sparsebench.tasks.slots import slot_error_rates
 
 
 def main() -> None:
-    """Prints the first text against the others, against itself, and slot errors of all texts."""
+    """Print the first text against the others, against itself, and slot errors of all texts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", choices=E2E.splits, default="test")

@@ -1,13 +1,13 @@
-"""Pretrains the four tiny backbones of the quick suite on its toy language.
+"""Pretrain the four tiny backbones of the quick suite on its toy language.
 
     python scripts/pretrain_quick.py --family bert --out sparsebench/quick/backbones
 
-BERT and RoBERTa fill in hidden words. GPT-2 predicts the next word, and T5 writes the whole text
-again or answers a question, from texts with hidden words; both also tell which words were
-exchanged (as ELECTRA does; the detector is thrown away). T5 is also asked whether any was, and
-answers in a word, since all that it is later asked is answered so. A family takes minutes on one
-core. What is written is what ``AutoModel`` and ``AutoTokenizer`` load; weights are kept in fp16,
-and loaded and trained in fp32.
+BERT and RoBERTa fill in hidden words. GPT-2 predicts the next word. T5 restores the whole text or
+answers a question, from texts with hidden words. GPT-2 and T5 also detect exchanged words (as
+ELECTRA does; the detector is discarded), and T5 answers in one word whether there is any, since it
+answers every later task in this way. Each family takes minutes on one core. The output is what
+``AutoModel`` and ``AutoTokenizer`` load; weights are stored in fp16, and loaded and trained in
+fp32.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ Batch = dict[str, torch.Tensor]
 
 
 def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
-    """Returns a tokenizer with a token for each word, joining pairs as the family does."""
+    """Return a tokenizer with a token for each word, joining pairs as the family does."""
     backend = Tokenizer(models.WordLevel(WORDS, unk_token=UNKNOWN))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     single, pair = TEMPLATES[family]
@@ -125,7 +125,7 @@ def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
 
 
 def make_model(family: str) -> Any:
-    """Returns an untrained model with its pretraining head."""
+    """Return an untrained model with its pretraining head."""
     ids = {
         "pad_token_id": WORDS[PAD],
         "bos_token_id": WORDS[START],
@@ -137,7 +137,7 @@ def make_model(family: str) -> Any:
 
 
 class Objective:
-    """Turns documents into batches with labels.
+    """Documents as batches with labels.
 
     Args:
         family: The family to make them for.
@@ -153,7 +153,7 @@ class Objective:
         self.other_number = torch.tensor([WORDS[other.get(word, word)] for word in WORDS])
 
     def batch(self, batch: Sequence[Document]) -> Batch:
-        """Returns one batch of the family's own objective."""
+        """Return one batch of the family's own objective."""
         first = [document[0] for document in batch]
         rest = [" ".join(document[1:]) for document in batch]
         if self.family in ("bert", "roberta"):
@@ -164,7 +164,7 @@ class Objective:
         return {**self._hidden(inputs), "whole": inputs["input_ids"], "labels": _labels(inputs)}
 
     def _answered(self, batch: Sequence[Document]) -> Batch:
-        """Returns prompts with hidden words, and their answers."""
+        """Return prompts with hidden words, and their answers."""
         asked = torch.rand(len(batch), generator=self.generator) < ASKED
         prompts = [
             _as_prompt(document[:1]) + " ?" if ask else _as_prompt(document)
@@ -183,7 +183,7 @@ class Objective:
         return dict(self.tokenizer(*texts, padding=True, return_tensors="pt"))
 
     def _hidden(self, inputs: Batch, *, numbers: torch.Tensor | None = None) -> Batch:
-        """Hides some words: masked, exchanged by one that may stand in their place, or as is.
+        """Hide some words: masked, exchanged by one that may stand in their place, or as is.
 
         In the rows of ``numbers``, words are also exchanged by their other number.
         """
@@ -213,7 +213,7 @@ def _labels(answers: Batch) -> torch.Tensor:
 
 
 def _exchanged(batch: Batch) -> torch.Tensor:
-    """Returns where another word stands than in the whole text; a masked word is none."""
+    """Return the positions of exchanged words; a masked word is not exchanged."""
     ids = batch["input_ids"]
     return (ids != batch["whole"]) & (ids != WORDS[MASK])
 
@@ -223,20 +223,20 @@ def _as_text(document: Document) -> str:
 
 
 def _as_prompt(document: Document) -> str:
-    """Names the sentences of a document as prompts do, and leaves out the answer to a question."""
+    """Return the sentences of a document under the names of prompts, without the answer."""
     told = document[:1] if document[0].endswith("?") else document
     return " ".join(f"sentence{place}: {text}" for place, text in enumerate(told, 1))
 
 
 def _answer(document: Document) -> str:
-    """Returns the answer to a question, without the full stop; of other documents, all."""
+    """Return the answer to a question, without the full stop; of other documents, all."""
     if document[0].endswith("?"):
         return document[1].removesuffix(" .")
     return _as_prompt(document)
 
 
 def _peers() -> torch.Tensor:
-    """Returns for each word the words that may stand in its place, filled up with -1."""
+    """Return for each word the words that may stand in its place, filled up with -1."""
     frames = (
         "the {} rises .",
         "the {} rise .",
@@ -268,7 +268,7 @@ class Pretraining(torch.nn.Module):
         self.detector = torch.nn.Linear(width, 1) if family in DETECTING else None
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Returns the loss of a batch."""
+        """Return the loss of a batch."""
         exchanged = _exchanged(batch) if "whole" in batch else None
         batch.pop("whole", None)
         outputs = self.model(**batch, output_hidden_states=True)
@@ -283,7 +283,7 @@ class Pretraining(torch.nn.Module):
 
 
 def pretrain(family: str, *, steps: int, seed: int) -> Any:
-    """Trains one backbone and returns it."""
+    """Train one backbone; return it."""
     torch.manual_seed(seed)
     training, objective = Pretraining(family), Objective(family, seed=seed)
     optimizer = torch.optim.AdamW(
@@ -310,7 +310,7 @@ def pretrain(family: str, *, steps: int, seed: int) -> Any:
 
 
 def _stream(seed: int) -> Iterator[Document]:
-    """Yields documents that share no sentence with any development set."""
+    """Yield documents that share no sentence with any development set."""
     tasks = ("toy-cola", "toy-mrpc", "toy-sts")
     dev = [example for task in tasks for example in draw_examples(task, "dev")]
     texts = {e["sentence1"] for e in dev} | {e.get("sentence2", "") for e in dev}
@@ -318,13 +318,13 @@ def _stream(seed: int) -> Iterator[Document]:
 
 
 def save(model: Any, family: str, folder: Path) -> None:
-    """Writes model and tokenizer as ``AutoModel`` and ``AutoTokenizer`` load them."""
+    """Write model and tokenizer as ``AutoModel`` and ``AutoTokenizer`` load them."""
     model.half().save_pretrained(folder)
     make_tokenizer(family).save_pretrained(folder)
 
 
 def main() -> None:
-    """Reads the command line, pretrains and saves."""
+    """Read the command line, pretrain and save."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--family", choices=[*CONFIGS, "all"], default="all")
     parser.add_argument("--out", type=Path, default=Path("sparsebench/quick/backbones"))

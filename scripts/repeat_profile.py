@@ -1,8 +1,8 @@
-"""Says how often repeated profiles agree within the intervals that they state.
+"""Report how often repeated profiles agree within their confidence intervals.
 
 Each repeat is a process of its own: another placement in memory, another moment. A repeat agrees if
-its interval holds the geometric mean of the ratios of all other repeats. Run it beside other work
-to see what the intervals are worth on a busy machine:
+its interval contains the geometric mean of the ratios of all other repeats. Run it beside other
+work to test the intervals on a busy machine:
 
     python scripts/repeat_profile.py 20 -- --models random:bert-base --methods magnitude
 """
@@ -18,7 +18,7 @@ import sys
 
 
 def repeat(arguments: list[str]) -> dict[tuple[str, str], tuple[float, float, float]]:
-    """Runs one profile; returns ratio and interval by method with batch, and runtime."""
+    """Run one profile; return ratio and interval by method with batch, and runtime."""
     command = [sys.executable, "-m", "sparsebench", "profile", *arguments, "--format", "csv"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = csv.DictReader(io.StringIO(done.stdout))
@@ -34,7 +34,7 @@ def repeat(arguments: list[str]) -> dict[tuple[str, str], tuple[float, float, fl
 
 
 def main() -> None:
-    """Repeats a profile and prints every ratio, and how many intervals hold the others' mean."""
+    """Repeat a profile; print every ratio, and how many intervals contain the others' mean."""
     count, mark, *arguments = sys.argv[1:]
     if mark != "--":
         raise SystemExit(__doc__)

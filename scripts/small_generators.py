@@ -1,4 +1,4 @@
-"""Makes a small GPT-2 and a small T5 with random weights, and a tokenizer of the E2E texts.
+"""Create a small GPT-2 and a small T5 with random weights, and a tokenizer of the E2E texts.
 
 They learn E2E from scratch on a CPU in minutes, to see that training, generation and scoring work
 on the real data:
@@ -6,7 +6,7 @@ on the real data:
     python scripts/small_generators.py DATA FOLDER
     sparsebench run e2e --data DATA --models FOLDER/gpt2,FOLDER/t5 --methods full ...
 
-``DATA`` holds the official CSV files; ``FOLDER`` is made.
+``DATA`` holds the official CSV files; ``FOLDER`` is created.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POSITIONS = 256
 
 
 def main() -> None:
-    """Writes both folders."""
+    """Write both folders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _tokenizer(texts: Sequence[str], *, ends: bool) -> PreTrainedTokenizerFast:
-    """Returns byte pairs in the manner of GPT-2; ``ends``: a text is ended, as for T5."""
+    """Return a byte-pair tokenizer like that of GPT-2; ``ends`` adds an end token, as for T5."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""Counts which answers of SQuAD's development set a model that marks spans could give at all.
+"""Count the answers of SQuAD's development set that a span model can give at all.
 
     python scripts/squad_reach.py DATA MODEL [--max-length 384]
 
@@ -30,7 +30,7 @@ KINDS = (EXACT, INSIDE, LONG, NOWHERE)
 
 
 def main() -> None:
-    """Prints how many questions have an answer of each kind."""
+    """Print how many questions have an answer of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("model")
