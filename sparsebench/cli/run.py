@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from sparsebench.api import Experiment, Results
 
+DENSE = "full"
+"""The method that every other is compared with: it trains all weights, and removes none."""
+
 FAILED = 1
 """Exit code if a run has no score."""
 
@@ -147,6 +150,8 @@ def _conclude(results: Results, experiment: Experiment, console: Console) -> int
     file = store.root / "leaderboard.md"
     board.save(file)
     console.print(f"Results: {store.root}   Leaderboard: {file}")
+    if all(each.spec.method.name != DENSE for each in results):
+        console.print(f"No row is dense: add '{DENSE}' to the methods, to compare with it.")
     failed = [each for each in results if each.status not in (Status.OK, Status.SKIPPED)]
     if failed:
         stored = store.run(failed[0].spec)

@@ -13,7 +13,7 @@ from sparsebench.cli.output import Format, plain_console, print_json, print_tabl
 from sparsebench.cli.terminal import stdout_reserved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -61,13 +61,33 @@ def score(
     from sparsebench.tasks.scoring import as_json, score_file
 
     with stdout_reserved(), activity("Scoring predictions"):
-        chosen = TASKS.get(task)
-        split = split or chosen.splits[0]
+        name = _registered(task, TASKS)
+        chosen = TASKS.get(name)
+        split = _split(split, chosen)
         scored = score_file(chosen, predictions, data=DataSource(folder=data), split=split)
     if format_ is Format.JSON:
-        print_json(as_json(scored, task=task, split=split))
+        print_json(as_json(scored, task=name, split=split))
     else:
         _print(plain_console(), chosen, scored)
+
+
+def _registered(given: str, tasks: Iterable[str]) -> str:
+    """Return the name of a task that is written as RTE, SST-2 or alike; else what was given."""
+    known = {_plain(name): name for name in tasks}
+    return known.get(_plain(given), given)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _split(given: str | None, task: Task) -> str:
+    """Return a split of a task; 'validation', as results call the development set, is 'dev'."""
+    if given is None:
+        return task.splits[0]
+    if given.partition("_")[0] in ("validation", "valid", "val", "development"):
+        return "dev" if "dev" in task.splits else given
+    return given
 
 
 def _print(console: Console, task: Task, scored: Scored) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.cli import options
-from sparsebench.cli.output import plain_console, warn
+from sparsebench.cli.output import Format, print_json, warn
 from sparsebench.cli.terminal import stdout_reserved
 from sparsebench.errors import UserError
 
@@ -42,6 +42,7 @@ def verify(
     ] = None,
     data: options.Data = None,
     device: options.DeviceName = "auto",
+    format_: Annotated[Format, options.format_option(Format.TABLE, Format.JSON)] = Format.TABLE,
 ) -> None:
     """Verify a folder of results: files, keys, and every score, recomputed from predictions.
 
@@ -52,11 +53,12 @@ def verify(
 
         sparsebench verify results/reference
         sparsebench verify runs --rerun 3 --data DIR
+        sparsebench verify runs --format json
     """
     from sparsebench.execution.verification import verify as check
     from sparsebench.results.store import Store
 
-    console = plain_console()
+    console = SafeConsole(soft_wrap=True, quiet=format_ is Format.JSON)
     if not results.is_dir():
         raise UserError(f"{results}: no such folder")
     runs = Store(results).runs()
@@ -66,13 +68,16 @@ def verify(
     with stdout_reserved(), activity(f"Verifying 0 {of_all}") as show:
         report = check(runs, progress=lambda done: show(f"Verifying {done} {of_all}"))
     _print_faults(report, console)
-    reruns = (
-        _rerun(_draw(report, count=rerun, seed=draw), data=data, device=device) if rerun else []
-    )
-    agreed = _compare(reruns, tolerance=tolerance, console=console)
+    with stdout_reserved():
+        drawn = _draw(report, count=rerun, seed=draw) if rerun else []
+        reruns = _rerun(drawn, data=data, device=device)
+    limit = _tolerance(tolerance)
+    _print_reruns(reruns, limit=limit, console=console)
     _keep(results, report, reruns)
     console.print(_summary(report))
-    if report.faults or not agreed:
+    if format_ is Format.JSON:
+        print_json(_raw(report, reruns, limit=limit))
+    if report.faults or not all(each.agrees(limit) for each in reruns):
         raise typer.Exit(FAILED)
 
 
@@ -127,20 +132,18 @@ def _rerun(results: Sequence[RunResult], *, data: Path | None, device: str) -> l
     return reruns
 
 
-def _compare(reruns: Sequence[RerunOutcome], *, tolerance: float | None, console: Console) -> bool:
-    """Print the scores of reruns; return whether all agree."""
-    limit = _tolerance(tolerance)
-    for again in reruns:
-        title = again.result.spec.title
-        if again.difference is None:
-            console.print(f"{title}: could not be rerun: {again.reason}")
+def _print_reruns(reruns: Sequence[RerunOutcome], *, limit: float, console: Console) -> None:
+    """Print the stored and the new score of each rerun, and whether they agree."""
+    for each in reruns:
+        title = each.result.spec.title
+        if each.difference is None:
+            console.print(f"{title}: could not be rerun: {each.reason}")
             continue
-        word = "agrees" if again.agrees(limit) else "does NOT agree"
+        word = "agrees" if each.agrees(limit) else "does NOT agree"
         console.print(
-            f"{title}: {again.result.score:.4f} stored, {again.score:.4f} now: {word} "
+            f"{title}: {each.result.score:.4f} stored, {each.score:.4f} now: {word} "
             f"(within {limit:g})"
         )
-    return all(again.agrees(limit) for again in reruns)
 
 
 def _keep(root: Path, report: VerifyReport, reruns: Sequence[RerunOutcome]) -> None:
@@ -181,3 +184,25 @@ def _summary(report: VerifyReport) -> str:
     runs = "1 result" if len(report.runs) == 1 else f"{len(report.runs)} results"
     unsealed = f"; {report.unsealed} without checksums" if report.unsealed else ""
     return f"{runs}: {', '.join(parts)}{unsealed}"
+
+
+def _raw(report: VerifyReport, reruns: Sequence[RerunOutcome], *, limit: float) -> dict[str, Any]:
+    """Return the outcome as JSON values."""
+    return {
+        "results": len(report.runs),
+        "verified": {key: level.value for key, (level, _) in report.verified.items()},
+        "faults": [{"run": each.run.name, "message": each.message} for each in report.faults],
+        "doubts": [{"run": each.run.name, "message": each.message} for each in report.doubts],
+        "not_recomputed": report.unchecked,
+        "without_checksums": report.unsealed,
+        "reruns": [
+            {
+                "key": each.result.key,
+                "stored": each.result.score,
+                "now": each.score,
+                "agrees": each.agrees(limit),
+                "reason": each.reason,
+            }
+            for each in reruns
+        ],
+    }

@@ -75,3 +75,11 @@ def test_arguments_are_written_in_capitals(command: str, argument: str) -> None:
     usage = next(line for line in done.stdout.splitlines() if "Usage:" in line)
     assert argument in usage
     assert usage.split("[OPTIONS]")[1].isupper()
+
+
+def test_the_help_of_every_command_has_examples() -> None:
+    from sparsebench.cli import app
+
+    for command in app.registered_commands:
+        docstring = command.callback.__doc__ or ""
+        assert "For example:\n\n        sparsebench" in docstring, command.callback

@@ -66,6 +66,7 @@ def test_a_suite_runs_once_and_is_then_left_alone(tmp_path: Path) -> None:
     command = ("run", "quick", *SHORT, "--models", "quick/bert,quick/t5", "--methods", "full,lora")
     code, output = sparsebench(*command, cwd=tmp_path)
     assert code == 0, output
+    assert "No row is dense" not in output
     results = list(Store(tmp_path / "runs"))
     assert [result.status for result in results] == [Status.OK] * 4
     for result in results:
@@ -127,8 +128,9 @@ def test_what_fails_is_a_row_with_its_reason_and_the_rest_goes_on(
 
 def test_a_combination_that_makes_no_sense_is_skipped_with_its_reason(tmp_path: Path) -> None:
     command = ("run", "quick", *SHORT, "--models", "quick/t5,quick/bert", "--methods", "bitfit")
-    code, _ = sparsebench(*command, cwd=tmp_path)
+    code, output = sparsebench(*command, cwd=tmp_path)
     assert code == 0
+    assert "No row is dense: add 'full' to the methods" in output
     results = {result.spec.model: result for result in Store(tmp_path / "runs")}
     assert results["quick/bert"].status is Status.OK
     assert results["quick/t5"].status is Status.SKIPPED

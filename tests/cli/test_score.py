@@ -177,3 +177,24 @@ class TestMistakes:
         result = score("squad2", json.dumps({"q1": "x"}))
         assert result.code == 2
         assert "dev-v2.0.json: put the official file there" in result.err
+
+
+@pytest.mark.parametrize("name", ["RTE", "rte", "Rte"])
+@pytest.mark.parametrize("split", ["dev", "validation", "val"])
+def test_a_task_and_a_split_may_be_written_as_elsewhere(
+    score: Score, name: str, split: str
+) -> None:
+    content = "index\tprediction\n0\tentailment\n1\tentailment\n"
+    said = score(name, content, "--split", split, "--format", "json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["task"], found["split"], found["headline"]) == ("rte", "dev", 0.5)
+
+
+def test_the_name_of_glue_with_a_hyphen(score: Score) -> None:
+    assert "SST-2/dev.tsv" in score("SST-2", "index\tprediction\n0\t1\n").err
+
+
+def test_a_split_that_does_not_exist_is_named(score: Score) -> None:
+    said = score("RTE", "index\tprediction\n0\tentailment\n", "--split", "train")
+    assert (said.code, "unknown split of RTE 'train'; known: dev" in said.err) == (2, True)

@@ -141,3 +141,10 @@ def test_a_run_that_cannot_be_made_again_says_why(cli: Callable[..., Said], resu
 def test_mistakes_are_told(cli: Callable[..., Said], tmp_path: Path) -> None:
     assert "no such folder" in cli("verify", "absent").err
     assert "there are no results" in cli("verify", str(tmp_path)).err
+
+
+def test_json_is_all_that_is_printed(cli: Callable[..., Said], results: Path) -> None:
+    said = cli("verify", str(results), "--format", "json")
+    found = json.loads(said.out)
+    assert (said.code, found["results"], found["faults"]) == (0, 2, [])
+    assert set(found["verified"].values()) == {"recomputed"}
