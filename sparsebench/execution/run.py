@@ -1,21 +1,20 @@
-"""The whole story of a run on one page: load, prepare, train, deploy, evaluate, profile, record."""
+"""One run from start to end: load, prepare, train, deploy; then load, evaluate, profile, record.
+
+The two halves may run in two processes: ``train_model`` leaves the deployed folder and a record of
+the training in the work folder of the run, and ``measure_model`` needs nothing else.
+"""
 
 from __future__ import annotations
 
-import gc
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from transformers import set_seed
-
 from sparsebench import deployed
-from sparsebench.execution.context import RunContext
-from sparsebench.execution.devices import resolve, training_precision
-from sparsebench.execution.events import Progressed
+from sparsebench.execution.context import load_context
+from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
 from sparsebench.method_registry import METHODS, configure, prepared
-from sparsebench.models import Backbone, load_backbone, model_source
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
@@ -23,8 +22,6 @@ from sparsebench.results.provenance import provenance
 from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.schema.training import Protocol
-from sparsebench.tasks import TASKS
-from sparsebench.tasks.loading import load_data
 from sparsebench.training import Selection, train
 from sparsebench.training.checkpoints import load_notes, save_notes
 from sparsebench.training.distributed import ProcessGroup
@@ -37,23 +34,25 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
+    from sparsebench.execution.context import RunContext
     from sparsebench.execution.events import Report
     from sparsebench.method import Method
     from sparsebench.results.costs import Costs
     from sparsebench.tasks import Prediction
 
 DENSITY_EXAMPLES = 64
-"""Examples that the density of activations is measured on: the first ones of the first split."""
+"""Examples to measure activation density on: the first ones of the first evaluation split."""
 
 
-class _Trained(Record):
-    """What there is to tell of a training, once what ships is saved."""
+class TrainedModel(Record):
+    """The record of a training whose deployed model is saved."""
 
     record: TrainingRecord
     trainable: int
-    """Parameters that trained, the head apart."""
+    """Number of parameters that trained, without the head."""
 
     memory: MemoryPeak | None
+    """The peak of memory in training."""
 
 
 def run(
@@ -62,126 +61,91 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     group: ProcessGroup | None = None,
 ) -> Outcome | None:
-    """Makes one run; whatever goes wrong in it becomes a result with its reason.
+    """Run a job in this process: ``train_model``, then ``measure_model``.
 
     Args:
-        job: The run to make.
-        report: Is told how it goes.
-        stop: Whether training is to stop after the step, and leave a checkpoint.
-        group: The processes that train together, each of which calls this; None for this one alone.
+        job: The run.
+        report: Receives its events.
+        stop: Returns whether to save a checkpoint after the current training step and stop.
+        group: The processes that train together; None for a single one.
 
     Returns:
-        What came of it; None in a process that has trained along with the first, and not failed.
+        The outcome; None in a process other than the main one.
+    """
+    group = group or ProcessGroup()
+    failed = train_model(job, report, stop, group)
+    return failed if failed or not group.is_main else measure_model(job, report)
+
+
+def train_model(
+    job: Job, report: Report, stop: Callable[[], bool], group: ProcessGroup
+) -> Outcome | None:
+    """Train and deploy the model of a run, unless that is done already.
+
+    Returns:
+        The outcome of a run that failed; None if the deployed model is in the work folder.
 
     Raises:
         UnwritableError: The disk is full or read-only.
-        StoppedError: It was stopped.
+        StoppedError: ``stop`` returned True.
     """
     try:
-        return _run(job, report, stop, group or ProcessGroup())
-    except Exception as error:  # noqa: BLE001 - a method may fail in any way, and it must show
+        if _trained_model(job) is None:
+            _train(job, report, stop, group)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        return failure(job, error)
+    return None
+
+
+def measure_model(job: Job, report: Report) -> Outcome:
+    """Evaluate and profile the deployed model in the work folder of a run.
+
+    Raises:
+        UnwritableError: The disk is full or read-only.
+    """
+    try:
+        return _measure(job, report)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         return failure(job, error)
 
 
-def _run(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGroup) -> Outcome | None:
-    report(Progressed(job.key, "load"))
-    set_seed(job.spec.seed)
-    device = resolve("auto")
-    memory = MemoryTracker(device)
-    task, source = TASKS.get(job.spec.task), model_source(job.model)
-    form, dropout = task.form_for(source.family), job.spec.training.dropout
-    backbone = load_backbone(source, form=form, labels=task.labels, dropout=dropout)
-    context = RunContext(
-        job=job,
-        report=report,
-        device=device,
-        precision=training_precision(job.spec.training.precision, device),
-        task=task,
-        form=form,
-        head=backbone.head,
-        data=load_data(job.spec.task, job.data),
-        tokenizer=backbone.tokenizer,
-        stop=stop,
-        group=group,
-    )
-    work = Store(job.store).work_folder(job.spec)
-    folder, notes = work / "deployed", work / "trained.json"
-    if not (folder.is_dir() and notes.is_file()):  # else the run was cut off after its training
-        method = configure(job.spec.method.name, job.spec.method.settings)
-        method.refuses(source.family, form)  # where that raises, here is the row to tell of it
-        model, trained = _train(context, method, backbone, work=work, memory=memory)
-        if group.is_main:
-            _deploy(method, model, folder, context=context)
-            save_notes(trained.model_dump(mode="json"), notes)
-        del model, method
-    del backbone
-    gc.collect()
-    if not group.is_main:
-        return None
-    return _measure(context, folder, _Trained.model_validate(load_notes(notes)))
-
-
-def _measure(context: RunContext, folder: Path, trained: _Trained) -> Outcome:
-    """Evaluates and profiles what ships."""
-    job, task = context.job, context.task
-    shipped = deployed.load(folder, device=context.device)
-    predictions, scores = _evaluate(context, shipped)
-    context.say("profile")
-    result = RunResult(
-        key=job.key,
-        suite=job.suite,
-        spec=job.spec,
-        status=Status.OK,
-        score=task.headline(scores),
-        headline_metric=task.headline_metric,
-        scores=scores,
-        tuned=job.tuned,
-        retried=job.retried,
-        missing=task.missing_metrics(),
-        training=trained.record,
-        costs=_profile(context, shipped, trained=trained, folder=folder),
-        provenance=provenance(
-            command=job.command,
-            device=context.device,
-            precision=context.precision,
-            data_origin=context.data.origin,
-            model_origin=job.model,
-            method_package=METHODS.entries[job.spec.method.name].package,
-        ),
-    )
-    return Outcome(result, predictions, keep={"deployed": folder} if job.keep_model else {})
-
-
-def _train(
-    context: RunContext, method: Method, backbone: Backbone, *, work: Path, memory: MemoryTracker
-) -> tuple[nn.Module, _Trained]:
-    """Trains; returns the training view and what there is to tell of it."""
-    context.say("prepare")
+def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGroup) -> None:
+    """Train a method on the backbone, and save the deployed model and the record."""
+    memory = MemoryTracker(resolve("auto"))  # its peak counts from before the backbone is loaded
+    context = load_context(job, report)
+    backbone = context.backbone
+    method = configure(job.spec.method.name, job.spec.method.settings)
+    method.refuses(backbone.family, backbone.form)  # the plan ignores an error in here: it is ours
+    context.report_phase("prepare")
     head = {id(backbone.model.get_parameter(name)) for name in context.head}
     model = prepared(method, backbone).to(context.device)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    rows, selection = _selection(context)
+    trained = [p for p in model.parameters() if p.requires_grad and id(p) not in head]
+    examples, selection = _selection(context)
     with memory.track():
         record = train(
             method,
             model,
-            training=context.job.training,
-            features=context.encode(rows),
-            collate=collator_for(context.tokenizer, context.form),
-            seed=context.job.spec.seed,
+            training=job.training,
+            features=context.encode(examples),
+            collate=collator_for(context.tokenizer, backbone.form),
+            seed=job.spec.seed,
             precision=context.precision,
-            work=work,
+            work=_work_folder(job),
             selection=selection,
-            on_step=lambda done, total, loss: context.say("train", done, total, loss),
-            stop=context.stop,
-            group=context.group,
+            on_step=lambda done, total, loss: context.report_phase("train", done, total, loss),
+            stop=stop,
+            group=group,
         )
-    trainable = sum(p.numel() for p in trained if id(p) not in head)
-    return model, _Trained(record=record, trainable=trainable, memory=memory.peak)
+    if not group.is_main:
+        return
+    trainable = sum(parameter.numel() for parameter in trained)
+    _deploy(context, method, model)
+    notes = TrainedModel(record=record, trainable=trainable, memory=memory.peak)
+    save_notes(notes.model_dump(mode="json"), _work_folder(job) / "trained.json")
 
 
 def _selection(context: RunContext) -> tuple[Dataset, Selection | None]:
-    """Returns what to train on, and how the checkpoint is selected."""
+    """Return the examples to train on, and how the checkpoint is selected."""
     spec, data, task = context.job.spec, context.data, context.task
     if spec.held_out is None:
         return data.train, None
@@ -194,7 +158,7 @@ def _selection(context: RunContext) -> tuple[Dataset, Selection | None]:
 
     def score(model: nn.Module) -> float:
         scores = {
-            split: task.score(_answers(context, model, rows, phase="select"), task.references(rows))
+            split: task.score(_predict(context, model, rows, phase="select"), task.references(rows))
             for split, rows in splits.items()
         }
         return task.headline(scores)
@@ -202,85 +166,132 @@ def _selection(context: RunContext) -> tuple[Dataset, Selection | None]:
     return kept, Selection(spec.held_out.evaluations, score)
 
 
-def _deploy(method: Method, model: nn.Module, folder: Path, *, context: RunContext) -> None:
-    """Saves what ships."""
-    context.say("deploy")
+def _deploy(context: RunContext, method: Method, model: nn.Module) -> None:
+    """Save the deployed model in the work folder."""
+    context.report_phase("deploy")
     model.eval()
+    folder = _deployed_folder(context.job)
     shutil.rmtree(folder, ignore_errors=True)
     deployed.save(
         method.deploy(model),
         folder,
         tokenizer=context.tokenizer,
-        form=context.form,
+        form=context.backbone.form,
         head=context.head,
     )
 
 
-def _answers(
-    context: RunContext, model: nn.Module, examples: Dataset, *, phase: str = "evaluate"
-) -> list[Prediction]:
-    features = context.encode(examples, inputs_only=True)
-    outputs = predict(
-        model,
-        features,
-        tokenizer=context.tokenizer,
-        form=context.form,
-        max_answer_tokens=context.task.max_answer_tokens,
-        generation=context.job.spec.generation,
-        on_progress=lambda done, total: context.say(phase, done, total),
+def _measure(job: Job, report: Report) -> Outcome:
+    """Evaluate and profile the deployed model, beside the untouched backbone."""
+    trained, folder = _trained_model(job), _deployed_folder(job)
+    assert trained is not None  # noqa: S101 - train_model comes first
+    context = load_context(job, report)
+    task, model = context.task, deployed.load(folder, device=context.device)
+    predictions, scores = _evaluate(context, model)
+    result = RunResult(
+        key=job.key,
+        suite=job.suite,
+        spec=job.spec,
+        status=Status.OK,
+        score=task.headline(scores),
+        headline_metric=task.headline_metric,
+        scores=scores,
+        tuned=job.tuned,
+        retried=job.retried,
+        missing=task.missing_metrics(),
+        training=trained.record,
+        costs=_profile(context, model, trained),
+        provenance=provenance(
+            command=job.command,
+            device=context.device,
+            precision=context.precision,
+            data_origin=context.data.origin,
+            model_origin=job.model,
+            method_package=METHODS.entries[job.spec.method.name].package,
+        ),
     )
-    return context.task.decode(outputs, form=context.form, examples=examples, features=features)
+    return Outcome(result, predictions, keep={"deployed": folder} if job.keep_model else {})
 
 
 def _evaluate(
     context: RunContext, model: nn.Module
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
-    """Returns the stored predictions and the scores of every reported split."""
+    """Return the predictions to store and the scores of every reported split."""
     rows: list[dict[str, Any]] = []
     scores: dict[str, dict[str, float]] = {}
     for split, examples in context.data.evaluation.items():
-        answers = _answers(context, model, examples)
+        predictions = _predict(context, model, examples, phase="evaluate")
         references = context.task.references(examples)
-        scores[split] = context.task.score(answers, references)
+        scores[split] = context.task.score(predictions, references)
         rows += [
-            {"split": split, "id": key, "prediction": answer, "reference": reference}
-            for key, answer, reference in zip(examples["id"], answers, references, strict=True)
+            {"split": split, "id": key, "prediction": prediction, "reference": reference}
+            for key, prediction, reference in zip(
+                examples["id"], predictions, references, strict=True
+            )
         ]
     return rows, scores
 
 
-def _profile(context: RunContext, model: nn.Module, *, trained: _Trained, folder: Path) -> Costs:
-    """Measures the deployed model beside the untouched backbone."""
-    job, terms = context.job, context.job.costs
-    source = model_source(job.model)
-    reference = load_backbone(source, form=context.form, labels=context.task.labels).model
-    inputs = dummy_inputs(
-        reference.config,
-        batch_size=terms.batch_size,
-        length=terms.length,
-        target_length=terms.target_length,
-        device=context.device,
+def _predict(
+    context: RunContext, model: nn.Module, examples: Dataset, *, phase: str
+) -> list[Prediction]:
+    """Return the predictions of a model for examples, in their order."""
+    form, features = context.backbone.form, context.encode(examples, inputs_only=True)
+    outputs = predict(
+        model,
+        features,
+        tokenizer=context.tokenizer,
+        form=form,
+        max_answer_tokens=context.task.max_answer_tokens,
+        generation=context.job.spec.generation,
+        on_progress=lambda done, total: context.report_phase(phase, done, total),
     )
+    return context.task.decode(outputs, form=form, examples=examples, features=features)
+
+
+def _profile(context: RunContext, model: nn.Module, trained: TrainedModel) -> Costs:
+    """Measure the costs of the deployed model, activation density on the first examples."""
+    context.report_phase("profile")
+    settings, form = context.job.costs, context.backbone.form
+    reference = context.backbone.model.to(context.device).eval()
+    split, examples = next(iter(context.data.evaluation.items()))
+    few = examples.select(range(min(DENSITY_EXAMPLES, len(examples))))
     return profile(
         model,
-        inputs=inputs,
-        reference=reference.to(context.device).eval(),
+        inputs=dummy_inputs(
+            reference.config,
+            batch_size=settings.batch_size,
+            length=settings.length,
+            target_length=settings.target_length,
+            device=context.device,
+        ),
+        reference=reference,
         head=context.head,
         trainable=trained.trainable,
-        folder=folder,
+        folder=_deployed_folder(context.job),
         training=trained.memory,
-        timing=TimingBudget(seconds=terms.seconds),
-        options=_options(context, model),
+        timing=TimingBudget(seconds=settings.seconds),
+        options=ProfileOptions(
+            runtimes={},
+            activation_batches=forward_batches(
+                model, context.encode(few), tokenizer=context.tokenizer, form=form
+            ),
+            activation_data=f"{len(few)} examples of {split}",
+        ),
     )
 
 
-def _options(context: RunContext, model: nn.Module) -> ProfileOptions:
-    """Asks for the share of the promised speed-up and the density of activations on real input."""
-    split, examples = next(iter(context.data.evaluation.items()))
-    some = examples.select(range(min(DENSITY_EXAMPLES, len(examples))))
-    batches = forward_batches(
-        model, context.encode(some), tokenizer=context.tokenizer, form=context.form
-    )
-    return ProfileOptions(
-        runtimes={}, activation_batches=batches, activation_data=f"{len(some)} examples of {split}"
-    )
+def _trained_model(job: Job) -> TrainedModel | None:
+    """Return the record of the training if its deployed model is saved, or None."""
+    notes = load_notes(_work_folder(job) / "trained.json")
+    if notes is None or not _deployed_folder(job).is_dir():
+        return None
+    return TrainedModel.model_validate(notes)
+
+
+def _work_folder(job: Job) -> Path:
+    return Store(job.store).work_folder(job.spec)
+
+
+def _deployed_folder(job: Job) -> Path:
+    return _work_folder(job) / "deployed"

@@ -48,7 +48,7 @@ def test_under_run(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise error
 
     (job,) = make_jobs(tmp_path, "full")
-    monkeypatch.setattr(run_module, "_run", fail)
+    monkeypatch.setattr(run_module, "_train", fail)
     if isinstance(error, OSError) and error not in ERRORS:
         with pytest.raises(UserError, match="No space left"):
             run_module.run(job, lambda _: None)
