@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.events import Finished, Started
 from sparsebench.execution.executors.memory import kills_for_memory
 from sparsebench.execution.executors.ranks import Ranks
-from sparsebench.execution.executors.worker import OutOfMemory, RankFailed, StoreFailed
+from sparsebench.execution.executors.worker import OutOfMemory, RankFailed, StoreFailed, Trained
 from sparsebench.execution.job import failed
 from sparsebench.results.records import Status
 from sparsebench.results.store import Store
@@ -38,7 +38,7 @@ LAST_SECONDS = 10.0
 SECONDS_TO_SHOW = 2.0
 """How soon it shows that a process has died, once another has failed for want of it."""
 
-ENDS = (Finished, OutOfMemory, RankFailed, StoreFailed)
+ENDS = (Trained, Finished, OutOfMemory, RankFailed, StoreFailed)
 """What a process says last."""
 
 
@@ -61,6 +61,7 @@ class RunProcess:
     report: Report
     began: float = field(default_factory=time.monotonic)
     ranks: Ranks = field(init=False)
+    measures: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._start()
@@ -118,23 +119,31 @@ class RunProcess:
 
     def _start(self) -> None:
         self._kills_before = kills_for_memory()
-        self.ranks = Ranks.start(self.context, self.job, self.lock, self._log, self.resources)
+        resources = self.resources[:1] if self.measures else self.resources
+        self.ranks = Ranks.start(
+            self.context, self.job, self.lock, self._log, resources, measure=self.measures
+        )
 
-    def _ended(self, event: Finished | StoreFailed | OutOfMemory | RankFailed) -> bool:
+    def _ended(self, event: Trained | Finished | StoreFailed | OutOfMemory | RankFailed) -> bool:
         """Does what the last event of a process asks for; returns whether the run goes on."""
         if isinstance(event, StoreFailed):
             raise UserError(event.reason)
+        if isinstance(event, Trained):
+            self.kill()
+            self.measures = True
+            self._start()
+            return True
         if isinstance(event, OutOfMemory):
             return self._again(event.reason)
         if isinstance(event, RankFailed):
             return self._failed(event.result)
-        self.report(event)
+        self.report(replace(event, seconds=time.monotonic() - self.began))
         self.end()
         return False
 
     def _again(self, reason: str) -> bool:
-        """Makes the run once more in smaller micro-batches."""
-        smaller = self.job.smaller(reason, devices=self.ranks.size)
+        """Train once more in smaller micro-batches, if it was training that ran out of memory."""
+        smaller = None if self.measures else self.job.smaller(reason, devices=self.ranks.size)
         if smaller is None:
             return self._record(Status.OOM, reason)
         self.kill()

@@ -66,6 +66,8 @@ class Ranks:
         lock: RunLock,
         log: Path,
         resources: Sequence[Resources],
+        *,
+        measure: bool = False,
     ) -> Ranks:
         """Starts the processes of a run.
 
@@ -75,6 +77,7 @@ class Ranks:
             lock: Its lock, which each of them holds.
             log: Takes all that they print; in its folder they find each other.
             resources: What of the machine each gets.
+            measure: Whether to measure the trained model, or else to train it.
         """
         ranks = cls(len(resources), log.with_name(f"meeting-{secrets.token_hex(4)}"))
         for number, part in enumerate(resources):
@@ -85,6 +88,7 @@ class Ranks:
                 kwargs={
                     "resources": part,
                     "group": ProcessGroup(number, len(resources), ranks.meeting),
+                    "measure": measure,
                 },
                 name=job.spec.title,
             )

@@ -50,6 +50,11 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """The deployed model is in the work folder, and a fresh process is to measure it."""
+
+
+@dataclass(frozen=True)
 class OutOfMemory:
     """The run has no memory left, and left no result: it is to be tried in smaller parts."""
 
@@ -78,17 +83,21 @@ def work(
     *,
     resources: Resources,
     group: ProcessGroup,
+    measure: bool = False,
 ) -> None:
-    """Makes one run, writes its result, and says how it goes; or trains along with who does.
+    """Do one half of a run: train the model and deploy it, or measure it and write the result.
+
+    A run that fails writes its result in either half.
 
     Args:
         job: The run to make.
         lock: The lock on the run, held for as long as this process lives.
-        events: Takes events; the last is ``Finished``, ``OutOfMemory``, ``RankFailed`` or
-            ``StoreFailed``; none comes from a rank that has trained to the end.
+        events: Takes events; the last is ``Trained``, ``Finished``, ``OutOfMemory``,
+            ``RankFailed`` or ``StoreFailed``; none comes from a rank that has trained to the end.
         log: Takes all that is printed.
         resources: What of the machine to use.
-        group: The processes of the run.
+        group: The processes that train together; a single one measures.
+        measure: Which half. The process that measures has imported no code of the method.
     """
     began = time.perf_counter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
@@ -99,11 +108,17 @@ def work(
         forbid_network()
     try:
         _use(resources)
-        outcome = _make(job, stop_signal, events, group)
+        outcome = _half(job, stop_signal, events, group, measure=measure)
         if outcome is None:
+            if group.is_main:
+                events.send(Trained())
             _leave()
-        result = outcome.result
-        if result.status is Status.OOM and job.smaller(result.reason or "", devices=group.size):
+        result, retries = outcome.result, not measure
+        if (
+            retries
+            and result.status is Status.OOM
+            and job.smaller(result.reason or "", devices=group.size)
+        ):
             events.send(OutOfMemory(result.reason or ""))
             _hold(group)
             return
@@ -135,11 +150,11 @@ def _hold(group: ProcessGroup) -> None:
         threading.Event().wait()
 
 
-def _make(
-    job: Job, stop_signal: StopSignal, events: Connection, group: ProcessGroup
+def _half(
+    job: Job, stop_signal: StopSignal, events: Connection, group: ProcessGroup, *, measure: bool
 ) -> Outcome | None:
     from sparsebench.execution.failures import failure
-    from sparsebench.execution.run import run
+    from sparsebench.execution.run import measure_model, train_model
 
     gc.freeze()  # the preloaded libraries are here to stay: collecting garbage may skip them
     _silence_libraries()
@@ -154,7 +169,9 @@ def _make(
 
     try:
         with limited_memory(job.limits.memory):
-            return run(job, tell, lambda: stop_signal.asked, group)
+            if measure:
+                return measure_model(job, tell)
+            return train_model(job, tell, lambda: stop_signal.asked, group)
     except MemoryError as error:  # there was not even enough to tell of it
         return failure(job, error)
 
