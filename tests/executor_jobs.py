@@ -95,6 +95,22 @@ class Lingers(Plain):
         threading.Thread(target=time.sleep, args=(3600,)).start()
         return model
 
+class Cheats(Plain):
+    # patches whatever evaluates and profiles, in the process that trains
+    def deploy(self, model):
+        from sparsebench.tasks import TASKS
+        for name in TASKS:
+            type(TASKS.get(name)).score = lambda *arguments, **named: {"matthews": 1.0}
+        import sparsebench.execution.run as run
+        run.profile = run.predict = None
+        torch.nn.modules.module.register_module_forward_hook(lambda *arguments: 1 / 0)
+        return model
+
+class Wanders(Plain):
+    def prepare(self, backbone):
+        os.chdir("/")
+        return backbone.model
+
 HOOKS = ("refuses", "prepare", "stages", "begin_stage", "before_step", "penalty",
          "parameter_groups", "is_final", "deploy")
 
@@ -130,6 +146,8 @@ _NAMES = (
         "NeedsRoom",
         "Fills",
         "Lingers",
+        "Cheats",
+        "Wanders",
     ),
     *(f"No_{hook}" for hook in HOOKS),
 )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import set_seed
 
+from sparsebench.errors import UserError
 from sparsebench.execution.devices import resolve, training_precision
 from sparsebench.execution.events import Progressed
 from sparsebench.models import load_backbone, model_source
+from sparsebench.models.bundle import bundle_folder, check_files, read_bundle
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.loading import load_data
 from sparsebench.tasks.features import encoded
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from sparsebench.execution.events import Report
     from sparsebench.execution.job import Job
-    from sparsebench.models import Backbone
+    from sparsebench.models import Backbone, ModelSource
     from sparsebench.tasks import Task, TaskData
 
 
@@ -75,7 +77,7 @@ def load_context(job: Job, report: Report) -> RunContext:
     """Load the backbone and the data of a run; a new head is seeded by the run.
 
     Raises:
-        UserError: The backbone or the data cannot be loaded.
+        UserError: The backbone or the data cannot be loaded, or is not what was planned.
     """
     report(Progressed(job.key, "load"))
     set_seed(job.spec.seed)
@@ -87,13 +89,37 @@ def load_context(job: Job, report: Report) -> RunContext:
         labels=task.labels,
         dropout=job.spec.training.dropout,
     )
+    data = load_data(job.spec.task, job.data)
+    check_unchanged(job, source, data)
     return RunContext(
         job=job,
         report=report,
         device=device,
         precision=training_precision(job.spec.training.precision, device),
         task=task,
-        data=load_data(job.spec.task, job.data),
+        data=data,
         backbone=backbone,
         head=backbone.head,
     )
+
+
+def check_unchanged(job: Job, source: ModelSource, data: TaskData) -> None:
+    """Compare the loaded backbone and data with the fingerprints in the plan.
+
+    Raises:
+        UserError: One of them differs: its files were replaced after the run was planned.
+    """
+    if folder := bundle_folder():  # its fingerprints are stored; its files have checksums
+        bundle = read_bundle(folder)
+        parts = (bundle.models.get(job.model), bundle.tasks.get(job.spec.task))
+        check_files(folder, within=[part.folder for part in parts if part is not None])
+    found = {
+        f"the model {job.model}": (source.fingerprint, job.spec.model_fingerprint),
+        f"the data of {job.spec.task}": (data.fingerprint, job.spec.data_fingerprint),
+    }
+    for name, (here, planned) in found.items():
+        if here != planned:
+            raise UserError(
+                f"{name} has changed since the run was planned: its fingerprint is {here}, the "
+                f"plan says {planned}; leave the files alone and run the same command again"
+            )

@@ -125,7 +125,7 @@ def plan(
             model=model,
             data=data,
             costs=suite.costs,
-            store=store.root,
+            store=store.root.absolute(),
             keep_model=keep_model,
             command=command,
             tuned=_tuned(suite, label),

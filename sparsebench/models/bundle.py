@@ -15,13 +15,16 @@ import os
 import socket
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from sparsebench.errors import UserError, suggestion
 from sparsebench.results.checksums import CHECKSUMS, changed_files, read_checksums
 from sparsebench.schema.base import FrozenModel
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 VARIABLE = "SPARSEBENCH_BUNDLE"
 MANIFEST = "bundle.json"
@@ -114,7 +117,7 @@ def use_bundle(folder: Path) -> None:
     """
     folder = folder.resolve()
     read_bundle(folder)
-    _check_files(folder)
+    check_files(folder)
     os.environ[VARIABLE] = str(folder)
     os.environ.update(dict.fromkeys(_SILENT, "1"))
     forbid_network()
@@ -132,9 +135,21 @@ def forbid_network() -> None:
     socket.socket.connect = refuse  # type: ignore[method-assign, assignment]
 
 
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path, *, within: Collection[str] = ()) -> None:
+    """Compare the files of a bundle with their checksums.
+
+    Args:
+        folder: The bundle.
+        within: Folders in it to check; empty for all files.
+
+    Raises:
+        UserError: A file differs, or the checksums cannot be read.
+    """
     try:
         listed = read_checksums(folder)
+        if listed is not None and within:
+            parts = tuple(f"{part}/" for part in within)
+            listed = {name: digest for name, digest in listed.items() if name.startswith(parts)}
         wrong = None if listed is None else changed_files(folder, listed)
     except (OSError, ValueError):
         wrong = None

@@ -137,8 +137,10 @@ class RunProcess:
             return self._again(event.reason)
         if isinstance(event, RankFailed):
             return self._failed(event.result)
-        self.report(replace(event, seconds=time.monotonic() - self.began))
         self.end()
+        if Store(self.job.store).stamp(self.job.spec) in (None, self.job.replaces):
+            return self._record(Status.ERROR, "it reported its end, but left no result")
+        self.report(replace(event, seconds=time.monotonic() - self.began))
         return False
 
     def _again(self, reason: str) -> bool:

@@ -113,13 +113,10 @@ def work(
             if group.is_main:
                 events.send(Trained())
             _leave()
-        result, retries = outcome.result, not measure
-        if (
-            retries
-            and result.status is Status.OOM
-            and job.smaller(result.reason or "", devices=group.size)
-        ):
-            events.send(OutOfMemory(result.reason or ""))
+        result, reason = outcome.result, outcome.result.reason or ""
+        out_of_memory = result.status is Status.OOM and not measure
+        if out_of_memory and job.smaller(reason, devices=group.size):
+            events.send(OutOfMemory(reason))
             _hold(group)
             return
         if result.status is not Status.OK and group.size > 1:
