@@ -137,9 +137,9 @@ class RunProcess:
             return self._again(event.reason)
         if isinstance(event, RankFailed):
             return self._failed(event.result)
-        self.end()
         if Store(self.job.store).stamp(self.job.spec) in (None, self.job.replaces):
             return self._record(Status.ERROR, "it reported its end, but left no result")
+        self.end()
         self.report(replace(event, seconds=time.monotonic() - self.began))
         return False
 

@@ -49,7 +49,7 @@ def start(root: Path) -> subprocess.Popen[bytes]:
     script.write_text(DRIVER)
     return subprocess.Popen(
         [sys.executable, str(script), str(root), json.dumps(METHODS), json.dumps(TERMS)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 
