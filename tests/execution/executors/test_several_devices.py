@@ -205,7 +205,7 @@ if __name__ == "__main__":
 def test_no_process_outlives_the_one_that_started_it(root: Path) -> None:
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(root)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         text=True,
     )
