@@ -1,4 +1,4 @@
-"""What a run says while it goes: small messages that can cross to another process."""
+"""The events of a run: small messages that can be sent between processes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progressed:
-    """A run moved on.
+    """A run made progress.
 
     Attributes:
         key: The key of the run.
-        phase: What it is doing: ``load``, ``prepare``, ``train``, ``select``, ``deploy``,
+        phase: What the run is doing: ``load``, ``prepare``, ``train``, ``select``, ``deploy``,
             ``evaluate`` or ``profile``.
         done: Units done in this phase.
-        total: Units in this phase; 0 where that is unknown.
-        loss: The latest training loss, where there is one.
+        total: Units in this phase; 0 if unknown.
+        loss: The latest training loss, if any.
     """
 
     key: str
@@ -28,27 +28,27 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Started:
-    """A run began, in a worker of its own."""
+    """A run started in a worker."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Awaited:
-    """Another command is making a run; its result is waited for."""
+    """Another command executes the run; this one waits for its result."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run ended and its result is in the store.
+    """A run ended, and its result is in the store.
 
     Attributes:
         key: The key of the run.
         status: A value of ``sparsebench.results.Status``.
-        score: Its headline score, if it has one.
-        reason: Why not, if it has none.
+        score: Its headline score, if any.
+        reason: Why there is no score.
         seconds: Wall-clock time of the whole run.
     """
 
@@ -61,4 +61,4 @@ class Finished:
 
 Event = Progressed | Started | Awaited | Finished
 Report = Callable[[Event], None]
-"""Takes one event; called from the process that drives the runs."""
+"""Receives one event; called in the process that drives the runs."""

@@ -1,4 +1,4 @@
-"""Makes an offline bundle: brings the data and the models of a suite into one folder."""
+"""Write an offline bundle: the data and the models of a suite in one folder."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 def fetch(
     suite: Suite, *, data: DataSource, to: Path, say: Callable[[str], None] = lambda _: None
 ) -> Bundle:
-    """Makes a bundle, whole or not at all.
+    """Write a bundle atomically.
 
     Args:
-        suite: Whose tasks and models to bring.
-        data: Where the data is.
-        to: The folder to make.
-        say: Is told what is being brought.
+        suite: The suite whose tasks and models to copy.
+        data: The source of the data.
+        to: The folder to create.
+        say: Called with the name of each part before it is copied.
 
     Raises:
-        UserError: Something cannot be had, or the folder is there and not empty, or not writable.
+        UserError: A part cannot be loaded, or the folder is not empty or cannot be written.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise UserError(f"{to}: is there already; name a new folder")
+        raise UserError(f"{to}: exists and is not empty; name a new folder")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
     except OSError as error:
-        raise UserError(f"{to}: cannot be made ({error.strerror})") from None
+        raise UserError(f"{to}: cannot be created ({error.strerror})") from None
     try:
         bundle = Bundle(
             suite=suite.name,
@@ -56,7 +56,7 @@ def fetch(
         )
         (new / MANIFEST).write_text(bundle.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (new / CHECKSUMS).write_text(checksums_text(folder_hashes(new)), encoding="utf-8")
-        read_bundle(new)  # which holds it to what a reader asks
+        read_bundle(new)  # fails if a reader would refuse it
         new.chmod(0o755)
         new.rename(to)
     except OSError as error:
@@ -67,7 +67,7 @@ def fetch(
 
 
 def _models(suite: Suite, new: Path, say: Callable[[str], None]) -> dict[str, BundledModel]:
-    """Brings the backbones that do not come with the package."""
+    """Copy the backbones that are not part of the package."""
     models: dict[str, BundledModel] = {}
     for spec in suite.models:
         source = model_source(spec)

@@ -1,4 +1,4 @@
-"""One run to make, with all that a process on any machine needs to make it."""
+"""A job: one run, with everything that a process on any machine needs to run it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to make.
+    """One run to execute.
 
     Attributes:
-        spec: What decides its scores.
-        suite: The suite it is made for.
-        model: Where the backbone comes from, as the user named it.
-        data: Where the data comes from.
-        costs: The shapes that costs are measured with.
-        store: The results folder.
-        keep_model: Whether the deployed model stays beside the result.
+        spec: Everything that decides its scores.
+        suite: The suite that asks for it.
+        model: The source of the backbone, as the user named it.
+        data: The source of the data.
+        costs: The shapes and the time that costs are measured with.
+        store: The results folder; absolute, since a method may change the directory.
+        keep_model: Whether to keep the deployed model beside the result.
         command: The command line, for the record.
-        tuned: How the settings of the method were searched for; None where they were not.
-        limits: What it may take before it is stopped.
-        replaces: The stamp of the result that it is to replace; None where there is none.
+        tuned: The record of the search for the method's settings; None without a search.
+        limits: Limits of time and memory.
+        replaces: The stamp of the result that it replaces; None if there is none.
         retried: How a second attempt differs from the first, which ran out of memory.
     """
 
@@ -59,18 +59,18 @@ class Job:
 
     @property
     def training(self) -> Training:
-        """The terms to train on: those of the spec, in smaller micro-batches after a retry."""
-        terms = self.spec.training
+        """The training settings: those of the spec, in smaller micro-batches in a retry."""
+        settings = self.spec.training
         if self.retried is None:
-            return terms
-        return terms.model_copy(update={"micro_batch_size": self.retried.micro_batch_size})
+            return settings
+        return settings.model_copy(update={"micro_batch_size": self.retried.micro_batch_size})
 
     def smaller(self, reason: str, *, devices: int = 1) -> Job | None:
-        """Returns the second attempt, in micro-batches of half the size; None if there is none.
+        """Return the second attempt, in micro-batches of half the size; None if there is none.
 
         Args:
-            reason: How the first one ended.
-            devices: Devices that share a batch.
+            reason: How the first attempt ended.
+            devices: Number of devices that share a batch.
         """
         size = self.spec.training.micro_batch(devices)
         if self.retried or size % 2:
@@ -80,12 +80,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """The outcome of a job.
 
     Attributes:
         result: The record.
-        predictions: One row an example, with ``split``, ``id``, ``prediction``, ``reference``.
-        keep: Name -> a file or folder that belongs beside the result.
+        predictions: One row per example, with ``split``, ``id``, ``prediction``, ``reference``.
+        keep: Name -> a file or folder to move beside the result.
     """
 
     result: RunResult
@@ -94,12 +94,12 @@ class Outcome:
 
 
 def failed(job: Job, status: Status, reason: str, trace: str | None = None) -> RunResult:
-    """Returns a row without a score.
+    """Return the row of a run without a score.
 
     Args:
         job: The run.
         status: How it ended.
-        reason: Why; it becomes one line.
+        reason: Why; reduced to one line.
         trace: The last lines of its traceback or of its log.
     """
     return RunResult(

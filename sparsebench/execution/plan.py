@@ -1,4 +1,4 @@
-"""What a suite asks for, cell by cell: what is there, what is to run, what makes no sense."""
+"""The plan of a suite: for each of its runs, whether it is cached, to run or to skip."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from sparsebench.suite import Suite
 
 ABSENT = "absent"
-"""The data fingerprint of runs whose data is not there."""
+"""The data fingerprint of runs whose data is missing."""
 
 
 class PlanState(StrEnum):
-    """What is to be done about a cell."""
+    """Whether a planned run is executed."""
 
     CACHED = "cached"
-    """Its result is there."""
+    """Its result exists."""
 
     RUN = "run"
-    """It is to be run."""
+    """It is executed."""
 
     SKIP = "skip"
-    """It cannot be run, for a reason that its row will tell."""
+    """It cannot run, for a reason that its row states."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class PlannedRun:
     """One run that a suite asks for.
 
     Attributes:
-        job: What to run.
-        state: What is to be done about it.
+        job: The run.
+        state: Whether it is executed.
         reason: Why it is skipped, if it is.
-        examples: Training examples, of runs that are not skipped.
-        cached: The result that is there already, if one is.
+        examples: Number of training examples, if it is not skipped.
+        cached: Its result, if it is cached.
     """
 
     job: Job
@@ -62,7 +62,7 @@ class PlannedRun:
 
     @property
     def skipped(self) -> RunResult:
-        """The row of a run that is not tried."""
+        """The row of a run that is skipped."""
         job = self.job
         return RunResult(
             key=job.key, suite=job.suite, spec=job.spec, status=Status.SKIPPED, reason=self.reason
@@ -70,30 +70,30 @@ class PlannedRun:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of the run."""
+        """Number of optimizer steps of the run."""
         training = self.job.spec.training
         return training.budget.steps(examples=self.examples, batch_size=training.batch_size)
 
 
 @dataclass(frozen=True)
 class RerunPolicy:
-    """Which results that are there already are made again.
+    """Which runs to execute again although they have a result.
 
     Attributes:
-        failed: Those without a score.
-        fresh: All.
+        failed: Those whose result has no score.
+        fresh: All of them.
     """
 
     failed: bool = False
     fresh: bool = False
 
     def applies(self, result: RunResult) -> bool:
-        """Whether the run of this result is made again."""
+        """Whether to execute the run of this result again."""
         return self.fresh or (self.failed and result.status is not Status.OK)
 
 
 @dataclass(frozen=True)
-class _Data:
+class _TaskData:
     fingerprint: str
     examples: int
     missing: str | None = None
@@ -108,7 +108,7 @@ def plan(
     keep_model: bool = False,
     command: str = "",
 ) -> list[PlannedRun]:
-    """Resolves every cell of a suite, and looks up which are done.
+    """Resolve every run of a suite, and look up which have a result.
 
     Raises:
         UserError: A task, model or method is unknown, or a method's settings are wrong.
@@ -137,7 +137,7 @@ def plan(
 
 
 def _tuned(suite: Suite, label: str) -> TuningRecord | None:
-    """Returns the record of the search that a method's settings are from, if they still are."""
+    """Return the record of the search for a method's settings, unless they were changed since."""
     tuned, settings = suite.tuned.get(label), suite.methods[label].settings
     if tuned is None:
         return None
@@ -149,7 +149,7 @@ def _cell(
     job: Job,
     *,
     source: ModelSource,
-    found: _Data,
+    found: _TaskData,
     find: Callable[[RunSpec], RunResult | None],
     rerun: RerunPolicy | None,
 ) -> PlannedRun:
@@ -168,12 +168,12 @@ def _cell(
 
 
 def _has_model(result: RunResult) -> bool:
-    """Whether the deployed model is kept beside a result; one without a score has none to keep."""
+    """Whether the deployed model lies beside a result; a run without a score has none."""
     return result.status is not Status.OK or any(f.startswith("deployed/") for f in result.files)
 
 
 def _spec(
-    suite: Suite, *, task: str, source: ModelSource, label: str, seed: int, found: _Data
+    suite: Suite, *, task: str, source: ModelSource, label: str, seed: int, found: _TaskData
 ) -> RunSpec:
     entry = suite.methods[label]
     name = entry.method or label
@@ -199,7 +199,7 @@ def _spec(
 
 
 def _generates(task: str, source: ModelSource) -> bool:
-    """Whether the backbone answers the task by writing text."""
+    """Whether the backbone solves the task by generating text."""
     try:
         return TASKS.get(task).form_for(source.family) in GENERATING
     except NotApplicableError:
@@ -207,34 +207,34 @@ def _generates(task: str, source: ModelSource) -> bool:
 
 
 def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:
-    """Returns why a combination of task, model and method makes no sense, if so."""
+    """Return why a combination of task, model and method cannot run; None if it can."""
     try:
         form = TASKS.get(spec.task).form_for(source.family)
     except NotApplicableError as error:
         return str(error)
     if source.name.startswith("random:"):
-        return f"{source.name} has no tokenizer and no pretrained weights: it is for costs alone"
+        return f"{source.name} has no tokenizer and no pretrained weights: 'profile' alone takes it"
     method = configure(spec.method.name, spec.method.settings)
     try:
         return method.refuses(source.family, form)
-    except Exception:  # noqa: BLE001 - a method may fail in any way: its run will tell how
+    except Exception:  # noqa: BLE001 - a plugin may raise anything; its run reports it
         return None
 
 
-def _look_up(task: str, data: DataSource) -> _Data:
+def _look_up(task: str, data: DataSource) -> _TaskData:
     try:
         loaded = load_data(task, data)
     except MissingDataError as error:
-        return _Data(ABSENT, 0, missing=str(error))
-    return _Data(loaded.fingerprint, len(loaded.train))
+        return _TaskData(ABSENT, 0, missing=str(error))
+    return _TaskData(loaded.fingerprint, len(loaded.train))
 
 
 def check_plan(planned: list[PlannedRun]) -> None:
-    """Refuses a plan in which nothing can run.
+    """Refuse a plan in which nothing can run.
 
     Raises:
-        UserError: Every cell is skipped.
+        UserError: Every run is skipped.
     """
-    if planned and all(cell.state is PlanState.SKIP for cell in planned):
-        reasons = list(dict.fromkeys(str(cell.reason) for cell in planned))
+    if planned and all(each.state is PlanState.SKIP for each in planned):
+        reasons = list(dict.fromkeys(str(each.reason) for each in planned))
         raise UserError("nothing can run:\n" + "\n".join(f"  {reason}" for reason in reasons))

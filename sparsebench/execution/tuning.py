@@ -1,8 +1,8 @@
-"""Equal tuning: the same number of trials for every method, chosen on what nothing is reported on.
+"""Equal tuning: the same number of search trials for every method, scored on held-out examples.
 
-A trial is an ordinary run under ``protocol: held-out``: it trains on a part of the training set,
-and its score on the rest, at the best of its evaluations, is what the settings are chosen by.
-Trials are kept like any other results, so that a search that was stopped goes on where it was.
+A search trial is an ordinary run under ``protocol: held-out``: it trains on a part of the training
+set, and the settings are chosen by its best score on the rest. Trials are stored like any other
+results, so a search that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Settings = dict[str, Any]
 
 
 def trial_settings(suite: Suite) -> dict[str, list[Settings]]:
-    """Returns the settings of every trial, by the label of the method.
+    """Return the settings of every search trial, by the label of the method.
 
     Raises:
-        UserError: The suite has no search, or a method has none or too small a one.
+        UserError: The suite, or one of its methods, has no search or too small a one.
     """
     tuning = _tuning(suite)
     return {label: _trials(label, tuning) for label in suite.methods}
 
 
 def trial_suite(suite: Suite) -> Suite:
-    """Returns the suite whose runs are the trials: a label each, under ``protocol: held-out``.
+    """Return the suite whose runs are the search trials, each with a label of its own.
 
     Raises:
-        UserError: As ``trial_settings``.
+        UserError: As for ``trial_settings``.
     """
     tuning, methods = _tuning(suite), {}
     for label, trials in trial_settings(suite).items():
@@ -67,12 +67,12 @@ def trial_suite(suite: Suite) -> Suite:
 
 
 def trial_label(label: str, number: int) -> str:
-    """Returns what the runs of a trial are labelled."""
+    """Return the label of the runs of a search trial."""
     return f"{label}.trial-{number + 1}"
 
 
 def held_out_score(result: RunResult) -> float | None:
-    """Returns the best score on the held-out part among the checkpoints that may be selected."""
+    """Return the best held-out score among the eligible checkpoints."""
     if result.score is None or result.training is None:
         return None
     scores = [each.score for each in result.training.evaluations if each.eligible]
@@ -80,14 +80,14 @@ def held_out_score(result: RunResult) -> float | None:
 
 
 def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, TuningRecord]:
-    """Returns what the trials have found, by the label of the method.
+    """Choose the best settings of every method, by the label of the method.
 
     Args:
-        suite: The suite that is tuned.
-        results: The results of its trials.
+        suite: The suite to tune.
+        results: The results of its search trials.
 
     Raises:
-        UserError: All trials of a method failed.
+        UserError: All search trials of a method failed.
     """
     tuning = _tuning(suite)
     runs = {(r.spec.method.label, r.spec.task): r for r in results}
@@ -99,28 +99,28 @@ def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, TuningRecord
         )
         scored = [at for at, trial in enumerate(trials) if trial.score is not None]
         if not scored:
-            raise UserError(f"{label}: none of its {len(trials)} trials has a score")
+            raise UserError(f"{label}: none of its {len(trials)} search trials has a score")
         best = max(scored, key=lambda at: _merit(trials[at]))  # the first one of equals
         found[label] = TuningRecord(tasks=tuning.tasks, trials=trials, chosen=best)
     return found
 
 
 def tuned_suite(suite: Suite, found: Mapping[str, TuningRecord]) -> str:
-    """Returns the suite as YAML, with what was chosen and the record of the search."""
+    """Return the suite as YAML, with the chosen settings and the record of the search."""
     content = suite.model_dump(mode="json", exclude_defaults=True, exclude={"tuned"})
     for label, tuned in found.items():
         entry = content["methods"].setdefault(label, {})
         entry.update(tuned.trials[tuned.chosen].model_dump(mode="json")["settings"])
     content["tuned"] = {label: tuned.model_dump(mode="json") for label, tuned in found.items()}
     head = (
-        f"# {suite.name} with the settings that 'sparsebench tune' chose; its trials are below.\n"
+        f"# {suite.name} with the settings that 'sparsebench tune' chose; the trials are below.\n"
     )
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _tuning(suite: Suite) -> Tuning:
     if suite.tuning is None:
-        raise UserError(f"{suite.name}: no section 'tuning' says what to search")
+        raise UserError(f"{suite.name}: add a section 'tuning' that says what to search")
     if len(suite.models) != 1:
         raise UserError(f"{suite.name}: tune for one backbone at a time, with --models")
     return suite.tuning
@@ -129,26 +129,29 @@ def _tuning(suite: Suite) -> Tuning:
 def _trials(label: str, tuning: Tuning) -> list[Settings]:
     search = tuning.search.get(label)
     if not search:
-        raise UserError(f"tuning.search: {label} has none, and tuning is equal for all")
+        raise UserError(
+            f"tuning.search: add values to search for {label}, as tuning is equal for all methods"
+        )
     grid = [
         dict(zip(search, values, strict=True)) for values in itertools.product(*search.values())
     ]
     if any(settings in grid[:at] for at, settings in enumerate(grid)):
-        raise UserError(f"tuning.search.{label}: a value is there twice, and would be two trials")
+        raise UserError(f"tuning.search.{label}: a value appears twice, which gives equal trials")
     if len(grid) < tuning.trials:
         raise UserError(
-            f"tuning.search.{label}: {len(grid)} combinations for {tuning.trials} trials"
+            f"tuning.search.{label}: {len(grid)} combinations for {tuning.trials} trials: add "
+            "values, or lower tuning.trials"
         )
     if len(grid) == tuning.trials:
         return grid
-    generator = random.Random(f"{tuning.seed} {label}")  # noqa: S311 - a draw that can be repeated
+    generator = random.Random(f"{tuning.seed} {label}")  # noqa: S311 - a reproducible draw
     return [grid[at] for at in sorted(generator.sample(range(len(grid)), tuning.trials))]
 
 
 def _merit(trial: SearchTrial) -> tuple[float, float]:
-    """Returns what orders trials: the score, and among ties what was learned of the training set.
+    """Return the sort key of a search trial: its score, then its training loss for ties.
 
-    A budget may be too small for a method to leave the larger class under any of its settings.
+    With a small budget, a method may predict only the larger class under all of its settings.
     """
     return trial.score or 0.0, -math.inf if trial.loss is None else -trial.loss
 
@@ -159,20 +162,20 @@ def _trial(
     tasks: Iterable[str],
     runs: Mapping[tuple[str, str], RunResult],
 ) -> SearchTrial:
-    made = [run for task in tasks if (run := runs.get((label, task)))]
-    scores = [held_out_score(run) for run in made]
+    done = [run for task in tasks if (run := runs.get((label, task)))]
+    scores = [held_out_score(run) for run in done]
     known = [score for score in scores if score is not None]
-    whole = len(known) == len(list(tasks))
+    complete = len(known) == len(list(tasks))
     return SearchTrial(
         settings=settings,
-        score=statistics.fmean(known) if whole else None,
-        loss=_last_loss(made) if whole else None,
-        keys=tuple(run.key for run in made),
+        score=statistics.fmean(known) if complete else None,
+        loss=_last_loss(done) if complete else None,
+        keys=tuple(run.key for run in done),
     )
 
 
 def _last_loss(runs: Iterable[RunResult]) -> float | None:
-    """Returns the mean training loss over the last quarter of the steps of all runs."""
+    """Return the mean training loss over the last quarter of the steps of all runs."""
     last = []
     for run in runs:
         losses = [point.loss for point in run.training.loss] if run.training else []

@@ -123,5 +123,5 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, cli: object) -> No
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "mine").touch()
     said: Said = cli("fetch", "quick", "--to", "bundle")  # type: ignore[operator]
-    assert (said.code, "is there already" in said.err) == (2, True)
+    assert (said.code, "exists and is not empty" in said.err) == (2, True)
     assert [file.name for file in (tmp_path / "bundle").iterdir()] == ["mine"]

@@ -126,7 +126,7 @@ def test_a_failed_trial_is_kept_and_not_chosen() -> None:
 
     assert found["full"].chosen == 2
     assert [each.score for each in found["full"].trials] == [None, None, 0.1]
-    with pytest.raises(UserError, match="lo: none of its 3 trials has a score"):
+    with pytest.raises(UserError, match="lo: none of its 3 search trials has a score"):
         choose(suite(), results[:1])
 
 
@@ -166,16 +166,19 @@ def test_the_record_is_of_the_settings_that_were_tried(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"tuning": None}, "no section 'tuning'"),
+        ({"tuning": None}, "add a section 'tuning'"),
         ({"models": ["a", "b"]}, "one backbone at a time"),
-        ({"methods": ["full", "head"]}, "head has none, and tuning is equal for all"),
+        (
+            {"methods": ["full", "head"]},
+            "add values to search for head",
+        ),
         (
             {"tuning": {"trials": 4, "tasks": ["cola"], "search": {"full": {"r": [1]}}}},
             "1 combinations for 4 trials",
         ),
         (
             {"tuning": {"trials": 2, "tasks": ["cola"], "search": {"full": {"r": [1, 1]}}}},
-            "a value is there twice",
+            "a value appears twice",
         ),
     ],
 )
