@@ -13,8 +13,8 @@ from sparsebench.execution.events import Progressed
 from sparsebench.models import load_backbone, model_source
 from sparsebench.models.bundle import bundle_folder, check_files, read_bundle
 from sparsebench.tasks import TASKS
-from sparsebench.tasks.loading import load_data
 from sparsebench.tasks.features import encoded
+from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
     import torch
