@@ -108,7 +108,7 @@ def _plain_report(tally: Tally, console: Console, clock: Callable[[], float]) ->
 
 
 def _line(event: Event, tally: Tally) -> Text:
-    """Returns what is said of an event off a terminal."""
+    """Return the line of an event, off a terminal."""
     title, now = clean(tally.title(event.key)), tally.snapshot()
     if isinstance(event, Started):
         return Text(f"started  {title}")

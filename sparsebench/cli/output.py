@@ -1,4 +1,4 @@
-"""What commands print and write: tables, JSON, files, warnings."""
+"""The output of commands: tables, JSON, files, warnings."""
 
 from __future__ import annotations
 

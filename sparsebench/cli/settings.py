@@ -17,7 +17,7 @@ _BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 
 
 def describe_settings(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
-    """Returns name, type, default and description of every field, those of a subclass first."""
+    """Return name, type, default and description of every field, those of a subclass first."""
     own = [name for name in model.__annotations__ if name in model.model_fields]
     names = dict.fromkeys([*own, *model.model_fields])
     fields = {name: model.model_fields[name] for name in names}
@@ -42,7 +42,7 @@ def _number(bound: float) -> str:
 
 
 def type_text(annotation: Any) -> str:
-    """Returns a type as a user reads it: ``float``, ``'a' | 'b'``, ``list[str] | null``."""
+    """Return a type as a user reads it: ``float``, ``'a' | 'b'``, ``list[str] | null``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "text" if _is_text(annotation) else "mapping"
     origin, arguments = get_origin(annotation), get_args(annotation)

@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProfileOptions:
-    """What to measure besides parameters, multiply-adds, latency and memory.
+    """The choice of measurements besides parameters, multiply-adds, latency and memory.
 
     Attributes:
         runtimes: Runtimes by name, besides ``dense``; None for no record of runtimes.

@@ -26,7 +26,7 @@ _PREFIX = "pack."
 
 @dataclass(frozen=True)
 class Packing:
-    """What was packed, or unpacked.
+    """The outcome of packing or unpacking.
 
     Attributes:
         runs: The names of the runs that are packed now, or were unpacked.

@@ -63,7 +63,7 @@ def provenance(
 
 
 def git_state() -> str | None:
-    """Returns the commit that the package is run from, or None outside a checkout."""
+    """Return the commit that the package runs from, or None outside a checkout."""
     root = Path(__file__).parents[1]
     if not (root / ".git").exists():
         return None

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         ("random:t5-small", ["t5", "random", "d_model", "32,128"]),
         ("gpt2-medium", ["random:gpt2-medium", "1,024"]),
         ("local", ["local (executor)"]),
-        ("csr", ["csr (runtime)", "stored and multiplied as CSR"]),
+        ("csr", ["csr (runtime)", "as CSR"]),
         (
             "training",
             ["section of a suite", "checkpoint_every", "The maximum norm of the gradient"],

@@ -32,7 +32,7 @@ _STD = 0.02
 
 
 class Prune(StrEnum):
-    """What is pruned between the stages."""
+    """The weights or parts that are pruned between the stages."""
 
     UNSTRUCTURED = "unstructured"
     """Single weights: zeros in dense matrices."""

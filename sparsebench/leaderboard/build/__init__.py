@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Known:
-    """What is stored beside the results.
+    """The data beside the results.
 
     Attributes:
         read: Reads the predictions of a run.

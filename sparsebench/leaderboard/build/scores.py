@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """Return the predictions of a run by split; None where they are not stored."""
 
 SEEDS_TO_RANK = 2
-"""Seeds that ranks require: with one, a better method cannot be told from a lucky run."""
+"""Seeds that ranks require: with one, a better method and a lucky run look the same."""
 
 
 @dataclass(frozen=True)
