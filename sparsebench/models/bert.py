@@ -57,7 +57,8 @@ def _feed_forward(layer: Any, *, path: str) -> FeedForward | None:
 def _positions(config: Mapping[str, Any]) -> int | None:
     """RoBERTa counts positions from behind its pad token, so that the first ones are never used."""
     positions: int | None = config.get("max_position_embeddings")
-    return positions and positions - config.get("pad_token_id", 1) - 1
+    pad = config.get("pad_token_id")
+    return positions and positions - (1 if pad is None else pad) - 1
 
 
 BERT = FamilyDefinition(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
+from sparsebench.models.anatomy import Family
 from sparsebench.models.backbone import Backbone, auto_class
+from sparsebench.models.checks import check_config, check_files, check_loaded
 from sparsebench.models.families import FAMILIES, Form, family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from sparsebench.models.sources import ModelSource
 
@@ -36,14 +39,16 @@ def load_backbone(
     Raises:
         UserError: The family does not support the form, or the folder does not load.
     """
+    check_config(source.config, spec=source.spec)
     settings = _settings(source, form=form, labels=tuple(labels))
     if dropout is not None:
         settings |= dict.fromkeys(FAMILIES.get(source.family).dropouts, dropout)
     folder = source.folder()
     if folder is None:
         return _random_backbone(source.config, form=form, settings=settings)
+    check_files(folder, spec=source.spec)
     try:
-        return _pretrained_backbone(str(folder), form=form, settings=settings)
+        return _pretrained_backbone(source, folder, form=form, settings=settings)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"model {source.spec!r} does not load: {error}") from error
 
@@ -61,6 +66,7 @@ def empty_backbone(source: ModelSource, *, form: Form, labels: Iterable[str] = (
     """
     import torch
 
+    check_config(source.config, spec=source.spec)
     settings = _settings(source, form=form, labels=tuple(labels))
     with torch.device("meta"):
         return _random_backbone(source.config, form=form, settings=settings)
@@ -81,15 +87,16 @@ def _settings(source: ModelSource, *, form: Form, labels: tuple[str, ...]) -> di
     }
 
 
-def _pretrained_backbone(folder: str, *, form: Form, settings: dict[str, Any]) -> Backbone:
+def _pretrained_backbone(
+    source: ModelSource, folder: Path, *, form: Form, settings: dict[str, Any]
+) -> Backbone:
     import torch
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = _tokenizer(source, folder)
+    if source.config.get("pad_token_id", 0) is None:  # null: the class's default does not apply
+        settings = {**settings, "pad_token_id": tokenizer.pad_token_id}
     model, report = auto_class(form).from_pretrained(
-        folder,
+        str(folder),
         dtype=torch.float32,
         local_files_only=True,
         use_safetensors=True,
@@ -97,9 +104,59 @@ def _pretrained_backbone(folder: str, *, form: Form, settings: dict[str, Any]) -
         output_loading_info=True,
         **settings,
     )
+    words, rows = len(tokenizer), model.get_input_embeddings().weight.shape[0]
+    if words > rows:
+        raise UserError(
+            f"model {source.spec!r}: its tokenizer has {words:,} tokens, its embedding {rows:,}"
+        )
+    head = _head(model, set())
+    check_loaded(report, head=head, stored=_stored(folder), spec=source.spec)
+    _initialise(model, head.difference(report["missing_keys"]))
     model.config.pad_token_id = tokenizer.pad_token_id
-    fresh = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    return Backbone(model, tokenizer, form, head=_head(model, fresh))
+    return Backbone(model, tokenizer, form, head=head.union(report["missing_keys"]))
+
+
+def _tokenizer(source: ModelSource, folder: Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer, with a pad token; it pads on the right.
+
+    Padding on the left would move the token that a head reads, and the positions of spans. Where
+    text is generated, the inputs are padded on the left explicitly.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    pad = source.config.get("pad_token_id", 1)
+    if source.family == Family.ROBERTA and pad not in (None, tokenizer.pad_token_id):
+        raise UserError(
+            f"model {source.spec!r}: pad_token_id is {pad} in config.json and "
+            f"{tokenizer.pad_token_id} in the tokenizer; RoBERTa counts positions from it, so that "
+            "both must be equal"
+        )
+    return tokenizer
+
+
+def _stored(folder: Path) -> set[str]:
+    """Return the names of the tensors in the weights of a folder."""
+    from safetensors import safe_open
+
+    names: set[str] = set()
+    for file in folder.glob("*.safetensors"):
+        with safe_open(str(file), framework="pt") as tensors:
+            names.update(tensors.keys())
+    return names
+
+
+def _initialise(model: PreTrainedModel, names: Collection[str]) -> None:
+    """Draw the weights of a head that the checkpoint brought along: its classes are others."""
+    modules = dict.fromkeys(name.rpartition(".")[0] for name in names)
+    for path in modules:
+        module = model.get_submodule(path)
+        for tensor in (module, *module.parameters(recurse=False)):
+            tensor._is_hf_initialized = False  # noqa: SLF001 - or the library skips it
+        model._init_weights(module)  # noqa: SLF001 - nothing public draws the weights of a part
 
 
 def _random_backbone(config: dict[str, Any], *, form: Form, settings: dict[str, Any]) -> Backbone:

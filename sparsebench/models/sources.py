@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.bundle import BundledModel, bundle_folder, read_bundle
+from sparsebench.models.checks import check_config, check_files
 from sparsebench.models.families import FAMILIES, family_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ class ModelSource(ABC):
     @abstractmethod
     def folder(self) -> Path | None:
         """Return the folder of the weights, fetched if necessary; None for random weights."""
+
+    def check(self) -> None:
+        """Check its configuration, and its files if they are local, without loading the weights.
+
+        Raises:
+            UserError: The backbone cannot be loaded as it was trained; the message names the file.
+        """
+        check_config(self.config, spec=self.spec)
 
     @property
     def family(self) -> Family:
@@ -139,6 +148,11 @@ class FolderSource(ModelSource):
     def folder(self) -> Path:
         """Return the folder."""
         return self.path
+
+    def check(self) -> None:
+        """Check its configuration and its files."""
+        super().check()
+        check_files(self.path, spec=self.spec)
 
 
 @dataclass(frozen=True)

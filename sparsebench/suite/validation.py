@@ -144,6 +144,7 @@ class _Check:
                         )
                 else:
                     families[spec] = source.family
+                    source.check()
                     self._lengths(source)
             except UnreachableHubError as error:
                 quick = quick_backbones()

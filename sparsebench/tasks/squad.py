@@ -187,7 +187,10 @@ def _hub_questions(rows: Dataset, *, where: str) -> Iterator[RawQuestion]:
 
 
 def _question(question: dict[str, Any], where: str) -> dict[str, Any]:
-    answers = [] if question.get("is_impossible") else _items(question, "answers", where=where)
+    impossible = question.get("is_impossible", False)
+    if not isinstance(impossible, bool):
+        raise UserError(f"{where}: 'is_impossible' should be true or false, not {impossible!r}")
+    answers = [] if impossible else _items(question, "answers", where=where)
     return {
         "id": _value(question, "id", str, where=where),
         "question": _value(question, "question", str, where=where),
@@ -210,6 +213,6 @@ def _items(parent: Any, key: str, *, where: str) -> list[tuple[str, dict[str, An
 def _value(parent: Any, key: str, kind: type[Any], *, where: str) -> Any:
     if not isinstance(parent, dict) or key not in parent:
         raise UserError(f"{where}: the key {key!r} is missing; is this the official file?")
-    if not isinstance(parent[key], kind):
+    if not isinstance(parent[key], kind) or (kind is int and isinstance(parent[key], bool)):
         raise UserError(f"{where}: {key!r} is not of the type {kind.__name__}")
     return parent[key]
