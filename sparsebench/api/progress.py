@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sparsebench.api.tally import Running, Snapshot
     from sparsebench.execution.events import Event, Report
 
-WIDTHS = (8, 9, 10)
+WIDTHS = (16, 9, 10)
 """Characters for the phase, the steps and the loss, so that nothing moves as they change."""
 
 SHOWN = 8

@@ -42,6 +42,8 @@ class Running:
         since: When it began, in seconds of the tally's clock.
         latest: Its latest event.
         trained: The share of its training that is done.
+        first_step: Time and ``trained`` at its first event of training: what came before, such as
+            loading, or the steps of an earlier command, says nothing about the pace.
         entered: When its latest phase began, in seconds of the tally's clock.
     """
 
@@ -49,6 +51,7 @@ class Running:
     since: float
     latest: Progressed | None = None
     trained: float = 0.0
+    first_step: tuple[float, float] | None = None
     entered: float = 0.0
 
     def moved(self, event: Progressed, now: float) -> Running:
@@ -57,7 +60,21 @@ class Running:
         trained = event.done / event.total if is_step else self.trained
         same = self.latest is not None and self.latest.phase == event.phase
         entered = self.entered if same else now
-        return replace(self, latest=event, trained=trained, entered=entered)
+        first = self.first_step or ((now, trained) if is_step else None)
+        return replace(self, latest=event, trained=trained, first_step=first, entered=entered)
+
+    def training_left(self, now: float) -> float | None:
+        """Estimate the time left from the steps that were measured; None before there are any.
+
+        With a single event of training, the pace follows from the age of the run, if enough of the
+        training is done.
+        """
+        if self.first_step is not None and self.trained > self.first_step[1]:
+            since, before = self.first_step
+            return (now - since) / (self.trained - before) * (1 - self.trained)
+        if self.trained >= OWN_PACE:
+            return (now - self.since) * (1 / self.trained - 1)
+        return None
 
     def seconds_left(self, now: float, typical: float) -> float:
         """Estimate the time left, from the pace of its training, then of its evaluation.
@@ -66,8 +83,9 @@ class Running:
             now: Seconds of the tally's clock.
             typical: Seconds of a whole run.
         """
-        age, latest = now - self.since, self.latest
-        training = age / self.trained - age if self.trained >= OWN_PACE else typical - age
+        latest, training = self.latest, self.training_left(now)
+        if training is None or self.trained < OWN_PACE:
+            training = typical - (now - self.since)
         if latest is None or latest.phase == "train" or not latest.done:
             return max(0.0, training)
         evaluating = (now - self.entered) * (latest.total - latest.done) / latest.done
@@ -162,7 +180,8 @@ class Tally:
         if open_ <= 0:
             return 0.0
         now = self._clock()
-        paces = [(now - run.since) / run.trained for run in self._running.values() if run.trained]
+        left = [(run, run.training_left(now)) for run in self._running.values()]
+        paces = [now - run.since + seconds for run, seconds in left if seconds is not None]
         ended = list(self._ended.values())
         known = [event.seconds for event in ended if event.status == OK]
         known = known or [event.seconds for event in ended] or paces

@@ -13,7 +13,7 @@ class Progressed:
     Attributes:
         key: The key of the run.
         phase: What the run is doing: ``load``, ``prepare``, ``train``, ``select``, ``deploy``,
-            ``evaluate`` or ``profile``.
+            ``evaluate``, or ``profile`` and the part that is measured, ``profile latency``.
         done: Units done in this phase.
         total: Units in this phase; 0 if unknown.
         loss: The latest training loss, if any.

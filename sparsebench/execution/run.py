@@ -278,6 +278,7 @@ def _profile(context: RunContext, model: nn.Module, trained: TrainedModel) -> Co
             ),
             activation_data=f"{len(few)} examples of {split}",
         ),
+        on_phase=lambda part: context.report_phase(f"profile {part}"),
     )
 
 

@@ -107,6 +107,28 @@ def test_a_run_is_estimated_by_its_own_pace() -> None:
     assert tally.snapshot().seconds_left == pytest.approx(30)
 
 
+def test_the_first_estimate_comes_from_measured_steps_and_not_from_loading() -> None:
+    clock = Clock()
+    tally = Tally({"a": "run a"}, clock=clock)
+    tally.add(Started("a"))
+    clock.now += 100
+    tally.add(Progressed("a", "train", 1, 1000))
+    assert tally.snapshot().seconds_left is None
+
+    clock.now += 2
+    tally.add(Progressed("a", "train", 3, 1000))
+    assert tally.snapshot().seconds_left == pytest.approx(997, rel=1e-3)
+
+
+def test_steps_of_an_earlier_command_are_not_counted_as_fast() -> None:
+    clock = Clock()
+    tally = Tally({"a": "run a"}, clock=clock)
+    tally.add(Progressed("a", "train", 500, 1000))
+    clock.now += 10
+    tally.add(Progressed("a", "train", 510, 1000))
+    assert tally.snapshot().seconds_left == pytest.approx(490)
+
+
 def test_a_run_that_is_done_training_keeps_its_progress() -> None:
     clock = Clock()
     tally = Tally({"a": "run a", "b": "run b"}, clock=clock)
