@@ -86,6 +86,8 @@ def test_a_run_that_was_cut_off_after_its_training_does_not_train_again(root: Pa
     phases = {e.phase for e in make(LocalExecutor(), [job]) if isinstance(e, Progressed)}
     assert "evaluate" in phases
     assert "train" not in phases
+    parts = ("parameters", "activation density", "multiply-adds", "latency", "memory")
+    assert phases >= {f"profile {part}" for part in parts}
     untouched = root.with_name("untouched")
     make(LocalExecutor(), make_jobs(untouched, "plain"))
     one, other = results(root)["plain"], results(untouched)["plain"]
