@@ -59,16 +59,26 @@ class StageTrainer(Trainer):  # type: ignore[misc]
     Args:
         method: The method.
         group: The processes that train together.
-        **arguments: The arguments of ``transformers.Trainer``.
+        model: The training view.
+        data_collator: Turns rows into a batch.
+        **arguments: The other arguments of ``transformers.Trainer``.
     """
 
-    def __init__(self, *, method: Method, group: ProcessGroup, **arguments: Any) -> None:
-        super().__init__(**arguments)
+    def __init__(
+        self,
+        *,
+        method: Method,
+        group: ProcessGroup,
+        model: nn.Module,
+        data_collator: Callable[..., Any],
+        **arguments: Any,
+    ) -> None:
+        has_encoder = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+        collate = sharded(data_collator, group, shifts_labels=not has_encoder)
+        super().__init__(model=model, data_collator=collate, **arguments)
         self.remove_callback(PrinterCallback)
         self.method = method
         self.group = group
-        decodes_only = not getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
-        self.data_collator = sharded(self.data_collator, group, shifts_labels=decodes_only)
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
 
     def get_batch_samples(
