@@ -1,7 +1,8 @@
-"""The installed methods: look one up by name, configure it, prepare a model with it.
+"""The installed methods: look one up by name, configure it, prepare and deploy a model with it.
 
     method = configure("lora", {"r": 8, "learning_rate": 1e-4})
     view = prepared(method, backbone)
+    model = deployed_model(method, view)
 
 ``METHODS`` holds the classes; ``configure`` validates settings as a suite gives them.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sparsebench.errors import UserError
+from sparsebench.errors import UserError, one_line
 from sparsebench.errors.problems import KeyPath, explain, located
 from sparsebench.method import Method, MethodConfig
 from sparsebench.registry import Registry
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from sparsebench.models import Backbone
 
-__all__ = ["METHODS", "configure", "prepared"]
+__all__ = ["METHODS", "configure", "deployed_model", "prepared"]
 
 _OTHER_WORDS = {
     "batch": "batch_size",
@@ -78,13 +79,18 @@ def configure(name: str, settings: Mapping[str, Any], *, where: str | None = Non
     Raises:
         UnknownNameError: There is no such method.
         BrokenPluginError: The method cannot be used.
-        UserError: A setting is unknown or invalid; the message has one line for each.
+        UserError: A setting is unknown or invalid; the message has one line for each. Or the
+            method raises an error.
     """
     method = METHODS.get(name, where=where)
     if faults := setting_faults(method, settings):
         start = f"{where + ': ' if where else ''}method {name!r}: "
         raise UserError("\n".join(start + located(*fault) for fault in faults))
-    return method(method.Config.model_validate(settings))
+    try:
+        return method(method.Config.model_validate(settings))
+    except Exception as error:
+        start = f"{where + ': ' if where else ''}method {name!r} cannot be created: "
+        raise UserError(start + one_line(error)) from error
 
 
 def prepared(method: Method, backbone: Backbone) -> nn.Module:
@@ -93,14 +99,24 @@ def prepared(method: Method, backbone: Backbone) -> nn.Module:
     Raises:
         UserError: ``prepare`` returned something else than a module.
     """
+    return _model(method.prepare(backbone), f"{type(method).__name__}.prepare")
+
+
+def deployed_model(method: Method, view: nn.Module) -> nn.Module:
+    """Return the deployed model of a training view.
+
+    Raises:
+        UserError: ``deploy`` returned something else than a module.
+    """
+    return _model(method.deploy(view), f"{type(method).__name__}.deploy")
+
+
+def _model(returned: object, call: str) -> nn.Module:
     from torch import nn
 
-    view: object = method.prepare(backbone)
-    if not isinstance(view, nn.Module):
-        raise UserError(
-            f"{type(method).__name__}.prepare returned {type(view).__name__}: return the model"
-        )
-    return view
+    if not isinstance(returned, nn.Module):
+        raise UserError(f"{call} returned {type(returned).__name__}: return the model")
+    return returned
 
 
 def setting_faults(method: type[Method], settings: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:

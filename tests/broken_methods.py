@@ -349,3 +349,38 @@ class ChangesTheDefaultType(Sound):
     def deploy(self, model: nn.Module) -> nn.Module:
         torch.set_default_dtype(torch.float64)
         return super().deploy(model)
+
+
+class ForgetsToReturn(Sound):
+    """Its deploy does what it should, and returns nothing."""
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        super().deploy(model)
+        return None  # type: ignore[return-value]
+
+
+class MuteError(Exception):
+    """An error whose message cannot be read."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class RaisesWithoutWords(Sound):
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        raise MuteError
+
+
+class ExitsThePython(Sound):
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        raise SystemExit(3)
+
+
+class RefusesWithAnError(Sound):
+    def refuses(self, family: Family, form: Form) -> str | None:
+        raise MuteError
+
+
+class PenaltyWithoutTensor(Sound):
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        return 0.5  # type: ignore[return-value]

@@ -9,7 +9,7 @@ from pydantic import Field
 from tiny_models import tiny_backbone
 
 from sparsebench import Method, MethodConfig, UserError, method_registry
-from sparsebench.method_registry import METHODS, configure, prepared, setting_faults
+from sparsebench.method_registry import METHODS, configure, deployed_model, prepared, setting_faults
 
 
 class Inner(MethodConfig):
@@ -152,3 +152,26 @@ def test_a_method_that_returns_no_model_is_told_so() -> None:
 
     with pytest.raises(UserError, match=r"Forgets\.prepare returned NoneType: return the model"):
         prepared(Forgets(), tiny_backbone("bert"))
+
+    class ForgetsLater(Sample):
+        def deploy(self, model: Any) -> Any:
+            model.eval()
+
+    with pytest.raises(
+        UserError, match=r"ForgetsLater\.deploy returned NoneType: return"
+    ):
+        deployed_model(ForgetsLater(), tiny_backbone("bert").model)
+
+
+def test_a_method_that_cannot_be_created_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(Exception):  # noqa: N818 - the name is not what is tested
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    class Raises(Sample):
+        def __init__(self, config: Any = None) -> None:
+            raise Mute
+
+    monkeypatch.setattr(METHODS, "get", lambda *_, **__: Raises)
+    with pytest.raises(UserError, match=r"'raises' cannot be created: Mute: its message cannot be"):
+        configure("raises", {})

@@ -57,7 +57,9 @@ class Check:
             return CheckResult(self, CheckOutcome.NOT_APPLICABLE, str(reason))
         except CheckFailed as reason:
             return CheckResult(self, CheckOutcome.FAIL, str(reason))
-        except Exception as error:  # noqa: BLE001 - a method may fail in any way
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a method may fail in any way, also by exit
             return CheckResult(self, CheckOutcome.FAIL, error_text(error))
 
 
@@ -85,7 +87,10 @@ def of_family(
 
     def create(function: Callable[[FamilyUnderTest], str | None]) -> Check:
         def test(method: MethodUnderTest) -> str:
-            tested = method.tested_families
+            try:
+                tested = method.tested_families
+            except Exception as error:
+                raise NotApplicable("refuses() fails: see runs_on_every_family") from error
             return _over_families(tested[:1] if first_only else tested, function)
 
         return _check(function, applies_to, test)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from sparsebench.conformance import deploying, reproducing, training
 from sparsebench.conformance.check import Check, CheckResult
 from sparsebench.conformance.method_under_test import MethodUnderTest
 from sparsebench.conformance.outcomes import CheckOutcome
-from sparsebench.errors import UnknownNameError
+from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models import BUILT_IN_FAMILIES
 
 if TYPE_CHECKING:
@@ -72,10 +73,16 @@ def expected_failures(method: MethodUnderTest) -> dict[str, str]:
 
     Raises:
         UnknownNameError: No check has one of the names.
+        UserError: ``expected_failures`` is not a mapping.
     """
-    expected = dict(method.method().expected_failures)
+    expected: object = method.method().expected_failures
+    if not isinstance(expected, Mapping):
+        raise UserError(
+            f"expected_failures of {method.name!r} is a {type(expected).__name__}: make it a "
+            "mapping from the name of a check to the reason"
+        )
     _check_names(expected, where=f"expected_failures of {method.name!r}")
-    return expected
+    return dict(expected)
 
 
 def _check_names(names: Iterable[str], *, where: str | None = None) -> None:

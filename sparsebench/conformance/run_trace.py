@@ -174,7 +174,9 @@ def trace_run(
                 break
             try:
                 act(state)
-            except Exception as error:  # noqa: BLE001 - a method may fail in any way
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a method may fail in any way, also by exit
                 trace.failure = (phase, error)
                 break
         trace.random.append(random_states())

@@ -37,17 +37,19 @@ class UnknownNameError(UserError):
 
 
 def describe(error: BaseException) -> str:
-    """Return the message of an error, with its type unless it is a ``UserError``.
-
-    The ``__str__`` of an exception of a plugin may itself fail.
-    """
-    try:
-        text = str(error)
-    except Exception as inner:  # noqa: BLE001
-        text = f"(its message cannot be read: {type(inner).__name__})"
+    """Return the message of an error, with its type unless it is a ``UserError``."""
+    text = message_of(error)
     if isinstance(error, UserError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an error; the ``__str__`` of a plugin's error may fail itself."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - a plugin may raise anything
+        return f"its message cannot be read ({type(second).__name__} in __str__)"
 
 
 def one_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import errno
 import traceback
 from typing import TYPE_CHECKING
 
-from sparsebench.errors import UserError
+from sparsebench.errors import UserError, message_of
 from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.job import Outcome, failed
 from sparsebench.results.records import Status
@@ -43,8 +43,8 @@ def failure(job: Job, error: BaseException) -> Outcome:
             f"{job.store}: {unwritable}, in {job.spec.title}; finished results are kept: free some "
             "space and run the same command again to resume"
         ) from error
-    if job.limits.memory and _NO_THREAD in _message(error):
-        return Outcome(failed(job, Status.OOM, _message(error)))
+    if job.limits.memory and _NO_THREAD in message_of(error):
+        return Outcome(failed(job, Status.OOM, message_of(error)))
     status, reason = failure_of(error)
     if status is not Status.ERROR or isinstance(error, UserError):
         return Outcome(failed(job, status, reason))
@@ -54,7 +54,7 @@ def failure(job: Job, error: BaseException) -> Outcome:
 
 def failure_of(error: BaseException) -> tuple[Status, str]:
     """Return the status and the reason that an exception stands for."""
-    message = _message(error)
+    message = message_of(error)
     if out_of_memory(error):
         return Status.OOM, message or "out of memory"
     if isinstance(error, (DivergedError, NonFiniteOutputError)):
@@ -64,21 +64,13 @@ def failure_of(error: BaseException) -> tuple[Status, str]:
     return Status.ERROR, f"{type(error).__name__}: {message}"
 
 
-def _message(error: BaseException) -> str:
-    """Return the text of an exception, whose ``__str__`` may be a plugin's and fail itself."""
-    try:
-        return str(error)
-    except Exception as failed_again:  # noqa: BLE001 - a plugin may raise anything
-        return f"its message cannot be read ({type(failed_again).__name__} in __str__)"
-
-
 def _unwritable(error: BaseException) -> str | None:
     """Return the system's message if a file could not be written for lack of space."""
     for each in _chain(error):
         if isinstance(each, OSError) and each.errno in _UNWRITABLE:
             return each.strerror
         for words in _UNWRITABLE_WORDS:
-            if words in _message(each):
+            if words in message_of(each):
                 return words
     return None
 

@@ -14,7 +14,7 @@ from sparsebench.execution.context import load_context
 from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
-from sparsebench.method_registry import METHODS, configure, prepared
+from sparsebench.method_registry import METHODS, configure, deployed_model, prepared
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
@@ -173,7 +173,7 @@ def _deploy(context: RunContext, method: Method, model: nn.Module) -> None:
     folder = _deployed_folder(context.job)
     shutil.rmtree(folder, ignore_errors=True)
     deployed.save(
-        method.deploy(model),
+        deployed_model(method, model),
         folder,
         tokenizer=context.tokenizer,
         form=context.backbone.form,

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sparsebench.errors import UserError
+from sparsebench.errors import UserError, one_line
 from sparsebench.errors.problems import Problem, Severity, in_order, located
 from sparsebench.method_registry import METHODS, setting_faults
 from sparsebench.models import Family, model_source
@@ -93,7 +93,7 @@ class _Check:
         try:
             return method(method.Config.model_validate(entry.settings))
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
-            self.error(path, f"methods.{label}: {type(error).__name__}: {error}")
+            self.error(path, f"methods.{label}: {one_line(error)}")
         return None
 
     def tuning(self) -> None:
@@ -238,7 +238,7 @@ class _Check:
                 else:
                     self.error(("tasks", name), str(error))
             except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
-                self.error(("tasks", name), f"{name}: {type(error).__name__}: {error}")
+                self.error(("tasks", name), f"{name}: {one_line(error)}")
         for reason, first, *others in unread.values():
             alike = f" (nor {', '.join(others)})" if others else ""
             self.note(("tasks", first), f"not checked{alike}: {reason}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter  # bound here: code of a method that replaces it has no effect
 from typing import TYPE_CHECKING, Any
 
 from transformers import set_seed
 
-from sparsebench.errors import StoppedError
+from sparsebench.errors import StoppedError, UserError
+from sparsebench.method import Stage
 from sparsebench.results.records import Evaluation, LossPoint, TrainingRecord
 from sparsebench.training.checkpoints import (
     last_checkpoint,
@@ -29,13 +31,13 @@ from sparsebench.training.trainer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from datasets import Dataset
     from torch import nn
 
-    from sparsebench.method import Method, Stage
+    from sparsebench.method import Method
     from sparsebench.schema.training import Training
 
 
@@ -149,7 +151,10 @@ def train(
 
 def _spans(run: _TrainingState) -> Sequence[tuple[int, tuple[Stage, Span]]]:
     """Split the budget between the stages, exact to the step; every stage gets at least one."""
-    stages = list(run.method.stages())
+    returned: object = run.method.stages()
+    if not isinstance(returned, Sequence) or not all(isinstance(s, Stage) for s in returned):
+        raise UserError(f"the method's stages() returned {returned!r:.80}: return Stage objects")
+    stages: list[Stage] = list(returned)
     shares = [stage.share for stage in stages]
     if not stages or min(shares) <= 0 or not math.isclose(sum(shares), 1):
         raise ValueError(f"the shares of a method's stages must be positive and sum to 1: {shares}")

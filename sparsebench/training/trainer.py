@@ -13,6 +13,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from sparsebench.errors import UserError
 from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded, weigh
 from sparsebench.training.checkpoints import load_state, mark_complete, save_state
 
@@ -133,8 +134,13 @@ class StageTrainer(Trainer):  # type: ignore[misc]
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Create AdamW over the method's parameter groups."""
         config = self.method.config
+        groups: object = self.method.parameter_groups(model or self.model)
+        if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+            raise UserError(
+                f"the method's parameter_groups() returned {groups!r:.80}: return a list of groups"
+            )
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            self.method.parameter_groups(model or self.model),
+            groups,
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,  # one pass over memory; the unfused one takes half of a short step on a CPU

@@ -63,6 +63,16 @@ def test_some_checks_alone(cli: Callable[..., Said]) -> None:
     assert said.out.endswith("head: 1 passed\n")
 
 
+def test_progress_is_reported_without_a_terminal(
+    cli: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparsebench.api.console.FIRST", 0.01)
+    said = cli("check", "head", "--families", "bert", "--only", "saves_and_loads")
+    assert said.code == 0
+    assert "head: starting" in said.err
+    assert "starting" not in said.out
+
+
 def test_the_checks_are_listed(cli: Callable[..., Said]) -> None:
     said = cli("check", "--list")
     assert said.code == 0

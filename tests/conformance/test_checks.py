@@ -16,7 +16,7 @@ from sparsebench.conformance import (
     check_method,
     process_state,
 )
-from sparsebench.errors import UnknownNameError
+from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models import BUILT_IN_FAMILIES
 from sparsebench.sparsity import Masked, attach, fold
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sparsebench.conformance import Check
 
 SLOW = "schedules_go_by_progress"
+RUNS = "runs_on_every_family"
 
 CAUGHT: list[tuple[type[Method], str, str]] = [
     (broken.UndescribedSetting, "settings_have_defaults", "rank"),
@@ -70,6 +71,11 @@ ALSO: list[tuple[type[Method], str, str]] = [
     (broken.HooksAllModules, "leaves_the_process_alone", "begin_stage changes the hooks"),
     (broken.MovesElsewhere, "leaves_the_process_alone", "deploy changes the working folder"),
     (broken.ChangesTheDefaultType, "leaves_the_process_alone", "default dtype"),
+    (broken.ForgetsToReturn, RUNS, "deploy: ForgetsToReturn.deploy returned NoneType"),
+    (broken.RaisesWithoutWords, RUNS, "train: MuteError: its message cannot be read (RuntimeError"),
+    (broken.ExitsThePython, RUNS, "prepare: SystemExit: 3 (tests/broken_methods.py"),
+    (broken.RefusesWithAnError, RUNS, "MuteError: its message cannot be read"),
+    (broken.PenaltyWithoutTensor, "penalty_is_differentiable", "no gradient"),
 ]
 """More of the like, which may fail other checks too, or of which only the one check is made."""
 
@@ -145,6 +151,20 @@ def test_a_method_that_does_not_run_fails_one_check_and_no_other_is_made_of_it()
     assert "t5: prepare: AttributeError: 'T5Model'" in results["runs_on_every_family"].note
     assert results["saves_and_loads"].outcome is CheckOutcome.NOT_APPLICABLE
     assert "see runs_on_every_family" in results["saves_and_loads"].note
+
+
+def test_a_method_whose_refusal_fails_has_one_failed_check() -> None:
+    results = {f.check.name: f for f in check_method(under_test(broken.RefusesWithAnError()))}
+    assert [name for name, f in results.items() if f.outcome is CheckOutcome.FAIL] == [RUNS]
+    assert "see runs_on_every_family" in results["saves_and_loads"].note
+
+
+def test_expected_failures_that_are_no_mapping_are_refused() -> None:
+    class Listed(Sound):
+        expected_failures: ClassVar = ["survives_a_restart"]
+
+    with pytest.raises(UserError, match="is a list: make it a mapping"):
+        next(check_method(under_test(Listed())))
 
 
 def test_families_that_are_refused_are_listed_with_the_reason() -> None:

@@ -23,7 +23,7 @@ from sparsebench.execution.profile_runs.profiled_models import (
     ProfiledModel,
     UntrainedModel,
 )
-from sparsebench.method_registry import configure, prepared
+from sparsebench.method_registry import configure, deployed_model, prepared
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling.parameters import count_storage
 from sparsebench.sparsity.encoding import bit_bytes
@@ -221,7 +221,7 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedMode
     learned = sum(_learned_bytes(view, names, original)) if has_values else None
     view.eval()
     with torch.no_grad():
-        return FinishedModel(method.deploy(view), trainable, learned)
+        return FinishedModel(deployed_model(method, view), trainable, learned)
 
 
 @torch.no_grad()
