@@ -68,10 +68,11 @@ def install_in_place(folder: Path) -> None:
 
 def python(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs Python in the folder of a package that ``install_in_place`` has installed."""
+    path = os.pathsep.join([str(package / "src"), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=package,
-        env={**os.environ, "PYTHONPATH": str(package / "src"), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
