@@ -157,9 +157,7 @@ def test_a_method_that_returns_no_model_is_told_so() -> None:
         def deploy(self, model: Any) -> Any:
             model.eval()
 
-    with pytest.raises(
-        UserError, match=r"ForgetsLater\.deploy returned NoneType: return"
-    ):
+    with pytest.raises(UserError, match=r"ForgetsLater\.deploy returned NoneType: return"):
         deployed_model(ForgetsLater(), tiny_backbone("bert").model)
 
 
