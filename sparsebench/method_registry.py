@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from sparsebench.models import Backbone
+    from sparsebench.models import Backbone, Family, Form
 
-__all__ = ["METHODS", "configure", "deployed_model", "prepared"]
+__all__ = ["METHODS", "configure", "deployed_model", "prepared", "refusal"]
 
 _OTHER_WORDS = {
     "batch": "batch_size",
@@ -91,6 +91,22 @@ def configure(name: str, settings: Mapping[str, Any], *, where: str | None = Non
     except Exception as error:
         start = f"{where + ': ' if where else ''}method {name!r} cannot be created: "
         raise UserError(start + one_line(error)) from error
+
+
+def refusal(method: Method, family: Family, form: Form) -> str | None:
+    """Return why a method cannot work on a family in a form, or None if it can.
+
+    Raises:
+        UserError: ``refuses`` raised an error, or returned something else than a text or None.
+    """
+    call = f"{type(method).__name__}.refuses"
+    try:
+        reason: object = method.refuses(family, form)
+    except Exception as error:
+        raise UserError(f"{call} failed: {one_line(error)}") from error
+    if reason is None or (isinstance(reason, str) and reason.strip()):
+        return reason
+    raise UserError(f"{call} returned {reason!r:.80}: return the reason as a text, or None")
 
 
 def prepared(method: Method, backbone: Backbone) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
 from sparsebench.execution.job import Job
-from sparsebench.method_registry import configure
+from sparsebench.method_registry import configure, refusal
 from sparsebench.models import GENERATING, model_source
 from sparsebench.results.records import RunResult, Status
 from sparsebench.schema.spec import MethodChoice, RunSpec, TuningRecord
@@ -216,9 +216,9 @@ def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:
         return f"{source.name} has no tokenizer and no pretrained weights: 'profile' alone takes it"
     method = configure(spec.method.name, spec.method.settings)
     try:
-        return method.refuses(source.family, form)
-    except Exception:  # noqa: BLE001 - a plugin may raise anything; its run reports it
-        return None
+        return refusal(method, source.family, form)
+    except UserError:
+        return None  # the run raises it again, and reports it
 
 
 def _look_up(task: str, data: DataSource) -> _TaskData:

@@ -14,7 +14,7 @@ from sparsebench.execution.context import load_context
 from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
-from sparsebench.method_registry import METHODS, configure, deployed_model, prepared
+from sparsebench.method_registry import METHODS, configure, deployed_model, prepared, refusal
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
@@ -115,7 +115,7 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
     context = load_context(job, report)
     backbone = context.backbone
     method = configure(job.spec.method.name, job.spec.method.settings)
-    method.refuses(backbone.family, backbone.form)  # the plan ignores an error in here: it is ours
+    refusal(method, backbone.family, backbone.form)  # the plan ignores its errors
     context.report_phase("prepare")
     head = {id(backbone.model.get_parameter(name)) for name in context.head}
     model = prepared(method, backbone).to(context.device)

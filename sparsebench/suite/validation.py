@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError, one_line
 from sparsebench.errors.problems import Problem, Severity, in_order, located
-from sparsebench.method_registry import METHODS, setting_faults
+from sparsebench.method_registry import METHODS, refusal, setting_faults
 from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError, quick_backbones
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
@@ -204,7 +204,7 @@ class _Check:
                 self.error(("tasks", name), f"{name}: no backbone of the suite supports this task")
         for label, method in methods.items():
             pairs = {(family, form) for family, of in forms.items() for form in of.values()}
-            refused = {pair: reason for pair in sorted(pairs) if (reason := method.refuses(*pair))}
+            refused = self._refused(label, method, pairs)
             for (family, form), reason in refused.items():
                 message = (
                     f"{label} does not support {family} for {form}: {reason}; such runs are skipped"
@@ -212,6 +212,21 @@ class _Check:
                 self.note(("methods", label), message)
             if all_known and pairs and set(refused) == pairs:
                 self.error(("methods", label), f"{label}: supports no backbone of the suite")
+
+    def _refused(
+        self, label: str, method: Method, pairs: set[tuple[Family, Form]]
+    ) -> dict[tuple[Family, Form], str]:
+        """Return the pairs that a method refuses, each with its reason."""
+        refused = {}
+        for pair in sorted(pairs):
+            try:
+                reason = refusal(method, *pair)
+            except UserError as error:
+                self.note(("methods", label), f"{label}: {error}; its runs report the error")
+                break
+            if reason:
+                refused[pair] = reason
+        return refused
 
     def _forms(self, family: Family, tasks: dict[str, Task]) -> dict[str, Form]:
         """Return the form of a family's output for each task that it supports."""

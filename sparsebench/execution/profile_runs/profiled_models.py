@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench import deployed
 from sparsebench.errors import UserError
-from sparsebench.method_registry import METHODS, configure
+from sparsebench.method_registry import METHODS, configure, refusal
 from sparsebench.models import FAMILIES, Form, model_source
 from sparsebench.results.checksums import folder_hashes
 from sparsebench.results.stored_run import RESULT, read_result
@@ -49,7 +49,10 @@ class UntrainedModel:
         if self.form not in FAMILIES.get(self.source.family).forms:
             return f"{self.source.family} does not support {self.form}"
         method = configure(self.method.name, self.method.settings)
-        return method.refuses(self.source.family, self.form)
+        try:
+            return refusal(method, self.source.family, self.form)
+        except UserError as error:
+            return str(error)
 
     def spec_fields(self, attention: str) -> dict[str, object]:
         """Return the fields of a ``ProfileSpec`` that name the model.
