@@ -15,6 +15,7 @@ plain model. The harness calls, in this order::
             method.is_final(progress)          in the last stage, after a checkpoint is scored
     method.before_step(view, 1.0)
     model = method.deploy(view)                with the selected checkpoint loaded, in eval mode
+    method.remarks()
 
 A resumed run calls ``prepare`` and every ``begin_stage`` up to the current stage again, and then
 loads the checkpoint. All that a method learns or decides must therefore be parameters or buffers of
@@ -185,6 +186,10 @@ class Method(ABC):
         deployed as it is.
         """
         return model
+
+    def remarks(self) -> Sequence[str]:
+        """Return remarks on the deployed model for the notes below a table; called after deploy."""
+        return ()
 
 
 def _by_weight_decay(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:

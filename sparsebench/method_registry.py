@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sparsebench.models import Backbone, Family, Form
 
-__all__ = ["METHODS", "configure", "deployed_model", "prepared", "refusal"]
+__all__ = ["METHODS", "configure", "deployed_model", "prepared", "refusal", "remarks"]
 
 _OTHER_WORDS = {
     "batch": "batch_size",
@@ -125,6 +126,20 @@ def deployed_model(method: Method, view: nn.Module) -> nn.Module:
         UserError: ``deploy`` returned something else than a module.
     """
     return _model(method.deploy(view), f"{type(method).__name__}.deploy")
+
+
+def remarks(method: Method) -> tuple[str, ...]:
+    """Return a method's remarks on its deployed model.
+
+    Raises:
+        UserError: ``remarks`` returned something else than texts.
+    """
+    returned: object = method.remarks()
+    if isinstance(returned, str) or not isinstance(returned, Sequence):
+        returned = (None,)
+    if not all(isinstance(remark, str) for remark in returned):
+        raise UserError(f"{type(method).__name__}.remarks did not return a list of texts")
+    return tuple(returned)
 
 
 def _model(returned: object, call: str) -> nn.Module:

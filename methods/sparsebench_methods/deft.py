@@ -164,6 +164,10 @@ class DEFT(Method):
         remove_meters(model)
         return self.inner.deploy(model)
 
+    def remarks(self) -> Sequence[str]:
+        """Return the remarks of the wrapped method."""
+        return self.inner.remarks()
+
 
 @dataclass
 class Meter:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from sparsebench import Method
-from sparsebench.sparsity import Masked, Pattern, attach, prune, remask
+from sparsebench.sparsity import Masked, Pattern, attach, prune, remask, rounding_remarks
 from sparsebench_methods.scheduled import PatternConfig
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class LoRAMagnitude(Method):
 
     Config = LoRAMagnitudeConfig
     config: LoRAMagnitudeConfig
+    _remarks: tuple[str, ...] = ()
 
     @property
     def starts_pretrained(self) -> bool:
@@ -71,8 +72,15 @@ class LoRAMagnitude(Method):
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Merge the masked updates into the masked weights."""
-        prune(model, pattern=self.config.pattern)
+        config = self.config
+        if config.pattern is Pattern.STRUCTURED:
+            self._remarks = rounding_remarks(model, config.sparsity, scope=config.scope)
+        prune(model, pattern=config.pattern)
         return model
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return how the structured pattern has rounded the sparsity."""
+        return self._remarks
 
 
 class MaskedLoRA(Masked):

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from sparsebench import Method, MethodConfig
-from sparsebench.sparsity import HALF, Pattern, Schedule, Scope, has_sparsity, prune, remask
+from sparsebench.sparsity import (
+    HALF,
+    Pattern,
+    Schedule,
+    Scope,
+    has_sparsity,
+    prune,
+    remask,
+    rounding_remarks,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,6 +75,7 @@ class ScheduledSparsity(Method):
     """Chooses masks before every step, at the current sparsity of the schedule."""
 
     config: ScheduleConfig
+    _remarks: tuple[str, ...] = ()
 
     @property
     def schedule(self) -> Schedule:
@@ -108,5 +118,11 @@ class ScheduledSparsity(Method):
     def deploy(self, model: nn.Module) -> nn.Module:
         """Prune for good, to the final sparsity whatever the checkpoint had."""
         self.reach(model, self.config.sparsity)
+        if self.pattern is Pattern.STRUCTURED:
+            self._remarks = rounding_remarks(model, self.config.sparsity, scope=self.scope)
         prune(model, pattern=self.pattern)
         return model
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return how the structured pattern has rounded the sparsity."""
+        return self._remarks

@@ -14,7 +14,14 @@ from sparsebench.execution.context import load_context
 from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
-from sparsebench.method_registry import METHODS, configure, deployed_model, prepared, refusal
+from sparsebench.method_registry import (
+    METHODS,
+    configure,
+    deployed_model,
+    prepared,
+    refusal,
+    remarks,
+)
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
@@ -53,6 +60,9 @@ class TrainedModel(Record):
 
     memory: MemoryPeak | None
     """The peak of memory in training."""
+
+    remarks: tuple[str, ...] = ()
+    """The method's remarks on the deployed model."""
 
 
 def run(
@@ -140,7 +150,9 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
         return
     trainable = sum(parameter.numel() for parameter in trained)
     _deploy(context, method, model)
-    notes = TrainedModel(record=record, trainable=trainable, memory=memory.peak)
+    notes = TrainedModel(
+        record=record, trainable=trainable, memory=memory.peak, remarks=remarks(method)
+    )
     save_notes(notes.model_dump(mode="json"), _work_folder(job) / "trained.json")
 
 
@@ -193,6 +205,7 @@ def _measure(job: Job, report: Report) -> Outcome:
         suite=job.suite,
         spec=job.spec,
         status=Status.OK,
+        notes=trained.remarks,
         score=task.headline(scores),
         headline_metric=task.headline_metric,
         scores=scores,

@@ -152,6 +152,9 @@ class RunResult(Record):
     reason: str | None = None
     """Why there is no score, in one line; None if there is one."""
 
+    notes: tuple[str, ...] = ()
+    """Remarks of the method on the deployed model."""
+
     traceback: str | None = None
     """The last lines of the traceback or of the log of a failed run."""
 

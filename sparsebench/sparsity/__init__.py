@@ -19,7 +19,7 @@ from sparsebench.sparsity.parametrized_linear import (
     fold,
     no_autocast,
 )
-from sparsebench.sparsity.pruning import has_sparsity, prune, remask
+from sparsebench.sparsity.pruning import has_sparsity, prune, remask, rounding_remarks
 from sparsebench.sparsity.schedules import Schedule
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "prune",
     "pruned_count",
     "remask",
+    "rounding_remarks",
     "straight_through",
     "two_of_four",
     "without_lowest",

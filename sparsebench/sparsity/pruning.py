@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from sparsebench.models.anatomy import Matrix
 
+_EXACT = 0.0005
+"""A smaller difference between two shares is not reported."""
+
 
 @torch.no_grad()
 def remask(
@@ -98,6 +101,40 @@ def prune(model: nn.Module, *, pattern: Pattern = Pattern.UNSTRUCTURED) -> None:
         _fold_units(model)
     else:
         fold_masked(model)
+
+
+def rounding_remarks(
+    model: nn.Module, sparsity: float, *, scope: Scope = Scope.PER_MATRIX
+) -> tuple[str, ...]:
+    """Return remarks on how the structured pattern rounds a sparsity, if it does.
+
+    Args:
+        model: A model with ``Masked`` maps attached, not yet pruned.
+        sparsity: The requested share of heads and of neurons.
+        scope: The scope of the pattern.
+    """
+    remarks = []
+    for kind, part in (("heads", Attention), ("neurons", FeedForward)):
+        pools = [pool for pool in _pools(model, scope) if isinstance(pool[0].part, part)]
+        removed = sum(_pruned(pool, model) for pool in pools)
+        total = sum(units.count for pool in pools for units in pool)
+        remarks.append(rounding_remark(kind, sparsity, removed=removed, total=total))
+    return tuple(remark for remark in remarks if remark)
+
+
+def rounding_remark(kind: str, share: float, *, removed: int, total: int) -> str | None:
+    """Return a remark if the removed parts are not the requested share, to 0.1 %; else None.
+
+    Args:
+        kind: The parts, such as ``"heads"``.
+        share: The requested share.
+        removed: How many parts are removed.
+        total: How many parts there were.
+    """
+    actual = removed / total if total else share
+    if abs(actual - share) < _EXACT:
+        return None
+    return f"removes {actual:.1%} of the {kind} ({removed} of {total}), not {share:.1%}: rounded"
 
 
 @dataclass(frozen=True)

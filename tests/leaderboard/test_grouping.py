@@ -177,6 +177,19 @@ def test_what_failed_and_what_is_missing_is_told_run_by_run() -> None:
     )
 
 
+def test_a_remark_of_a_method_is_a_note_once_for_all_its_runs() -> None:
+    remark = "removes 25.0% of the heads (3 of 12), not 40.0%: rounded"
+    runs = [
+        make_result(method="dsee", task=task, seed=seed).model_copy(update={"notes": (remark,)})
+        for task in ("mrpc", "rte")
+        for seed in (1, 2)
+    ]
+
+    notes = group_of(*runs, make_result(method="full")).notes
+
+    assert [note for note in notes if "rounded" in note] == [f"dsee: {remark}"]
+
+
 def test_a_run_made_in_smaller_micro_batches_is_told() -> None:
     retried = Retried(micro_batch_size=8, reason="CUDA out of memory")
     first = make_result(method="lora").model_copy(update={"retried": retried})

@@ -227,6 +227,14 @@ class TestStructured:
         found = predict(view.eval(), batch, backbone.form)[0]
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
+    def test_says_how_it_has_rounded(self) -> None:
+        method = dsee(prune="structured", head_share=0.4, neuron_share=0.5)
+        backbone = tiny_backbone("bert")
+        method.deploy(trained(method, backbone))
+        heads = sum(a.heads for block in backbone.anatomy.blocks for a in block.attentions)
+        assert heads == 6
+        assert method.remarks() == ("removes 50.0% of the heads (6 of 12), not 40.0%: rounded",)
+
     def test_counts_of_the_update_after_removal(self) -> None:
         method = dsee(prune="structured", head_share=0.25, rank=3, entries=5)
         view = trained(method, tiny_backbone("gpt2"))

@@ -178,6 +178,29 @@ def test_structured_pruning_over_all_layers_spares_one_unit_of_each() -> None:
     assert sum(neurons) == 3 * 48 - int(3 * 48 * 0.9)
 
 
+@pytest.mark.parametrize(
+    ("sparsity", "remarks"),
+    [
+        (0.5, ()),
+        (
+            0.4,
+            (
+                "removes 25.0% of the heads (3 of 12), not 40.0%: rounded",
+                "removes 39.6% of the neurons (57 of 144), not 40.0%: rounded",
+            ),
+        ),
+    ],
+)
+def test_structured_pruning_says_how_it_has_rounded(
+    sparsity: float, remarks: tuple[str, ...]
+) -> None:
+    backbone = tiny_backbone("bert")
+    method = magnitude(sparsity=sparsity, pattern="structured", learning_rate=1e-5)
+    assert method.remarks() == ()
+    drive(method, backbone, masked_runs.batches(backbone), 4)
+    assert method.remarks() == remarks
+
+
 def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
     backbone = tiny_backbone("gpt2")
     attention = backbone.anatomy.blocks[1].attentions[0]

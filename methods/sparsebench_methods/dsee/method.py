@@ -10,6 +10,7 @@ from pydantic import Field
 
 from sparsebench import Backbone, Method, MethodConfig, Stage
 from sparsebench.sparsity.branches import LowRank, SparseUpdate, attach_branches, fold_branches
+from sparsebench.sparsity.pruning import rounding_remark
 from sparsebench_methods.dsee.pruning import (
     Score,
     add_coefficients,
@@ -92,6 +93,7 @@ class DSEE(Method):
     paper: ClassVar[str | None] = "arXiv:2111.00160"
     profile_settings: ClassVar[Mapping[str, Any]] = {"support": Support.RANDOM.value}
     config: DSEEConfig
+    _remarks: tuple[str, ...] = ()
 
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Attach an update to every query and value; if structured, coefficients to all units."""
@@ -137,7 +139,15 @@ class DSEE(Method):
             return
         config = self.config
         if config.prune is Prune.STRUCTURED:
-            prune_parts(model, head_share=config.head_share, neuron_share=config.neuron_share)
+            removed = prune_parts(
+                model, head_share=config.head_share, neuron_share=config.neuron_share
+            )
+            shares = {"heads": config.head_share, "neurons": config.neuron_share}
+            remarks = [
+                rounding_remark(kind, share, removed=removed[kind][0], total=removed[kind][1])
+                for kind, share in shares.items()
+            ]
+            self._remarks = tuple(remark for remark in remarks if remark)
         else:
             prune_weights(model, sparsity=config.sparsity, score=config.score)
 
@@ -157,6 +167,10 @@ class DSEE(Method):
         fold_coefficients(model)
         fold_branches(model)
         return model
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return how structured pruning has rounded the shares."""
+        return self._remarks
 
     @staticmethod
     def frozen_sparsity(model: nn.Module) -> float:

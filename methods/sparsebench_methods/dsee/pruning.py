@@ -130,7 +130,9 @@ def _other_weights(model: nn.Module, updates: dict[Matrix, Update]) -> list[Tens
 
 
 @torch.no_grad()
-def prune_parts(model: nn.Module, *, head_share: float, neuron_share: float) -> None:
+def prune_parts(
+    model: nn.Module, *, head_share: float, neuron_share: float
+) -> dict[str, tuple[int, int]]:
     """Remove heads and neurons, and fold the coefficients.
 
     Args:
@@ -138,10 +140,14 @@ def prune_parts(model: nn.Module, *, head_share: float, neuron_share: float) -> 
         head_share: The share of every attention's heads to remove, those with the smallest update;
             rounded to whole heads.
         neuron_share: The share of all neurons to remove, those with the lowest coefficients.
+
+    Returns:
+        The removed heads and neurons, each with their number before.
     """
+    before = anatomy_of(model).blocks
     heads = {
         attention.path: _least_updated(model, attention, share=head_share)
-        for block in anatomy_of(model).blocks
+        for block in before
         for attention in block.attentions
     }
     neurons = _lowest_neurons(model, share=neuron_share)
@@ -159,6 +165,11 @@ def prune_parts(model: nn.Module, *, head_share: float, neuron_share: float) -> 
             for matrix in (attention.query, attention.value):
                 updates[matrix].keep_rows(rows)
     _reattach(model, updates)
+    head_count = sum(attention.heads for block in before for attention in block.attentions)
+    return {
+        "heads": (sum(map(len, heads.values())), head_count),
+        "neurons": (sum(map(len, neurons.values())), sum(b.ffn.neurons for b in before if b.ffn)),
+    }
 
 
 def _least_updated(model: nn.Module, attention: Attention, *, share: float) -> list[int]:

@@ -23,7 +23,7 @@ from sparsebench.execution.profile_runs.profiled_models import (
     ProfiledModel,
     UntrainedModel,
 )
-from sparsebench.method_registry import configure, deployed_model, prepared
+from sparsebench.method_registry import configure, deployed_model, prepared, remarks
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling.parameters import count_storage
 from sparsebench.sparsity.encoding import bit_bytes
@@ -153,7 +153,7 @@ def _prepare_untrained(
     reference = backbone.model.eval()
     deployed.save(finished.model, folder, form=profiled.form, head=backbone.head)
     stored = count_storage(finished.model, backbone=reference, learned=finished.learned)
-    trainable = finished.trainable
+    trainable, remarks = finished.trainable, finished.remarks
     del finished  # the model that is measured is the one loaded back
     if device.type != "cpu" or dtype != torch.float32:
         reference = copy.deepcopy(reference).to(device, dtype)
@@ -164,7 +164,7 @@ def _prepare_untrained(
         folder=folder,
         trainable=trainable,
         storage=stored,
-        notes=profiled.notes,
+        notes=(*profiled.notes, *remarks),
     )
 
 
@@ -191,11 +191,13 @@ class FinishedModel:
         trainable: Number of parameters that would train, without the head.
         learned: Bytes of what would train, with the head, and of the masks; None without values
             (on the ``meta`` device), since a mask cannot be read there.
+        remarks: The method's remarks on the model.
     """
 
     model: nn.Module
     trainable: int
     learned: int | None
+    remarks: tuple[str, ...]
 
 
 def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedModel:
@@ -221,7 +223,8 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedMode
     learned = sum(_learned_bytes(view, names, original)) if has_values else None
     view.eval()
     with torch.no_grad():
-        return FinishedModel(deployed_model(method, view), trainable, learned)
+        model = deployed_model(method, view)
+    return FinishedModel(model, trainable, learned, remarks(method))
 
 
 @torch.no_grad()

@@ -41,6 +41,7 @@ def notes_of(
         *_unequal_terms(sources, columns),
         *_unequal_conditions(sources),
         *_retried(sources),
+        *_remarks(sources),
         *_unmeasured(sources),
     ]
 
@@ -128,6 +129,16 @@ def _retried(sources: Sequence[RowRuns]) -> Iterator[str]:
             f"{', '.join(runs)}: out of memory at first, then run in micro-batches of {size}: the "
             "same examples per step, but other times and memory peaks"
         )
+
+
+def _remarks(sources: Sequence[RowRuns]) -> Iterator[str]:
+    """Yield the remarks of methods on their deployed models, each with its rows."""
+    rows_with: dict[str, list[str]] = {}
+    for source in sources:
+        for remark in dict.fromkeys(remark for run in source.runs for remark in run.notes):
+            rows_with.setdefault(remark, []).append(source.name)
+    for remark, names in rows_with.items():
+        yield f"{', '.join(names)}: {remark}"
 
 
 def _unmeasured(sources: Sequence[RowRuns]) -> Iterator[str]:
