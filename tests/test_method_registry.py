@@ -86,7 +86,7 @@ def test_alternatives_of_one_value_are_one_fault() -> None:
 def test_a_term_of_training_is_not_for_a_method_to_set(key: str, term: str) -> None:
     [(path, message)] = setting_faults(Sample, {key: 3})
     assert path == (key,)
-    assert message.endswith(f"all train on the suite's terms, see training.{term}")
+    assert message.endswith(f"the suite sets training.{term} for all methods")
 
 
 def test_a_method_may_have_a_setting_of_that_name() -> None:
