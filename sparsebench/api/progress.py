@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparsebench.api.tally import OK, Tally, duration
-from sparsebench.execution.events import Awaited, Finished, Progressed, Started
+from sparsebench.execution.events import Awaited, Finished, Progressed
 from sparsebench.leaderboard.text import clean, percent
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def _live_report(tally: Tally, live: Live, clock: Callable[[], float]) -> Report
             if isinstance(event, Finished):
                 line = _ended(event, title=tally.title(event.key))
                 live.console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+            elif isinstance(event, Awaited):
+                live.console.print(_line(event, tally), no_wrap=True, overflow="ellipsis")
             live.refresh()
 
     return report
@@ -110,14 +112,14 @@ def _plain_report(tally: Tally, console: Console, clock: Callable[[], float]) ->
 def _line(event: Event, tally: Tally) -> Text:
     """Return the line of an event, off a terminal."""
     title, now = clean(tally.title(event.key)), tally.snapshot()
-    if isinstance(event, Started):
-        return Text(f"started  {title}")
-    if isinstance(event, Awaited):
-        return Text(f"         {title}: run by another command, waiting for its result")
+    if isinstance(event, Finished):
+        return Text.assemble(f"{now.finished}/{now.total}  ", _ended(event, title=title))
     if isinstance(event, Progressed):
         parts = [event.phase, _steps(event), _loss(event), _left(now)]
         return Text(f"         {title}: {', '.join(part for part in parts if part)}")
-    return Text.assemble(f"{now.finished}/{now.total}  ", _ended(event, title=title))
+    if isinstance(event, Awaited):
+        return Text(f"         {title}: run by another command, waiting for its result")
+    return Text(f"{type(event).__name__.lower():<9}{title}")
 
 
 class _LiveView:

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sparsebench.execution.events import Awaited, Finished, Progressed
+from sparsebench.execution.events import Finished, Progressed, Started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,7 +151,8 @@ class Tally:
                 self._running.pop(event.key, None)
                 self._ended[event.key] = event
                 return
-            if isinstance(event, Awaited):
+            if not isinstance(event, Started | Progressed):
+                self._running.pop(event.key, None)
                 return
             known = self._running.get(event.key) or Running(self.title(event.key), self._clock())
             if isinstance(event, Progressed):

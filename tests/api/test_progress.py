@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from sparsebench.api.progress import progress
-from sparsebench.execution.events import Finished, Progressed, Started
+from sparsebench.execution.events import Awaited, Finished, Progressed, Started
 
 if TYPE_CHECKING:
     from sparsebench.execution.events import Event
@@ -139,6 +139,12 @@ def test_many_runs_at_a_time_are_not_all_listed() -> None:
 
     assert "and 22 more" in stream.getvalue()
     assert "run number 29" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_of_another_command_is_reported(*, terminal: bool) -> None:
+    text = "\n".join(shown(Awaited("1"), terminal=terminal, width=120))
+    assert "seed 1: run by another command, waiting for its result" in text
 
 
 @pytest.mark.parametrize("terminal", [True, False])
