@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparsebench.metrics.labels import as_binary, as_classes, as_numbers
+from sparsebench.metrics.missing import as_binary, as_classes, as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
