@@ -57,6 +57,8 @@ def _check(loaded: object) -> type[Method]:
         raise TypeError(f"{loaded.__name__} does not define {', '.join(missing)}")
     if not (isinstance(loaded.Config, type) and issubclass(loaded.Config, MethodConfig)):
         raise TypeError(f"its Config is not a subclass of sparsebench.MethodConfig: {loaded!r}")
+    if not isinstance(loaded.version, str):
+        raise TypeError(f'its version is not a text: write version = "{loaded.version}"')
     if "method" in loaded.Config.model_fields:
         raise TypeError("its Config has a field 'method', a key that names the method in a suite")
     needed = [name for name, field in loaded.Config.model_fields.items() if field.is_required()]

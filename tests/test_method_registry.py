@@ -143,6 +143,8 @@ def test_a_class_that_cannot_be_a_method_says_what_it_lacks() -> None:
         method_registry._check(Misspelled)
     with pytest.raises(TypeError, match="no default for rank: every setting has one"):
         method_registry._check(type("Needy", (Sample,), {"Config": Undecided}))
+    with pytest.raises(TypeError, match='version is not a text: write version = "3"'):
+        method_registry._check(type("Numbered", (Sample,), {"version": 3}))
 
 
 def test_a_method_that_returns_no_model_is_told_so() -> None:
