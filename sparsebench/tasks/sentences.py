@@ -97,7 +97,7 @@ class SentenceTask(Task):
         around it. Logits that are not finite give no prediction.
         """
         if form is Form.TEXT_TO_TEXT:
-            return [self._read(text.strip()) for text in outputs]
+            return [self._parse_label(text.strip()) for text in outputs]
         return [self._choose(np.asarray(logits)) for logits in outputs]
 
     def references(self, examples: Dataset) -> list[Reference]:
@@ -142,7 +142,7 @@ class SentenceTask(Task):
             return f"{round(label * 5) / 5:.1f}"
         return self.labels[int(label)]
 
-    def _read(self, text: str) -> Prediction:
+    def _parse_label(self, text: str) -> Prediction:
         if not self.is_regression:
             return self.labels.index(text) if text in self.labels else None
         try:
@@ -154,7 +154,7 @@ class SentenceTask(Task):
     def _read_label(self, text: str, *, where: str) -> Prediction:
         """Return a label from a file of predictions."""
         numbers = [] if self.is_regression else [str(n) for n in range(len(self.labels))]
-        predicted = numbers.index(text) if text in numbers else self._read(text)
+        predicted = numbers.index(text) if text in numbers else self._parse_label(text)
         if predicted is None:
             known = "a number" if self.is_regression else f"one of {', '.join(self.labels)}"
             raise UserError(f"{where}: the prediction {text!r} is not {known}")
