@@ -62,6 +62,7 @@ class RunProcess:
     began: float = field(default_factory=time.monotonic)
     ranks: Ranks = field(init=False)
     measures: bool = field(default=False, init=False)
+    first_event: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._start()
@@ -92,6 +93,7 @@ class RunProcess:
             try:
                 while rank.events.poll():
                     event = rank.events.recv()
+                    self.first_event = self.first_event or time.monotonic()
                     if isinstance(event, ENDS):
                         return self._ended(event)
                     self.report(event)
@@ -140,7 +142,8 @@ class RunProcess:
         if Store(self.job.store).stamp(self.job.spec) in (None, self.job.replaces):
             return self._record(Status.ERROR, "it reported its end, but left no result")
         self.end()
-        self.report(replace(event, seconds=time.monotonic() - self.began))
+        seconds = time.monotonic() - (self.first_event or self.began)  # without the server's start
+        self.report(replace(event, seconds=seconds))
         return False
 
     def _again(self, reason: str) -> bool:
