@@ -20,7 +20,8 @@ from tabulate import tabulate
 
 from sparsebench.execution.events import Progressed, Started
 from sparsebench.execution.executors import local
-from sparsebench.execution.executors.local import LocalExecutor, warm_processes
+from sparsebench.execution.executors.fork_server import warm_processes
+from sparsebench.execution.executors.local import LocalExecutor
 
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext

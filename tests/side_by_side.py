@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.conformance.backbones import tiny_backbone, tiny_collate, tiny_features
-from sparsebench.execution.executors.local import warm_processes
+from sparsebench.execution.executors.fork_server import warm_processes
 from sparsebench.method_registry import configure
 from sparsebench.models import Form
 from sparsebench.schema.training import Training

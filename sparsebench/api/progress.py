@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparsebench.api.tally import OK, Tally, duration
-from sparsebench.execution.events import Awaited, Finished, Progressed
+from sparsebench.execution.events import Awaited, Finished, Progressed, Stopped
 from sparsebench.leaderboard.text import clean, percent
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _live_report(tally: Tally, live: Live, clock: Callable[[], float]) -> Report
             if isinstance(event, Finished):
                 line = _ended(event, title=tally.title(event.key))
                 live.console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-            elif isinstance(event, Awaited):
+            elif isinstance(event, (Awaited, Stopped)):
                 live.console.print(_line(event, tally), no_wrap=True, overflow="ellipsis")
             live.refresh()
 
@@ -118,7 +118,10 @@ def _line(event: Event, tally: Tally) -> Text:
         parts = [event.phase, _steps(event), _loss(event), _left(now)]
         return Text(f"         {title}: {', '.join(part for part in parts if part)}")
     if isinstance(event, Awaited):
-        return Text(f"         {title}: run by another command, waiting for its result")
+        holder = clean(event.holder) or "another command"
+        return Text(f"         {title}: run by {holder}, waiting for its result")
+    if isinstance(event, Stopped):
+        return Text(f"stopped  {title}: the same command resumes it")
     return Text(f"{type(event).__name__.lower():<9}{title}")
 
 

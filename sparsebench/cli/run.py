@@ -109,7 +109,12 @@ def run(
     with interruptible(console):
         experiment.run(cells, executor, console=console)
     results = experiment.results(cells, warn=warn)
-    raise typer.Exit(_conclude(results, experiment, console))
+    if missing := len(cells) - len(results):
+        runs = "1 run has" if missing == 1 else f"{missing} runs have"
+        console.print(f"{runs} no result; the same command resumes.")
+    if len(results):
+        missing += _conclude(results, experiment, console)
+    raise typer.Exit(FAILED if missing else 0)
 
 
 @contextmanager

@@ -46,6 +46,8 @@ def verify(
 ) -> None:
     """Verify a folder of results: files, keys, and every score, recomputed from predictions.
 
+    With --data, references are compared with those of the data set too.
+
     The outcome is kept in verified.json, for the column 'verified' of leaderboards. The exit code
     is 1 if anything is wrong.
 
@@ -66,8 +68,11 @@ def verify(
         raise UserError(f"{results}: there are no results in it")
     of_all = f"of {len(runs)} results"
     with stdout_reserved(), activity(f"Verifying 0 {of_all}") as show:
-        report = check(runs, progress=lambda done: show(f"Verifying {done} {of_all}"))
+        report = check(runs, data=data, progress=lambda done: show(f"Verifying {done} {of_all}"))
     _print_faults(report, console)
+    if data:
+        for task, reason in report.without_data.items():
+            console.print(f"{task}: references not compared with the data set: {reason}")
     with stdout_reserved():
         drawn = _draw(report, count=rerun, seed=draw) if rerun else []
         reruns = _rerun(drawn, data=data, device=device)
@@ -75,6 +80,7 @@ def verify(
     _print_reruns(reruns, limit=limit, console=console)
     _keep(results, report, reruns)
     console.print(_summary(report))
+    console.print(_meaning(report), style="dim")
     if format_ is Format.JSON:
         print_json(_raw(report, reruns, limit=limit))
     if report.faults or not all(each.agrees(limit) for each in reruns):
@@ -170,6 +176,18 @@ def _keep(root: Path, report: VerifyReport, reruns: Sequence[RerunOutcome]) -> N
         warn(f"{root}: verified.json could not be written ({error.strerror})")
 
 
+def _meaning(report: VerifyReport) -> str:
+    """Say in one line what recomputed scores prove, and what they do not."""
+    proved = "the scores are those of the stored predictions and references"
+    open_ = ["that a model made these predictions (--rerun)"]
+    if report.compared:
+        own = "all" if report.compared == len(report.runs) else f"{report.compared} runs"
+        proved += f", and the references of {own} are the data set's own"
+    if report.without_data:
+        open_.append("that the references are the data set's own (--data)")
+    return f"recomputed: {proved}; not proved: {', nor '.join(open_)}"
+
+
 def _summary(report: VerifyReport) -> str:
     from collections import Counter
 
@@ -194,6 +212,8 @@ def _raw(report: VerifyReport, reruns: Sequence[RerunOutcome], *, limit: float) 
         "faults": [{"run": each.run.name, "message": each.message} for each in report.faults],
         "doubts": [{"run": each.run.name, "message": each.message} for each in report.doubts],
         "not_recomputed": report.unchecked,
+        "references_compared": report.compared,
+        "references_not_compared": report.without_data,
         "without_checksums": report.unsealed,
         "reruns": [
             {

@@ -35,7 +35,24 @@ class Started:
 
 @dataclass(frozen=True)
 class Awaited:
-    """Another command executes the run; this one waits for its result."""
+    """Another command executes the run; this one waits for its result.
+
+    Attributes:
+        key: The key of the run.
+        holder: The process that executes it, such as ``process 123 on node-1``; empty if unknown.
+    """
+
+    key: str
+    holder: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run was asked to stop: it has no result, and resumes from its checkpoint later.
+
+    Attributes:
+        key: The key of the run.
+    """
 
     key: str
 
@@ -59,6 +76,6 @@ class Finished:
     seconds: float
 
 
-Event = Progressed | Started | Awaited | Finished
+Event = Progressed | Started | Awaited | Stopped | Finished
 Report = Callable[[Event], None]
 """Receives one event; called in the process that drives the runs."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sparsebench.tasks.base import DataSource
 
 
+_LONGEST_TRACE = 20_000
+
+
 @dataclass(frozen=True)
 class Job:
     """One run to execute.
@@ -100,7 +103,7 @@ def failed(job: Job, status: Status, reason: str, trace: str | None = None) -> R
         job: The run.
         status: How it ended.
         reason: Why; reduced to one line.
-        trace: The last lines of its traceback or of its log.
+        trace: The last lines of its traceback or of its log; the last 20,000 characters are kept.
     """
     return RunResult(
         key=job.key,
@@ -108,6 +111,6 @@ def failed(job: Job, status: Status, reason: str, trace: str | None = None) -> R
         spec=job.spec,
         status=status,
         reason=(" ".join(reason.split()) or status.value)[:500],
-        traceback=trace,
+        traceback=trace and trace[-_LONGEST_TRACE:],
         retried=job.retried,
     )

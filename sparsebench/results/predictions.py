@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from sparsebench import bounded_files
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -41,18 +40,6 @@ class Predictions:
     ids: tuple[str, ...]
     predictions: tuple[Any, ...]
     references: tuple[Any, ...]
-
-
-def read_predictions(file: Path) -> dict[str, Predictions]:
-    """Read the predictions of a run: split -> predictions, in the order they are stored.
-
-    Raises:
-        CorruptPredictionsError: The file is absent or not a table of predictions.
-    """
-    try:
-        return parse_predictions(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CorruptPredictionsError(f"{file}: no readable predictions ({error})") from None
 
 
 def parse_predictions(content: bytes) -> dict[str, Predictions]:
@@ -87,11 +74,11 @@ def parse_lines(content: bytes) -> list[Any]:
     array = b"[" + content.replace(b"\n", b",") + b"]"
     try:
         values = from_json(array)
-    except ValueError:
+    except ValueError:  # more slowly, with half of a surrogate pair, or with a clear message
         try:
-            values = json.loads(array)  # slower, and reads half of a surrogate pair too
-        except RecursionError:
-            raise ValueError("too deep") from None
+            values = bounded_files.parse_json(array.decode(), name=PREDICTIONS)
+        except UserError as error:
+            raise ValueError(str(error)) from None
     if len(values) != (content.count(b"\n") + 1 if content else 0):
         raise ValueError("a line is not one value")
     return list(values)

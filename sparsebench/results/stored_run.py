@@ -7,16 +7,22 @@ Its files are ``result.json`` (a RunResult), ``predictions.jsonl`` (one row an e
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from sparsebench import bounded_files
+from sparsebench.bounded_files import MIB
 from sparsebench.errors import UserError
 from sparsebench.results.checksums import CHECKSUMS, file_hash, parse_checksums
-from sparsebench.results.predictions import PREDICTIONS, read_predictions
+from sparsebench.results.predictions import (
+    PREDICTIONS,
+    CorruptPredictionsError,
+    parse_predictions,
+)
 from sparsebench.results.records import SCHEMA_VERSION, RunResult
 
 if TYPE_CHECKING:
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
     from sparsebench.results.predictions import Predictions
 
 RESULT = "result.json"
+
+_LIMITS = {RESULT: 64 * MIB, CHECKSUMS: 64 * MIB, PREDICTIONS: 2048 * MIB}
+"""File of a run -> the most bytes that are read of it."""
 
 
 class CorruptResultError(UserError):
@@ -48,7 +57,7 @@ class StoredRun(ABC):
         """Read one of its files; None where it has no such file.
 
         Raises:
-            OSError: The file is there and cannot be read.
+            UserError: It cannot be read, is not a regular file, or is too large.
         """
 
     def has(self, file: str) -> bool:
@@ -69,8 +78,8 @@ class StoredRun(ABC):
         place = self.folder / RESULT
         try:
             content = self.read(RESULT)
-        except OSError as error:
-            raise CorruptResultError(f"{place}: not a readable result ({error})") from None
+        except UserError as error:
+            raise CorruptResultError(str(error)) from None
         if content is None:
             raise CorruptResultError(f"{place}: no such file")
         return parse_result(content, place)
@@ -80,7 +89,7 @@ class StoredRun(ABC):
 
         Raises:
             ValueError: A line is not a digest and a name.
-            OSError: The file cannot be read.
+            UserError: The file cannot be read.
         """
         content = self.read(CHECKSUMS)
         return None if content is None else parse_checksums(content)
@@ -100,7 +109,9 @@ class FolderRun(StoredRun):
     def read(self, file: str) -> bytes | None:
         """Read a file of the folder."""
         place = self.folder / file
-        return place.read_bytes() if place.is_file() else None
+        if not os.path.lexists(place):
+            return None
+        return bounded_files.read_bytes(place, limit=_LIMITS[file])
 
     def has(self, file: str) -> bool:
         """Whether the folder has a file."""
@@ -113,7 +124,16 @@ class FolderRun(StoredRun):
 
     def predictions(self) -> dict[str, Predictions]:
         """Read ``predictions.jsonl``."""
-        return read_predictions(self.folder / PREDICTIONS)
+        place = self.folder / PREDICTIONS
+        try:
+            content = self.read(PREDICTIONS)
+            if content is None:
+                raise CorruptPredictionsError(f"{place}: no such file")
+            return parse_predictions(content)
+        except ValueError as error:
+            raise CorruptPredictionsError(f"{place}: no readable predictions ({error})") from None
+        except UserError as error:
+            raise CorruptPredictionsError(str(error)) from None
 
 
 def read_result(file: Path) -> RunResult:
@@ -122,10 +142,7 @@ def read_result(file: Path) -> RunResult:
     Raises:
         CorruptResultError: It is absent, or not what this version reads.
     """
-    try:
-        return parse_result(file.read_bytes(), file)
-    except OSError as error:
-        raise CorruptResultError(f"{file}: not a readable result ({error})") from None
+    return FolderRun(file.parent).result()
 
 
 def parse_result(content: bytes, file: Path) -> RunResult:
@@ -150,12 +167,12 @@ def parse_result(content: bytes, file: Path) -> RunResult:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise CorruptResultError(f"{file}: {place}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, UserError) as error:
         raise CorruptResultError(f"{file}: not a readable result ({error})") from None
 
 
 def _load_json(content: bytes) -> object:
     try:
         return from_json(content)
-    except ValueError:
-        return json.loads(content.decode())  # slower, and reads half of a surrogate pair too
+    except ValueError:  # more slowly, with half of a surrogate pair, or with a clear message
+        return bounded_files.parse_json(content.decode(), name=RESULT)

@@ -9,9 +9,11 @@ The digest is that of the run's ``result.json``: an entry counts only for that c
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sparsebench import bounded_files
 from sparsebench.errors import UserError
 from sparsebench.results.predictions import PREDICTIONS
 from sparsebench.results.stored_run import RESULT
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sparsebench.results.stored_run import StoredRun
 
 VERIFIED = "verified.json"
+_LARGEST = 64 * bounded_files.MIB
 
 
 class Verified(StrEnum):
@@ -66,15 +69,15 @@ def read_verified(root: Path) -> dict[str, tuple[Verified, str]]:
         UserError: The file is there and is not what ``verify`` writes.
     """
     file = root / VERIFIED
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = bounded_files.read_json(file, limit=_LARGEST)
         return {
             str(key): (Verified(entry["evidence"]), str(entry["digest"]))
             for key, entry in content.items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UserError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
             f"{file}: not what 'sparsebench verify' writes ({error}); delete it, and verify again"
         ) from None

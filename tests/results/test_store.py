@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebench.errors import UserError
+from sparsebench.results import stored_run
+from sparsebench.results.predictions import CorruptPredictionsError
 from sparsebench.results.records import LossPoint, Status, TrainingRecord
 from sparsebench.results.store import Store, folder_name
 from sparsebench.results.stored_run import CorruptResultError, read_result
@@ -190,3 +193,57 @@ def test_a_folder_name_is_one_safe_part_of_a_path(name: str, seed: int) -> None:
     assert len(folder) < 200
     assert not folder.startswith(".")
     assert not set(folder) & set('/\\:*?"<>|\n\0 ')
+
+
+def test_what_is_no_regular_file_is_never_waited_for(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = store.write(make_result(0.5), predictions=ROWS)
+    (folder / "predictions.jsonl").unlink()
+    os.mkfifo(folder / "predictions.jsonl")
+    (run,) = store.runs()
+    with pytest.raises(CorruptPredictionsError, match=r"predictions\.jsonl: not a regular file"):
+        run.predictions()
+    assert run.digest("predictions.jsonl") is None
+
+    (folder / "result.json").unlink()
+    (folder / "result.json").symlink_to("/dev/zero")
+    with pytest.raises(CorruptResultError, match=r"result\.json: not a regular file"):
+        list(store)
+
+
+def test_a_file_of_any_size_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    folder = store.write(make_result(0.5), predictions=ROWS)
+    for name, error in (
+        ("predictions.jsonl", CorruptPredictionsError),
+        ("result.json", CorruptResultError),
+    ):
+        with (folder / name).open("r+b") as stream:
+            stream.truncate(2**40)  # a sparse file
+        monkeypatch.setitem(stored_run._LIMITS, name, 2 * 2**20)
+        (run,) = store.runs()
+        read = run.predictions if name == "predictions.jsonl" else run.result
+        with pytest.raises(error, match=rf"{name}: larger than 2 MiB"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("[" * 200_000 + "]" * 200_000, "nested more than 100 levels deep"),
+        ('{"a":' * 150_000 + "1" + "}" * 150_000, "nested more than 100 levels deep"),
+        ("1" * 5_000, "a number with 5,000 digits"),
+    ],
+)
+def test_deep_json_and_long_numbers_are_one_message(tmp_path: Path, value: str, said: str) -> None:
+    folder = Store(tmp_path).write(make_result(0.5), predictions=ROWS)
+    row = f'{{"split": "validation", "id": "0", "prediction": {value}, "reference": 1}}\n'
+    (folder / "predictions.jsonl").write_text(row)
+    (run,) = Store(tmp_path).runs()
+    with pytest.raises(CorruptPredictionsError, match=said):
+        run.predictions()
+
+    content = (folder / "result.json").read_text()
+    (folder / "result.json").write_text(content.replace('"score": 0.5', f'"score": {value}'))
+    with pytest.raises(CorruptResultError, match=said):
+        run.result()

@@ -1,4 +1,4 @@
-"""Executors: where runs are made."""
+"""Executors: the places where runs execute."""
 
 from __future__ import annotations
 

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 DEVICES = ("auto", "cpu", "cuda")
-"""What runs may be made on; ``cuda:N`` besides."""
+"""The devices of runs; ``cuda:N`` besides."""
 
 
 class Executor(ABC):
-    """Makes runs somewhere; subclass it and register the class as an entry point.
+    """A place where runs execute; subclass it and register the class as an entry point.
 
     Args:
-        workers: How many runs to make at once; None for what suits the place.
+        workers: Runs at a time; None for the default of the place.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        options: Settings of its own, by name.
+        options: Its own options, by name.
 
     Raises:
         UserError: An option or the device is unknown or bad, or a package is missing.
     """
 
     Options: ClassVar[type[FrozenModel]] = FrozenModel
-    """A pydantic model of the options that it takes; by default it takes none."""
+    """The model of its options; by default it has none."""
 
     def __init__(
         self,
@@ -58,16 +58,17 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """Makes every run and leaves a result of each in its store, whatever happens to it.
+        """Run every job and store a result of each, whatever happens to it.
 
-        A run that another command makes at the same time is left to it and waited for.
+        A run that another command has at the same time is left to it, and its result awaited. A run
+        that is asked to stop ends with the event ``Stopped`` and without a result.
 
         Args:
-            jobs: The runs to make.
-            report: Is told how they go, from any thread.
+            jobs: The runs.
+            report: Takes their events, from any thread.
 
         Raises:
-            KeyboardInterrupt: It was stopped; what runs have left can be gone on from.
+            KeyboardInterrupt: The command was stopped; its runs can be resumed.
             UserError: No result can be written.
         """
 
@@ -81,4 +82,4 @@ def _check(loaded: object) -> type[Executor]:
 EXECUTORS: Registry[type[Executor]] = Registry(
     "sparsebench.executors", kind="executor", check=_check
 )
-"""The executors that are installed, by the name users type."""
+"""The installed executors, by the name that users type."""

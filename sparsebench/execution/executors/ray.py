@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster: a task a run, its result sent back, so that no disk need be shared."""
+"""Runs on a Ray cluster: one task a run; results are sent back, so that no disk is shared."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from sparsebench.errors import UserError
-from sparsebench.execution.events import Finished, Started
+from sparsebench.execution.events import Finished, Started, Stopped
 from sparsebench.execution.executors.base import Executor
 from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS
 from sparsebench.execution.executors.process import LAST_SECONDS
-from sparsebench.execution.executors.remote import Files, keep, make
+from sparsebench.execution.executors.remote import Files, StoppedThereError, execute, keep
 from sparsebench.execution.executors.resources import check_batches
 from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.execution.job import failed
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from sparsebench.execution.job import Job
 
 _OBJECTS = 256 * 2**20
-"""Bytes of shared memory for a cluster of our own: results are small, models spill to disk."""
+"""Bytes of shared memory of a cluster that is started here: results are small."""
 
-_SECONDS_TO_ANSWER = 10
+_SECONDS_TO_RESPOND = 10
 
 
 class RayOptions(FrozenModel):
-    """What the executor ``ray`` takes."""
+    """The options of the executor ``ray``."""
 
     address: str = "local"
     """``auto`` for the cluster that this machine is part of, ``HOST:6379`` or ``ray://HOST:10001``
@@ -49,10 +49,10 @@ class RayOptions(FrozenModel):
     """Cores of a run."""
 
     gpus: float | None = Field(default=None, ge=0)
-    """GPUs of a run, all on one node; null for one, where the cluster has any."""
+    """GPUs of a run, all on one node; null for one, if the cluster has any."""
 
     retries: int = Field(default=3, ge=0)
-    """How often a run is tried again whose node or worker was lost."""
+    """How often to try a run again whose node or worker was lost."""
 
 
 @dataclass
@@ -63,13 +63,13 @@ class _Task:
 
 
 class RayExecutor(Executor):
-    """Makes runs as tasks of a Ray cluster, each in a process of its own on its node."""
+    """Runs as tasks of a Ray cluster, each in a process of its own on its node."""
 
     Options: ClassVar[type[FrozenModel]] = RayOptions
     options: RayOptions
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """Makes every run on the cluster, and writes what comes back."""
+        """Run every job on the cluster, and store the results that are sent back."""
         ray = _ray()
         self._connect(ray)
         tasks: dict[Any, _Task] = {}
@@ -116,7 +116,7 @@ class RayExecutor(Executor):
             raise _unreachable(address, error) from None
 
     def _gpus(self, ray: Any) -> float:
-        """Returns the GPUs of a run."""
+        """Return the GPUs of a run."""
         there = max(n["Resources"].get("GPU", 0) for n in ray.nodes() if n["Alive"])
         if self.device == "cpu":
             return 0
@@ -125,13 +125,13 @@ class RayExecutor(Executor):
             asked = 1 if there or self.device != "auto" else 0
         if asked > there:
             raise UserError(
-                f"a run is to have {asked:g} GPUs, and no node of the Ray cluster has more than "
-                f"{there:g}: --device cpu, or -x gpus=0"
+                f"-x gpus={asked:g}: no node of the Ray cluster has more than {there:g} GPUs; "
+                "say --device cpu or -x gpus=0"
             )
         return float(asked)
 
     def _lanes(self, ray: Any, gpus: float) -> int:
-        """Returns how many runs to have under way: as many as the cluster has room for now."""
+        """Return how many runs to start at a time: as many as the cluster has room for now."""
         if self.workers:
             return self.workers
         there = ray.cluster_resources()
@@ -139,8 +139,8 @@ class RayExecutor(Executor):
         return max(1, int(min(lanes, there.get("GPU", 0) / gpus) if gpus else lanes))
 
     def _submitter(self, ray: Any, gpus: float) -> Any:
-        """Returns what makes a task of a job."""
-        task = ray.remote(_make_on_node).options(
+        """Return the function that starts a task for a job."""
+        task = ray.remote(_execute_on_node).options(
             num_cpus=self.options.cpus,
             num_gpus=gpus,
             max_retries=self.options.retries,
@@ -155,16 +155,16 @@ class RayExecutor(Executor):
 
 
 def _check_reachable(address: str) -> None:
-    """Looks whether anybody answers; Ray itself would wait for minutes.
+    """Check that a cluster responds; Ray itself would wait for minutes.
 
     Raises:
-        UserError: Nobody does.
+        UserError: None does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdecimal():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_RESPOND).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(address, error) from None
 
@@ -177,17 +177,17 @@ def _unreachable(address: str, error: Exception) -> UserError:
     )
 
 
-def _make_on_node(job: Job, terms: dict[str, Any]) -> Files:
+def _execute_on_node(job: Job, terms: dict[str, Any]) -> Files:
     import ray
 
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU") or []
     if len(gpus) > 1:
-        return make(job, device="cuda", gpus=len(gpus), **terms)
-    return make(job, device=f"cuda:{gpus[0]}" if gpus else "cpu", **terms)
+        return execute(job, device="cuda", gpus=len(gpus), **terms)
+    return execute(job, device=f"cuda:{gpus[0]}" if gpus else "cpu", **terms)
 
 
-def _ended(ray: Any, reference: Any, task: _Task) -> Finished:
-    """Keeps what came of a task, or the row of one that nothing came of."""
+def _ended(ray: Any, reference: Any, task: _Task) -> Finished | Stopped:
+    """Store the result of a task, or the row of one that was lost."""
     job, errors = task.job, ray.exceptions
     try:
         keep(job, ray.get(reference))
@@ -195,6 +195,8 @@ def _ended(ray: Any, reference: Any, task: _Task) -> Finished:
         _record(job, Status.OOM, "the node was out of memory", error)
     except errors.RayTaskError as error:
         cause = error.cause
+        if isinstance(cause, StoppedThereError):
+            return Stopped(job.key)
         _record(job, Status.ERROR, f"{type(cause).__name__}: {cause}", error)
     except errors.RayError as error:
         _record(job, Status.ERROR, f"lost by Ray: {type(error).__name__}", error)
@@ -216,6 +218,6 @@ def _ray() -> Any:
         import ray.exceptions
     except ImportError:
         raise UserError(
-            "the executor 'ray' needs the package ray: pip install 'sparsebench[ray]'"
+            "the executor 'ray' requires the package ray: pip install 'sparsebench[ray]'"
         ) from None
     return ray

@@ -1,4 +1,4 @@
-"""A run on another machine: made there as it would be made here, and sent back file by file."""
+"""A run on another machine: executed there as it would be here, and sent back file by file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ Files = dict[str, bytes]
 """Place in the folder of a run -> content."""
 
 
+class StoppedThereError(UserError):
+    """A run was asked to stop on the other machine, where its checkpoint stays."""
+
+
 def check_version(version: str) -> None:
-    """Refuses to make runs that another version of the package has planned.
+    """Refuse runs that another version of the package has planned.
 
     Raises:
         UserError: It is another.
@@ -40,20 +44,23 @@ def check_version(version: str) -> None:
         )
 
 
-def make(job: Job, *, device: str, scratch: str, folder: str, version: str, gpus: int = 1) -> Files:
-    """Makes one run on this machine, and returns the files of its result.
+def execute(
+    job: Job, *, device: str, scratch: str, folder: str, version: str, gpus: int = 1
+) -> Files:
+    """Run one job on this machine, and return the files of its result.
 
     Args:
         job: The run.
         device: ``cpu``, ``cuda:N``, or ``cuda`` for several.
-        scratch: The name of a folder for temporary files here; the same for a second try, which
-            then goes on from the checkpoints of the first.
-        folder: The working directory of who planned it, which is taken where it is there too.
+        scratch: The name of a folder for temporary files here; the same for a second attempt, which
+            then resumes from the checkpoints of the first.
+        folder: The working directory of the machine that planned it; used here too if it exists.
         version: The version of the package that planned it.
         gpus: GPUs that train it together.
 
     Raises:
-        UserError: It cannot be made here.
+        UserError: It cannot run here.
+        StoppedThereError: It was asked to stop here.
     """
     check_version(version)
     with suppress(OSError):
@@ -61,24 +68,26 @@ def make(job: Job, *, device: str, scratch: str, folder: str, version: str, gpus
     root = Path(tempfile.gettempdir()) / scratch
     executor = one_at_a_time(device=device, gpus=gpus)
     executor.run([replace(job, store=root, replaces=None)], lambda _: None)
-    made = Store(root).folder(job.spec)
+    stored = Store(root).folder(job.spec)
+    if not stored.is_dir():
+        raise StoppedThereError(f"{job.spec.title}: stopped on {os.uname().nodename}")
     files = {
-        file.relative_to(made).as_posix(): file.read_bytes()
-        for file in made.rglob("*")
+        file.relative_to(stored).as_posix(): file.read_bytes()
+        for file in stored.rglob("*")
         if file.is_file()
     }
-    shutil.rmtree(made)
-    for parent in (root / ".work", root / ".staging", root):  # as far as nothing else is in them
+    shutil.rmtree(stored)
+    for parent in (root / ".work", root / ".staging", root):  # as far as they are empty
         with suppress(OSError):
             parent.rmdir()
     return files
 
 
 def keep(job: Job, files: Mapping[str, bytes]) -> None:
-    """Writes the result of a run that was made elsewhere.
+    """Write the result of a run that another machine sent.
 
     Raises:
-        UserError: The folder cannot be written, or what came is no result.
+        UserError: The folder cannot be written, or the files are no result.
     """
     store = Store(job.store)
     received = store.work_folder(job.spec) / "received"

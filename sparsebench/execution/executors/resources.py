@@ -1,25 +1,62 @@
-"""How the cores and the GPUs of a machine are shared out among the runs of one command."""
+"""The cores, GPUs and memory of a machine, and the part of them that each run gets."""
 
 from __future__ import annotations
 
 import os
+import re
+import resource
 import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.execution.executors.worker import Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sparsebench.execution.job import Job
 
+_STATUS = Path("/proc/self/status")
+_COUNTERS = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The part of a machine that one process of a run gets.
+
+    Attributes:
+        threads: The number of threads that torch computes with.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        cores: The cores to stay on; none for all.
+    """
+
+    threads: int
+    device: str
+    cores: tuple[int, ...] = ()
+
+    def use(self) -> None:
+        """Restrict this process to them; call it before torch first asks for accelerators."""
+        if self.device == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        elif self.device.startswith("cuda:"):
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.device.removeprefix("cuda:")
+        else:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+            os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
+        if self.cores:
+            os.sched_setaffinity(0, self.cores)
+        import torch
+
+        torch.set_num_threads(self.threads)
+
 
 def divide_machine(workers: int, device: str, *, processes: int = 1) -> list[tuple[Resources, ...]]:
-    """Returns what each of so many runs at a time gets, for each of its processes.
+    """Divide this machine among runs; return the resources of each run, process by process.
 
-    Each process has a GPU of its own where there are enough, and its part of the cores. Where there
-    are several runs and enough cores, each process stays on its own.
+    Each process has a GPU of its own if there are enough, and its part of the cores. If there are
+    several runs and enough cores, each process stays on its own cores.
 
     Args:
         workers: Runs at a time.
@@ -43,39 +80,39 @@ def divide_machine(workers: int, device: str, *, processes: int = 1) -> list[tup
 
 
 def check_gpus(gpus: int, device: str) -> None:
-    """Refuses runs of more GPUs than there are here.
+    """Refuse runs on more GPUs than this machine has.
 
     Raises:
         UserError: There are fewer, or the device is another.
     """
     if device not in ("auto", "cuda"):
         raise UserError(f"--device {device} leaves no choice of GPUs: leave out -x gpus={gpus}")
-    if gpus > (there := len(visible_gpus())):
+    if gpus > (found := len(visible_gpus())):
         raise UserError(
-            f"a run is to have {gpus} GPUs, and this machine has {there}: -x processes={gpus} "
-            "--device cpu trains on as many processes of a CPU"
+            f"-x gpus={gpus}: this machine has {found} GPUs; -x processes={gpus} --device cpu "
+            "trains on as many processes of a CPU"
         )
 
 
 def check_device(device: str) -> None:
-    """Refuses a GPU that is not here: a run would else be made on the CPU, and nobody know it.
+    """Refuse a GPU that this machine does not have, rather than run on the CPU unnoticed.
 
     Raises:
-        UserError: It is not.
+        UserError: There is no such GPU.
     """
     kind, _, name = device.partition(":")
     if kind != "cuda":
         return
     import torch
 
-    here = visible_gpus() if torch.cuda.is_available() else []
-    if not here or (name and name not in here):
-        found = f"the GPUs {', '.join(here)}" if here else "no GPU"
-        raise UserError(f"--device {device}: torch finds {found} on this machine")
+    found = visible_gpus() if torch.cuda.is_available() else []
+    if not found or (name and name not in found):
+        gpus = f"the GPUs {', '.join(found)}" if found else "no GPU"
+        raise UserError(f"--device {device}: torch finds {gpus} on this machine")
 
 
 def check_batches(jobs: Iterable[Job], devices: int) -> None:
-    """Refuses runs whose batches cannot be shared out among devices.
+    """Refuse runs whose batches cannot be divided among devices.
 
     Raises:
         UserError: There is one.
@@ -88,22 +125,65 @@ def check_batches(jobs: Iterable[Job], devices: int) -> None:
 
 
 def threads() -> int:
-    """Returns how many threads may compute: one for each core, or what OMP_NUM_THREADS says."""
+    """Return the number of threads to compute with: one a core, or at most OMP_NUM_THREADS."""
     cores = len(_cores()) or os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
-def _cores() -> list[int]:
-    """Returns the cores that this process may use; none where they cannot be told apart."""
-    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
-
-
 def visible_gpus() -> list[str]:
-    """Returns the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name.strip()]
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _cores() -> list[int]:
+    """Return the cores that this process may use; none where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+
+
+def check_memory_limit(limit: int | None) -> None:
+    """Refuse a memory limit on a system that does not enforce it.
+
+    Raises:
+        UserError: There is a limit, and this is not Linux.
+    """
+    if limit is not None and sys.platform != "linux":
+        raise UserError("a memory limit holds on Linux only: leave out --memory-limit")
+
+
+@contextmanager
+def limited_memory(limit: int | None) -> Iterator[None]:
+    """Limit the memory that this process may ask for on top of what it has.
+
+    The limit is ``RLIMIT_DATA``, which counts memory that was asked for and can be written, touched
+    or not. ``RLIMIT_AS`` would also count libraries, files and the address space of a GPU.
+
+    Args:
+        limit: Bytes; None for no limit.
+    """
+    if limit is None:
+        yield
+        return
+    found = re.search(r"^VmData:\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    has = int(found[1]) * 1024 if found else 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    asked = has + limit
+    highest = asked if hard == resource.RLIM_INFINITY else min(asked, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (highest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def kills_for_memory() -> int:
+    """Return how many processes the kernel has killed here for lack of memory; 0 if unknown."""
+    with suppress(OSError):
+        found = re.search(r"^oom_kill (\d+)", _COUNTERS.read_text(), re.MULTILINE)
+        return int(found[1]) if found else 0
+    return 0

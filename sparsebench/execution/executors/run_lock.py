@@ -1,15 +1,18 @@
 """Locks on runs, so that commands that share a results folder share its work.
 
 A lock is a file in the work folder of the run, locked by the kernel: it is free again when every
-process that holds it is gone, however it went. It says who works, never what is done: that only the
-result says.
+process that holds it has ended, for whatever reason. It says who runs, never what is finished: only
+the result says that.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
+import socket
 import stat
+import weakref
 from collections import deque
 from contextlib import suppress
 from multiprocessing.reduction import DupFd
@@ -27,26 +30,33 @@ if TYPE_CHECKING:
     from sparsebench.execution.job import Job
 
 LOCK = ".lock"
+_LONGEST_HOLDER = 300
+_HOLDER = re.compile(r"process \d+ on [\w.-]+", re.ASCII)
 
 
 class RunLock:
-    """A lock that is held; it can be handed to a child process, which then holds it too.
+    """A lock that is held; sent to a process of the run, that process holds it too.
+
+    A process that a method forks does not: it may live longer than the run.
 
     Args:
         descriptor: The locked file.
-        path: Where it is.
+        path: Its place.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self._descriptor = descriptor
         self.path = path
+        _HELD.add(self)
 
     def release(self) -> None:
-        """Gives the lock up, as far as this process holds it."""
-        os.close(self._descriptor)
+        """Give the lock up, as far as this process holds it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def discard(self) -> None:
-        """Gives the lock up and removes what it alone has made."""
+        """Give the lock up, and remove its file and the work folder if it is empty."""
         with suppress(OSError):
             self.path.unlink()
             self.path.parent.rmdir()
@@ -56,14 +66,25 @@ class RunLock:
         return _received, (DupFd(self._descriptor), self.path)
 
 
+_HELD: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _release_all() -> None:
+    for lock in list(_HELD):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_release_all)
+
+
 def _received(duplicate: Any, path: Path) -> RunLock:
     descriptor = duplicate.detach()
-    os.set_inheritable(descriptor, False)  # noqa: FBT003 - no keyword is taken
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
     return RunLock(descriptor, path)
 
 
 def lock_run(work: Path) -> RunLock | None:
-    """Locks a run, or returns None where another process has it.
+    """Lock a run; return None if another process has it.
 
     Args:
         work: The work folder of the run.
@@ -77,22 +98,40 @@ def lock_run(work: Path) -> RunLock | None:
             work.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            if _went(error, work):
+            if _was_removed(error, work):
                 continue
             raise UserError(f"{work}: cannot be written ({error.strerror})") from None
         if not _lock(descriptor, path):
             return None
         if _is_at(descriptor, path):
+            _sign(descriptor)
             return RunLock(descriptor, path)
-        os.close(descriptor)  # it was removed while we opened it: others lock another file
+        os.close(descriptor)  # it was removed while it was opened: others lock another file
 
 
-def _went(error: OSError, work: Path) -> bool:
-    """Whether who had the run has just ended, and taken the folder away while we made it."""
+def holder(work: Path) -> str:
+    """Return the process that has a run, as it named itself; empty if it did not."""
+    try:
+        with (work / LOCK).open("rb") as stream:
+            found = _HOLDER.match(stream.read(_LONGEST_HOLDER).decode(errors="replace"))
+    except OSError:
+        return ""
+    return found[0] if found else ""
+
+
+def _sign(descriptor: int) -> None:
+    """Write into a lock file which process has it."""
+    with suppress(OSError):  # a full disk, which the run will report
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+
+
+def _was_removed(error: OSError, work: Path) -> bool:
+    """True if the previous owner removed the work folder while it was being created here."""
     if not isinstance(error, FileExistsError):
         return isinstance(error, FileNotFoundError)
     try:
-        return stat.S_ISDIR(work.stat().st_mode)  # one look: it may come and go between two
+        return stat.S_ISDIR(work.stat().st_mode)  # once: it may come and go between two calls
     except FileNotFoundError:
         return True
 
@@ -120,11 +159,11 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 class Backlog:
-    """The runs that are still to be made; hands out those that nobody else is making.
+    """The runs that are pending; it hands out those that no other command has.
 
     Args:
         jobs: The runs.
-        report: Is told of runs that another command makes or has made.
+        report: Takes events of runs that another command has, or has finished.
     """
 
     def __init__(self, jobs: Iterable[Job], report: Report) -> None:
@@ -133,36 +172,37 @@ class Backlog:
         self._report = report
 
     def __len__(self) -> int:
-        """Returns how many are not handed out."""
+        """Return the number of runs that are not handed out."""
         return len(self._waiting)
 
     def take(self) -> tuple[Job, RunLock] | None:
-        """Returns the next run with its lock, or None where others have all that are left.
+        """Return the next run with its lock, or None if others have all that are left.
 
         Raises:
             UserError: The results folder cannot be read or written.
         """
         for _ in range(len(self._waiting)):
             job = self._waiting.popleft()
-            held = lock_run(Store(job.store).work_folder(job.spec))
-            if held is None:
+            work = Store(job.store).work_folder(job.spec)
+            lock = lock_run(work)
+            if lock is None:
                 self._waiting.append(job)
-                self._tell_once(job)
+                self._report_once(job, work)
             elif (done := finished_since(job)) is not None:
-                held.discard()
+                lock.discard()
                 self._report(done)
             else:
-                return job, held
+                return job, lock
         return None
 
-    def _tell_once(self, job: Job) -> None:
+    def _report_once(self, job: Job, work: Path) -> None:
         if job.key not in self._awaited:
             self._awaited.add(job.key)
-            self._report(Awaited(job.key))
+            self._report(Awaited(job.key, holder(work)))
 
 
 def finished_since(job: Job) -> Finished | None:
-    """Returns how a run ended that another process has made since it was planned."""
+    """Return how a run ended that another process finished after it was planned; None if none."""
     store = Store(job.store)
     if store.stamp(job.spec) in (None, job.replaces):
         return None

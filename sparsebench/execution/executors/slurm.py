@@ -1,6 +1,6 @@
-"""Runs as jobs of Slurm, through submitit: an array whose elements make a few runs each.
+"""Runs as jobs of Slurm, through submitit: an array of jobs, each with a few runs.
 
-The results folder must be on a disk that all nodes share; what has become of a run is seen there.
+The results folder must be on a disk that all nodes share; the state of a run is read there.
 """
 
 from __future__ import annotations
@@ -8,18 +8,20 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from sparsebench.errors import UserError
-from sparsebench.execution.events import Finished, Started
+from sparsebench.execution.events import Finished, Started, Stopped
 from sparsebench.execution.executors.base import Executor
 from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS, one_at_a_time
-from sparsebench.execution.executors.process import LAST_SECONDS
+from sparsebench.execution.executors.process import LAST_SECONDS, last_lines
 from sparsebench.execution.executors.remote import check_version
 from sparsebench.execution.executors.resources import check_batches, check_gpus
 from sparsebench.execution.executors.run_lock import finished_since, lock_run
+from sparsebench.execution.executors.worker import STOPPED
 from sparsebench.execution.job import failed
 from sparsebench.results.records import Status
 from sparsebench.results.store import Store
@@ -33,19 +35,21 @@ if TYPE_CHECKING:
     from sparsebench.execution.job import Job
 
 FOLDER = ".slurm"
-"""Where submitit keeps what it submits and the logs of jobs, in the results folder."""
+"""The folder in the results folder where submitit keeps its jobs and their logs."""
 
 LOOKS = 6
-"""How often to look for a result after its job has ended: a shared disk may be slow to show it."""
+"""How often to look for a result after its job has ended: a shared disk may show it late."""
 
 _STATUSES = {"TIMEOUT": Status.TIMEOUT, "OUT_OF_MEMORY": Status.OOM}
+_STOPS = ("CANCELLED", "PREEMPTED", "REVOKED", "NODE_FAIL", "BOOT_FAIL")
+"""States of jobs that somebody stopped or whose node was lost: their runs resume later."""
 
 
 class SlurmOptions(FrozenModel):
-    """What the executor ``slurm`` takes."""
+    """The options of the executor ``slurm``."""
 
     cluster: Literal["slurm", "local"] = "slurm"
-    """``local`` makes the jobs on this machine, without Slurm, to try things out."""
+    """``local`` starts the jobs on this machine, without Slurm, to try things out."""
 
     partition: str | None = None
     """The partition; null for Slurm's default."""
@@ -54,7 +58,7 @@ class SlurmOptions(FrozenModel):
     """The account that is charged; null for Slurm's default."""
 
     hours: float = Field(default=24, gt=0)
-    """The time limit of a job, which may make several runs."""
+    """The time limit of a job, which may have several runs."""
 
     cpus: int = Field(default=1, ge=1)
     """Cores of a job."""
@@ -66,19 +70,19 @@ class SlurmOptions(FrozenModel):
     """GB of memory of a job; null for Slurm's default."""
 
     runs: int | None = Field(default=None, ge=1)
-    """Runs that a job makes one after the other; null for one, or with ``cluster=local`` for as
-    many as it takes so that there are no more jobs than workers."""
+    """Runs of a job, one after the other; null for one, or with ``cluster=local`` for so many that
+    there are no more jobs than workers."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one job does: a few runs, one after the other. It is called on its node.
+    """The work of one job, called on its node: a few runs, one after the other.
 
     Attributes:
         jobs: The runs.
         device: ``auto`` or ``cpu``.
         version: The version of the package that planned them.
-        gpus: GPUs that train a run together; 1 or 0 for what the device says.
+        gpus: GPUs that train a run together; 1 or 0 to follow the device.
     """
 
     jobs: tuple[Job, ...]
@@ -87,12 +91,12 @@ class Batch:
     gpus: int = 0
 
     def __call__(self) -> None:
-        """Makes the runs that are not made, or being made elsewhere."""
+        """Run the jobs that have no result and that no other process has."""
         check_version(self.version)
         one_at_a_time(device=self.device, gpus=self.gpus).run(self.jobs, lambda _: None)
 
     def checkpoint(self) -> Any:
-        """Tells submitit how to go on after the job was preempted or ran out of time."""
+        """Return what submitit submits after the job was preempted or ran out of time."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -100,7 +104,7 @@ class Batch:
 
 @dataclass
 class _Submitted:
-    """A job of Slurm and those of its runs whose end is not yet told."""
+    """A job of Slurm and those of its runs whose end is not yet reported."""
 
     handle: Any
     open: list[Job]
@@ -109,30 +113,30 @@ class _Submitted:
 
 
 class SlurmExecutor(Executor):
-    """Makes runs as a job array of Slurm, ``workers`` jobs at a time."""
+    """Runs as a job array of Slurm, ``workers`` jobs at a time."""
 
     Options: ClassVar[type[FrozenModel]] = SlurmOptions
     options: SlurmOptions
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """Submits every run and waits for the results to appear."""
+        """Submit every run and wait until the results appear."""
         submitit = _submitit()
         if self.options.cluster == "slurm" and not shutil.which("sbatch"):
-            raise UserError("the executor 'slurm' needs sbatch, which is not on this machine")
+            raise UserError("the executor 'slurm' requires sbatch, which is not on this machine")
         self._check_devices(jobs)
         if not jobs:
             return
         submitted = self._submit(submitit, jobs)
         try:
             while submitted:
-                submitted = [each for each in submitted if _goes_on(each, report)]
+                submitted = [each for each in submitted if _is_open(each, report)]
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except BaseException:
             _cancel(submitted)
             raise
 
     def _check_devices(self, jobs: Sequence[Job]) -> None:
-        """Refuses what each job would refuse: GPUs that are not there, batches without shares."""
+        """Refuse what each job would refuse: missing GPUs, batches that cannot be divided."""
         gpus = self.options.gpus
         if gpus > 1 and (self.options.cluster == "local" or self.device == "cpu"):
             check_gpus(gpus, self.device)
@@ -152,20 +156,20 @@ class SlurmExecutor(Executor):
                 handles = [executor.submit(batch) for batch in batches]
         except submitit.core.utils.FailedJobError as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"Slurm did not take the jobs: {reason[:500]}") from None
+            raise UserError(f"Slurm refused the jobs: {reason[:500]}") from None
         pairs = zip(handles, batches, strict=True)
         return [_Submitted(handle, list(batch.jobs)) for handle, batch in pairs]
 
     def _batches(self, jobs: Sequence[Job]) -> list[Batch]:
-        """Shares the runs out: neighbours go to different jobs, as they take alike."""
+        """Divide the runs among jobs; neighbours, which take equally long, go to different ones."""
         lanes = self.workers or 1
         local = self.options.cluster == "local"
         size = self.options.runs or (-(-len(jobs) // lanes) if local else 1)
         count = -(-len(jobs) // size)
-        shares = [tuple(jobs[first::count]) for first in range(count)]
+        parts = [tuple(jobs[first::count]) for first in range(count)]
         return [
-            Batch(share, device=self.device, version=__version__, gpus=self.options.gpus)
-            for share in shares
+            Batch(part, device=self.device, version=__version__, gpus=self.options.gpus)
+            for part in parts
         ]
 
     def _parameters(self) -> dict[str, Any]:
@@ -183,8 +187,8 @@ class SlurmExecutor(Executor):
         return {key: value for key, value in asked.items() if value is not None}
 
 
-def _goes_on(submitted: _Submitted, report: Report) -> bool:
-    """Tells how the runs of a job go; returns whether any is still open."""
+def _is_open(submitted: _Submitted, report: Report) -> bool:
+    """Report the progress of the runs of a job; return whether any of them is still open."""
     over = submitted.handle.done()  # before looking, so that a result is never missed
     for job in list(submitted.open):
         work = Store(job.store).work_folder(job.spec)
@@ -197,14 +201,19 @@ def _goes_on(submitted: _Submitted, report: Report) -> bool:
     submitted.looks += over
     if over and submitted.looks >= LOOKS:
         for job in list(submitted.open):
-            if done := _record_loss(job, submitted.handle):
+            if ended := _record_loss(job, submitted.handle):
                 submitted.open.remove(job)
-                report(done)
+                report(ended)
     return bool(submitted.open)
 
 
-def _record_loss(job: Job, handle: Any) -> Finished | None:
-    """Writes the row of a run whose job has ended; None where another process makes the run."""
+def _record_loss(job: Job, handle: Any) -> Finished | Stopped | None:
+    """Write the row of a run whose job has ended without its result.
+
+    Returns:
+        How the run ended; ``Stopped``, without a row, if it was asked to stop or its node was lost;
+        None if another process has the run.
+    """
     held = lock_run(Store(job.store).work_folder(job.spec))
     if held is None:
         return None
@@ -212,17 +221,19 @@ def _record_loss(job: Job, handle: Any) -> Finished | None:
         if done := finished_since(job):
             return done
         state = str(handle.state).partition(" ")[0]
+        if state in _STOPS or (Store(job.store).work_folder(job.spec) / STOPPED).exists():
+            return Stopped(job.key)
         reason = f"the job {handle.job_id} ended as {state} and left no result"
         status = _STATUSES.get(state, Status.ERROR)
-        log = (handle.stderr() or "").splitlines()[-20:]
-        Store(job.store).write(failed(job, status, reason, "\n".join(log) or None))
+        log = last_lines(Path(handle.paths.stderr))
+        Store(job.store).write(failed(job, status, reason, log or None))
         return Finished(job.key, status.value, None, reason, 0.0)
     finally:
         held.release()
 
 
 def _cancel(submitted: Sequence[_Submitted]) -> None:
-    """Takes the jobs back, and waits a little for those that run to end."""
+    """Cancel the jobs, and wait a little for running ones to end."""
     for each in submitted:
         each.handle.cancel(check=False)
     until = time.monotonic() + 2 * LAST_SECONDS
@@ -235,6 +246,6 @@ def _submitit() -> Any:
         import submitit
     except ImportError:
         raise UserError(
-            "the executor 'slurm' needs the package submitit: pip install 'sparsebench[slurm]'"
+            "the executor 'slurm' requires the package submitit: pip install 'sparsebench[slurm]'"
         ) from None
     return submitit

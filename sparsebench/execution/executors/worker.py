@@ -1,21 +1,21 @@
-"""What happens in the process of one run."""
+"""The process of one run: it trains, evaluates, measures and writes the result."""
 
 from __future__ import annotations
 
 import gc
-import multiprocessing as mp
 import os
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, NoReturn
 
 from sparsebench.errors import StoppedError, UserError
-from sparsebench.execution.events import Finished, Progressed
-from sparsebench.execution.executors.memory import limited_memory
+from sparsebench.execution.events import Finished, Progressed, Stopped
+from sparsebench.execution.executors.fork_server import end_with_parent
+from sparsebench.execution.executors.resources import limited_memory
 from sparsebench.execution.executors.stop_signal import WRITE, StopSignal
 from sparsebench.models.bundle import bundle_folder, forbid_network
 from sparsebench.results.records import Status
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sparsebench.execution.events import Event, Report
+    from sparsebench.execution.executors.resources import Resources
     from sparsebench.execution.executors.run_lock import RunLock
     from sparsebench.execution.job import Job, Outcome
     from sparsebench.results.records import RunResult
@@ -33,20 +34,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_EVENTS = 0.2
 
-
-@dataclass(frozen=True)
-class Resources:
-    """What of the machine one process of a run gets.
-
-    Attributes:
-        threads: How many threads torch computes with.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        cores: The cores to stay on; none for all.
-    """
-
-    threads: int
-    device: str
-    cores: tuple[int, ...] = ()
+STOPPED = "stopped"
+"""The file in the work folder of a run that was asked to stop; absent while it is in progress."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +45,32 @@ class Trained:
 
 @dataclass(frozen=True)
 class OutOfMemory:
-    """The run has no memory left, and left no result: it is to be tried in smaller parts."""
+    """The run ran out of memory and wrote no result: it is tried again in smaller micro-batches."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class RankFailed:
-    """One of several processes of a run has failed, and left its row to who started them."""
+    """One of several processes of a run failed; its parent decides whether its row counts."""
 
     result: RunResult
 
 
 @dataclass(frozen=True)
 class StoreFailed:
-    """The results folder takes no more."""
+    """The results folder cannot be written."""
 
     reason: str
 
 
+LastEvent = Trained | Finished | Stopped | OutOfMemory | RankFailed | StoreFailed
+"""The last event of a process; none comes from a rank that has trained to the end."""
+
+
 def work(
     job: Job,
-    lock: RunLock,  # noqa: ARG001 - that it is here is what it does
+    lock: RunLock,  # noqa: ARG001 - this process holds the lock by having it
     events: Connection,
     log: Path,
     *,
@@ -90,100 +83,92 @@ def work(
     A run that fails writes its result in either half.
 
     Args:
-        job: The run to make.
+        job: The run.
         lock: The lock on the run, held for as long as this process lives.
-        events: Takes events; the last is ``Trained``, ``Finished``, ``OutOfMemory``,
-            ``RankFailed`` or ``StoreFailed``; none comes from a rank that has trained to the end.
-        log: Takes all that is printed.
-        resources: What of the machine to use.
+        events: Takes events.
+        log: Takes everything that is printed.
+        resources: The part of the machine to use.
         group: The processes that train together; a single one measures.
         measure: Which half. The process that measures has imported no code of the method.
     """
-    began = time.perf_counter()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    stop_signal = StopSignal(listens=group.is_main)
-    _follow_parent()
     _redirect(log)
+    stop_signal, stopped = StopSignal(listens=group.is_main), log.with_name(STOPPED)
+    if group.is_main:
+        stopped.unlink(missing_ok=True)
     if bundle_folder():
         forbid_network()
     try:
-        _use(resources)
-        outcome = _half(job, stop_signal, events, group, measure=measure)
+        stop_signal.listen()
+        resources.use()
+        last = _half(job, stop_signal, events, group, measure=measure)
+    except StoppedError:
+        stopped.touch()
+        last = Stopped(job.key)
+    if last is not None:
+        with suppress(OSError):  # the parent is gone: the result is stored, or the run resumes
+            events.send(last)
+    if last is None or isinstance(last, Trained):
+        _leave()
+    if group.size > 1 and not isinstance(last, (Finished, Stopped)):
+        threading.Event().wait()  # the parent ends all ranks, so that no other fails of this end
+
+
+def _half(
+    job: Job, stop_signal: StopSignal, events: Connection, group: ProcessGroup, *, measure: bool
+) -> LastEvent | None:
+    """Do one half; return the last event, or None in a rank that has trained to the end."""
+    began = time.perf_counter()
+    try:
+        outcome = _outcome(job, stop_signal, events, group, measure=measure)
         if outcome is None:
-            if group.is_main:
-                events.send(Trained())
-            _leave()
+            return Trained() if group.is_main else None
         result, reason = outcome.result, outcome.result.reason or ""
         out_of_memory = result.status is Status.OOM and not measure
         if out_of_memory and job.smaller(reason, devices=group.size):
-            events.send(OutOfMemory(reason))
-            _hold(group)
-            return
+            return OutOfMemory(reason)
         if result.status is not Status.OK and group.size > 1:
-            events.send(RankFailed(result))
-            _hold(group)
+            return RankFailed(result)
         stop_signal.enter(WRITE)
         Store(job.store).write(result, predictions=outcome.predictions, keep=outcome.keep)
-    except StoppedError:
-        return
     except UserError as error:
-        events.send(StoreFailed(str(error)))
-        _hold(group)
-        return
+        return StoreFailed(str(error))
     seconds = time.perf_counter() - began
-    events.send(Finished(job.key, result.status.value, result.score, result.reason, seconds))
+    return Finished(job.key, result.status.value, result.score, result.reason, seconds)
 
 
 def _leave() -> NoReturn:
-    """Ends a process that has done its part: how libraries end in it is nothing to the run."""
+    """End this process without the clean-up of libraries, which may hang and is not needed."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-def _hold(group: ProcessGroup) -> None:
-    """Stays until the parent ends all processes of the run, so that no other fails of this end."""
-    if group.size > 1:
-        threading.Event().wait()
-
-
-def _half(
+def _outcome(
     job: Job, stop_signal: StopSignal, events: Connection, group: ProcessGroup, *, measure: bool
 ) -> Outcome | None:
     from sparsebench.execution.failures import failure
     from sparsebench.execution.run import measure_model, train_model
 
-    gc.freeze()  # the preloaded libraries are here to stay: collecting garbage may skip them
+    gc.freeze()  # the preloaded libraries stay: garbage collection may skip them
     _silence_libraries()
-    report = _throttled(events)
+    forward = _throttled(events)
 
-    def tell(event: Event) -> None:
+    def report(event: Event) -> None:
         if not group.is_main:
             return
         if isinstance(event, Progressed):
             stop_signal.enter(event.phase)
-        report(event)
+        forward(event)
 
     try:
         with limited_memory(job.limits.memory):
             if measure:
-                return measure_model(job, tell)
-            return train_model(job, tell, lambda: stop_signal.asked, group)
-    except MemoryError as error:  # there was not even enough to tell of it
+                return measure_model(job, report)
+            return train_model(job, report, lambda: stop_signal.asked, group)
+    except MemoryError as error:  # there was not even enough to build the row inside
         return failure(job, error)
-
-
-def _follow_parent() -> None:
-    """Ends this process when the one that drives the runs is gone."""
-    parent = mp.parent_process()
-    if parent is None:
-        return
-
-    def follow() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _redirect(log: Path) -> None:
@@ -191,26 +176,6 @@ def _redirect(log: Path) -> None:
         for output in (sys.stdout, sys.stderr):
             output.flush()
             os.dup2(stream.fileno(), output.fileno())
-
-
-def _use(resources: Resources) -> None:
-    _choose_device(resources.device)
-    if resources.cores:
-        os.sched_setaffinity(0, resources.cores)
-    import torch
-
-    torch.set_num_threads(resources.threads)
-
-
-def _choose_device(device: str) -> None:
-    """Hides all accelerators but one; must come before torch first asks for them."""
-    if device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    elif device.startswith("cuda:"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = device.removeprefix("cuda:")
-    else:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
 
 
 def _silence_libraries() -> None:
@@ -223,14 +188,18 @@ def _silence_libraries() -> None:
 
 
 def _throttled(events: Connection) -> Report:
-    """Returns a report that drops what comes too fast, but for changes of phase."""
+    """Return a report that drops events that come too fast, except at changes of phase."""
     last: dict[str, float] = {}
 
     def report(event: Event) -> None:
         now = time.perf_counter()
         phase = event.phase if isinstance(event, Progressed) else ""
-        if now - last.get(phase, 0.0) >= SECONDS_BETWEEN_EVENTS:
-            last[phase] = now
+        if now - last.get(phase, 0.0) < SECONDS_BETWEEN_EVENTS:
+            return
+        last[phase] = now
+        try:
             events.send(event)
+        except OSError:  # the parent is gone, which is no failure of the run
+            raise StoppedError from None
 
     return report

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sparsebench.errors import UserError
+from sparsebench.execution.verification.references import OwnData
 from sparsebench.execution.verification.scores import score_faults, unchecked
 from sparsebench.results.predictions import PREDICTIONS, CorruptPredictionsError, examples_digest
 from sparsebench.results.records import Status
@@ -14,6 +16,7 @@ from sparsebench.results.verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from sparsebench.results.predictions import Predictions
     from sparsebench.results.records import RunResult
@@ -45,6 +48,8 @@ class VerifyReport:
         results: The results that could be read.
         unsealed: Runs without checksums, which older versions wrote.
         unchecked: Metrics that cannot be computed again here -> the reason.
+        compared: Runs whose references were compared with the data set.
+        without_data: Task -> why references were not compared.
     """
 
     runs: list[StoredRun]
@@ -54,18 +59,25 @@ class VerifyReport:
     results: dict[StoredRun, RunResult] = field(default_factory=dict)
     unsealed: int = 0
     unchecked: dict[str, str] = field(default_factory=dict)
+    compared: int = 0
+    without_data: dict[str, str] = field(default_factory=dict)
 
 
 def verify(
-    runs: Sequence[StoredRun], *, progress: Callable[[int], None] = lambda _: None
+    runs: Sequence[StoredRun],
+    *,
+    data: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> VerifyReport:
     """Check runs one by one and against each other, and compute their scores again.
 
     Args:
         runs: The stored runs.
+        data: A folder of data sets, to compare references with; those that need no files are always
+            compared.
         progress: Called with the number of runs that are verified so far.
     """
-    report = VerifyReport(list(runs))
+    report, own = VerifyReport(list(runs)), OwnData(data)
     examples: dict[StoredRun, str] = {}
     for done, run in enumerate(runs):
         progress(done)
@@ -80,6 +92,7 @@ def verify(
         if predictions is not None:
             examples[run] = examples_digest(predictions)
             faults += score_faults(result, predictions)
+            faults += _reference_faults(result, predictions, own, report)
         report.faults += [Fault(run, fault) for fault in faults]
         if not faults and (digest := run.digest(RESULT)):
             report.unchecked |= {} if predictions is None else unchecked(result)
@@ -102,7 +115,7 @@ def _integrity(run: StoredRun, result: RunResult, report: VerifyReport) -> Itera
     try:
         listed = run.checksums()
         changed = [name for name, digest in (listed or {}).items() if run.digest(name) != digest]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
         yield f"its checksums cannot be read ({error})"
         return
     report.unsealed += listed is None
@@ -133,6 +146,17 @@ def _predictions(
     if run.digest(PREDICTIONS) != result.files[PREDICTIONS]:
         faults.append(f"{PREDICTIONS} is not the file that its result was computed from")
     return predictions
+
+
+def _reference_faults(
+    result: RunResult, predictions: dict[str, Predictions], own: OwnData, report: VerifyReport
+) -> list[str]:
+    """Compare references with the data set's own, if it is at hand."""
+    if missing := own.missing(result):
+        report.without_data[result.spec.task] = missing
+        return []
+    report.compared += 1
+    return list(own.faults(result, predictions))
 
 
 def _compare_data(report: VerifyReport, examples: dict[StoredRun, str]) -> None:

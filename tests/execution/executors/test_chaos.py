@@ -1,10 +1,14 @@
-"""Fifty kills at random moments: nothing is torn, lost or double, and every score is as without."""
+"""Fifty kills at random moments: nothing is torn, lost or double, and every score is as without.
+
+A stop (SIGTERM) of a run or of the command, and the death of the fork server, leave no row.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +22,15 @@ from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.execution.verification import verify
 from sparsebench.results import Status, Store
 
-KILLS = 50
-PARENTS = 4
-"""How many of the kills go to the process that drives the runs; it is slow to start again."""
+KILLS = {
+    "run SIGTERM": 15,
+    "run SIGKILL": 15,
+    "server SIGTERM": 4,
+    "server SIGKILL": 8,
+    "command SIGTERM": 4,
+    "command SIGKILL": 4,
+}
+"""Target and signal -> how often; the command is slow to start again."""
 
 LONGEST_PAUSE = 0.8
 SEEDS = (1, 2, 3)
@@ -31,41 +41,63 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from executor_jobs import make_jobs
+from sparsebench.execution.events import Finished
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.results import Status, Store
 if __name__ == "__main__":
-    root, methods, terms = Path(sys.argv[1]), *map(json.loads, sys.argv[2:])
+    root, rows, methods, terms = *map(Path, sys.argv[1:3]), *map(json.loads, sys.argv[3:])
+    def report(event):
+        if isinstance(event, Finished):
+            with rows.open("a") as stream:
+                stream.write(f"{event.status}: {event.reason}\\n")
     while True:
         done = {r.key for r in Store(root) if r.status is Status.OK}
         jobs = [job for job in make_jobs(root, *methods, **terms) if job.key not in done]
         if not jobs:
             break
-        LocalExecutor(workers=2).run(jobs, lambda event: None)
+        LocalExecutor(workers=2).run(jobs, report)
 """
 
 
 def start(root: Path) -> subprocess.Popen[bytes]:
     script = root.with_name("driver.py")
     script.write_text(DRIVER)
+    arguments = [str(root), str(root.with_name("rows")), json.dumps(METHODS), json.dumps(TERMS)]
     return subprocess.Popen(
-        [sys.executable, str(script), str(root), json.dumps(METHODS), json.dumps(TERMS)],
+        [sys.executable, str(script), *arguments],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
 
-def runs_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Returns the processes of runs: what the server of forks has forked."""
+def processes_of(command: psutil.Process) -> dict[str, list[psutil.Process]]:
+    """The processes of a command, by what they are; runs are forked by the server."""
     try:
-        below = psutil.Process(driver.pid).children(recursive=True)
-        return [process for process in below if process.ppid() != driver.pid]
+        children = command.children()
+        servers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+        runs = [run for server in servers for run in server.children()]
     except psutil.Error:
-        return []
+        return {}
+    return {"command": [command], "server": servers, "run": runs}
+
+
+def strike(command: psutil.Process, victim: str, generator: random.Random) -> bool:
+    """Send a signal to one of the processes; return whether there was one."""
+    target, name = victim.split()
+    found = processes_of(command)
+    if not found.get("run") or not found.get(target):
+        return False  # nothing is in progress
+    try:
+        generator.choice(found[target]).send_signal(signal.Signals[name])
+    except psutil.Error:
+        return False
+    return True
 
 
 def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
     generator = random.Random(20)
-    root, killed = tmp_path / "runs", Counter[str]()
-    victims = ["run"] * (KILLS - PARENTS) + ["parent"] * PARENTS
+    root = tmp_path / "runs"
+    victims = [victim for victim, count in KILLS.items() for _ in range(count)]
+    assert len(victims) == 50
     generator.shuffle(victims)
     deadline = time.monotonic() + 1500
     driver = start(root)
@@ -73,29 +105,25 @@ def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
         while victims:
             assert time.monotonic() < deadline
             if driver.poll() is not None:
-                assert driver.returncode == 0  # it is done before all kills were: once more
-                for run in Store(root).runs()[:3]:
+                for run in Store(root).runs()[:3]:  # it may have finished before all kills
                     (run.folder / "result.json").unlink()
                 driver = start(root)
             time.sleep(generator.uniform(0, LONGEST_PAUSE))
-            runs = runs_of(driver)
-            if not runs:
-                continue
-            victim = victims.pop()
-            try:
-                (driver if victim == "parent" else generator.choice(runs)).kill()
-            except psutil.NoSuchProcess:
-                victims.append(victim)
-                continue
-            killed[victim] += 1
-            if victim == "parent":
-                driver.wait()
-                driver = start(root)
+            if strike(psutil.Process(driver.pid), victims[-1], generator) and "command" in (
+                victims.pop()
+            ):
+                driver.wait(timeout=60)
+        if driver.poll() is not None:
+            driver = start(root)
         assert driver.wait(timeout=900) == 0
     finally:
         driver.kill()
         driver.wait()
-    assert killed == {"run": KILLS - PARENTS, "parent": PARENTS}
+
+    rows = Counter((tmp_path / "rows").read_text().splitlines())
+    sys.stdout.write(f"{dict(rows)}\n")
+    assert set(rows) <= {"ok: None", "error: the process was killed by SIGKILL"}
+    assert rows["error: the process was killed by SIGKILL"] <= KILLS["run SIGKILL"]
 
     calm = tmp_path / "calm"
     jobs = make_jobs(calm, *METHODS, **TERMS)  # type: ignore[arg-type]

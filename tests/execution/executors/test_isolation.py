@@ -10,7 +10,7 @@ from executor_jobs import HOOKS, limited, make, make_jobs, results
 
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Finished, Started
-from sparsebench.execution.executors import memory
+from sparsebench.execution.executors import resources
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.results import Status
 from sparsebench.schema.limits import Limits
@@ -98,7 +98,7 @@ def test_what_is_no_limit_is_refused(limits: dict[str, object]) -> None:
 def test_a_memory_limit_is_refused_where_it_would_not_hold(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(resources.sys, "platform", "darwin")
     with pytest.raises(UserError, match="Linux only"):
         make(LocalExecutor(), limited(make_jobs(root, "plain"), memory="1 GiB"))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,13 @@ from executor_jobs import make, make_jobs, results, use_culprits
 from sparsebench.errors import UserError
 from sparsebench.execution.events import Awaited, Finished, Started
 from sparsebench.execution.executors.local import LocalExecutor
-from sparsebench.execution.executors.run_lock import Backlog, finished_since, lock_run
+from sparsebench.execution.executors.run_lock import (
+    LOCK,
+    Backlog,
+    finished_since,
+    holder,
+    lock_run,
+)
 from sparsebench.execution.job import failed
 from sparsebench.results import Status
 from sparsebench.results.store import Store
@@ -37,11 +47,12 @@ time.sleep(600)
 def test_a_lock_is_one_process_s_until_it_is_gone(tmp_path: Path) -> None:
     work = tmp_path / "run"
     command = [sys.executable, "-c", HOLDER, str(work)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout
+        assert owner.stdout.readline() == "held\n"
         assert lock_run(work) is None
-        holder.kill()
+        assert holder(work) == f"process {owner.pid} on {socket.gethostname()}"
+        owner.kill()
     held = lock_run(work)
     assert held is not None
     assert lock_run(work) is None
@@ -50,6 +61,36 @@ def test_a_lock_is_one_process_s_until_it_is_gone(tmp_path: Path) -> None:
     assert again is not None
     again.discard()
     assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1b[2J process 1", b"\xff" * 10_000, b"process x on y"]
+)
+def test_a_holder_that_does_not_name_itself(tmp_path: Path, content: bytes) -> None:
+    assert holder(tmp_path) == ""
+    (tmp_path / LOCK).write_bytes(content)
+    assert holder(tmp_path) == ""
+
+
+def test_a_process_that_is_forked_does_not_keep_the_lock(tmp_path: Path) -> None:
+    lock = lock_run(tmp_path / "run")
+    assert lock is not None
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"alive")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        assert os.read(reader, 5) == b"alive"
+        assert lock_run(tmp_path / "run") is None  # the parent still has it
+        lock.release()
+        again = lock_run(tmp_path / "run")
+        assert again is not None
+        again.discard()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_no_two_ever_hold_a_lock_whose_file_comes_and_goes(tmp_path: Path) -> None:
