@@ -1,4 +1,4 @@
-"""Checks stored results: that they are whole, belong together, and score what they say."""
+"""Verify stored results: complete files, consistent runs, and scores that can be recomputed."""
 
 from __future__ import annotations
 

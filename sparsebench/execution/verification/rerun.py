@@ -1,4 +1,4 @@
-"""Makes runs again, and compares their scores with the stored ones."""
+"""Rerun stored runs, and compare the new scores with the stored ones."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from sparsebench.tasks import DataSource
 
 TOLERANCE = 0.02
-"""How far the score of a run that is made again may lie from the first one, by default. On the same
-machine with the same versions it is the same; kernels of others round differently."""
+"""The largest difference of a rerun score, by default: other kernels round differently."""
 
 
 @dataclass(frozen=True)
 class RerunOutcome:
-    """A run that was made again.
+    """The outcome of a rerun.
 
     Attributes:
         result: The stored result.
-        score: The new score; None where there is none.
+        score: The new score; None if there is none.
         reason: Why there is none.
     """
 
@@ -54,12 +53,12 @@ class RerunOutcome:
 
 
 def draw(results: Iterable[RunResult], *, count: int, seed: int) -> list[RunResult]:
-    """Draws runs that have a score, the same for the same seed.
+    """Draw runs that have a score, the same for the same seed.
 
     Args:
         results: The results.
-        count: How many to draw; all where there are fewer.
-        seed: Draws them.
+        count: The number to draw; all if there are fewer.
+        seed: The seed of the draw.
     """
     scored = sorted((r for r in results if r.status is Status.OK), key=lambda r: r.key)
     generator = random.Random(seed)  # noqa: S311 - a draw that can be repeated
@@ -67,10 +66,10 @@ def draw(results: Iterable[RunResult], *, count: int, seed: int) -> list[RunResu
 
 
 def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
-    """Returns the job that makes a run again.
+    """Return the job that repeats a run.
 
     Raises:
-        UserError: What is installed or at hand is not what the run was made with.
+        UserError: The installed method or task, the data or the backbone differs from the run's.
     """
     spec = result.spec
     model = result.provenance.model_origin if result.provenance else spec.model
@@ -82,6 +81,6 @@ def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
     }
     for what, (here, there) in found.items():
         if here != there:
-            raise UserError(f"{spec.title}: the {what} here is {here}, it was made with {there}")
+            raise UserError(f"{spec.title}: the {what} here is {here}, that of the run is {there}")
     costs = CostSettings(batch_size=1, length=8, target_length=1, seconds=0.0)  # not compared
     return Job(spec, suite=result.suite, model=model, data=data, costs=costs, store=store)

@@ -1,4 +1,4 @@
-"""Computes scores again from stored predictions."""
+"""Compute scores again from stored predictions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from sparsebench.tasks import Scores
 
 TOLERANCE = 1e-9
-"""How far a score computed again may lie from the stored one: rounding of the last digits."""
+"""The largest difference of a score that is computed again: rounding of the last digits."""
 
 
-def score_faults(result: RunResult, answers: Mapping[str, Predictions]) -> Iterator[str]:
-    """Yields where the scores of a run are not those of its predictions.
+def score_faults(result: RunResult, predictions: Mapping[str, Predictions]) -> Iterator[str]:
+    """Yield where the scores of a run are not those of its predictions.
 
     Args:
         result: The result.
-        answers: What the run answered, split by split.
+        predictions: Its predictions, split by split.
     """
     try:
         task = TASKS.get(result.spec.task)
@@ -37,12 +37,13 @@ def score_faults(result: RunResult, answers: Mapping[str, Predictions]) -> Itera
             f"of {result.spec.task}, installed is {task.version}"
         )
         return
-    if answers.keys() != result.scores.keys():
-        yield f"predictions of {_names(answers)}, but scores of {_names(result.scores)}"
+    if predictions.keys() != result.scores.keys():
+        yield f"predictions of {_names(predictions)}, but scores of {_names(result.scores)}"
         return
     try:
         found = {
-            split: task.score(told.predictions, told.references) for split, told in answers.items()
+            split: task.score(each.predictions, each.references)
+            for split, each in predictions.items()
         }
     except (ArithmeticError, TypeError, ValueError, UserError) as error:
         yield f"its predictions cannot be scored: {error}"
@@ -54,7 +55,7 @@ def score_faults(result: RunResult, answers: Mapping[str, Predictions]) -> Itera
 
 
 def unchecked(result: RunResult) -> dict[str, str]:
-    """Returns the metrics of a run that cannot be computed again here, each with the reason.
+    """Return the metrics of a run that cannot be computed again here, each with the reason.
 
     Args:
         result: A result whose task is installed.
@@ -67,7 +68,7 @@ def unchecked(result: RunResult) -> dict[str, str]:
 def _differences(
     found: Mapping[str, Scores], result: RunResult, *, absent: Collection[str]
 ) -> Iterator[str]:
-    """Yields metrics that differ, but for those that could not be computed then, or here."""
+    """Yield metrics that differ, except those that could not be computed then, or here."""
     for split, scores in sorted(found.items()):
         stored = result.scores[split]
         for metric in sorted({*scores, *stored}):
