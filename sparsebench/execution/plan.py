@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sparsebench.errors import UserError
 from sparsebench.execution.job import Job
 from sparsebench.method_registry import configure, refusal
-from sparsebench.models import GENERATING, model_source
+from sparsebench.models import GENERATING, Form, model_source
 from sparsebench.results.records import RunResult, Status
 from sparsebench.schema.spec import MethodChoice, RunSpec, TuningRecord
 from sparsebench.schema.training import Protocol
@@ -183,6 +183,9 @@ def _spec(
         task_version=TASKS.get(task).version,
         model=source.name,
         model_fingerprint=source.fingerprint,
+        pooler="head"
+        if _form(task, source) is Form.CLASSIFICATION and source.untrained_pooler
+        else None,
         method=MethodChoice(
             label=label,
             name=name,
@@ -193,17 +196,17 @@ def _spec(
         protocol=suite.protocol,
         training=training_for(suite, task),
         held_out=None if suite.protocol is Protocol.LAST else suite.held_out,
-        generation=suite.generation if _generates(task, source) else None,
+        generation=suite.generation if _form(task, source) in GENERATING else None,
         data_fingerprint=found.fingerprint,
     )
 
 
-def _generates(task: str, source: ModelSource) -> bool:
-    """Whether the backbone solves the task by generating text."""
+def _form(task: str, source: ModelSource) -> Form | None:
+    """Return how the backbone solves the task; None if it does not apply to its family."""
     try:
-        return TASKS.get(task).form_for(source.family) in GENERATING
+        return TASKS.get(task).form_for(source.family)
     except NotApplicableError:
-        return False
+        return None
 
 
 def _obstacle(spec: RunSpec, source: ModelSource) -> str | None:

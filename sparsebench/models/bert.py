@@ -65,6 +65,7 @@ BERT = FamilyDefinition(
     forms=(Form.CLASSIFICATION, Form.SPAN),
     blocks=blocks,
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    pooler="bert.pooler.",
 )
 
-ROBERTA = replace(BERT, positions=_positions)
+ROBERTA = replace(BERT, positions=_positions, pooler="")

@@ -11,6 +11,7 @@ from sparsebench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tek
 _LFS_POINTER = b"version https://git-lfs"
 _PRETRAINING_HEADS = ("cls.", "lm_head.")
 _SHOWN = 3
+_MAX_HEADER = 10**8
+"""Bytes of the largest header that the safetensors format allows."""
 
 
 def check_config(config: Mapping[str, Any], *, spec: str) -> None:
@@ -104,6 +107,29 @@ def check_loaded(
         )
     if unused:
         logger.warning("model %r: not used of its files: %s", spec, _some(unused))
+
+
+def read_tensor(stream: BinaryIO, *, suffix: str) -> bytes:
+    """Read the bytes of one tensor of a safetensors file, without the others.
+
+    Args:
+        stream: The file, at its start.
+        suffix: How the name of the tensor ends.
+
+    Returns:
+        Its bytes; none if the file has no such tensor or cannot be read as safetensors.
+    """
+    length = int.from_bytes(stream.read(8), "little")
+    if length > _MAX_HEADER:
+        return b""
+    try:
+        header = json.loads(stream.read(length))
+        spans = [v["data_offsets"] for name, v in header.items() if name.endswith(suffix)]
+        start, end = spans[0]
+        stream.seek(8 + length + start)
+        return stream.read(end - start)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return b""
 
 
 def _check_weights_file(file: Path, *, spec: str) -> None:

@@ -63,6 +63,7 @@ class FamilyDefinition:
         dropouts: The keys of its configuration that hold a dropout probability.
         positions: Reads from the configuration the most tokens of an input; None for no limit.
         heads: The prefixes of the parameters of its task heads.
+        pooler: The path of a pooler that its classification head reads; empty if it has none.
         head_counts: The attributes of an attention module that hold its number of heads, and its
             number of rows in query, key and value.
     """
@@ -72,6 +73,7 @@ class FamilyDefinition:
     dropouts: tuple[str, ...]
     positions: Callable[[Mapping[str, Any]], int | None] = _max_position_embeddings
     heads: tuple[str, ...] = HEADS
+    pooler: str = ""
     head_counts: tuple[str, str] = ("num_attention_heads", "all_head_size")
 
 

@@ -113,7 +113,11 @@ def _pretrained_backbone(
     check_loaded(report, head=head, stored=_stored(folder), spec=source.spec)
     _initialise(model, head.difference(report["missing_keys"]))
     model.config.pad_token_id = tokenizer.pad_token_id
-    return Backbone(model, tokenizer, form, head=head.union(report["missing_keys"]))
+    fresh = head.union(report["missing_keys"])
+    if source.untrained_pooler:
+        pooler = FAMILIES.get(source.family).pooler
+        fresh |= {name for name, _ in model.named_parameters() if name.startswith(pooler)}
+    return Backbone(model, tokenizer, form, head=fresh)
 
 
 def _tokenizer(source: ModelSource, folder: Path) -> PreTrainedTokenizerBase:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.models.architectures import ARCHITECTURES
 from sparsebench.models.bundle import BundledModel, bundle_folder, read_bundle
-from sparsebench.models.checks import check_config, check_files
+from sparsebench.models.checks import check_config, check_files, read_tensor
 from sparsebench.models.families import FAMILIES, family_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
+
     from sparsebench.models.anatomy import Family
 
 QUICK = Path(__file__).parents[1] / "quick" / "backbones"
@@ -84,6 +88,27 @@ class ModelSource(ABC):
             return family_of(type("Config", (), config))
         except UserError as error:
             raise UserError(f"model {self.spec!r}: {error}") from None
+
+    @cached_property
+    def untrained_pooler(self) -> bool:
+        """Whether its files contain a pooler that no pretraining changed.
+
+        Such a pooler has a bias of exact zeros, as it was drawn, or ``"untrained_pooler": true``
+        stands in ``config.json``. It belongs to the task head, as one that the files lack does:
+        methods that freeze the backbone would otherwise read the sequence through random weights.
+        """
+        if self.family not in FAMILIES or not FAMILIES.get(self.family).pooler:
+            return False
+        note = self.config.get("untrained_pooler")
+        if note is not None:
+            return bool(note)
+        with self._weights() as stream:
+            bias = b"" if stream is None else read_tensor(stream, suffix="pooler.dense.bias")
+        return bool(bias) and not any(bias)
+
+    def _weights(self) -> AbstractContextManager[BinaryIO | None]:
+        """Open ``model.safetensors``, without reading all of it; None if there is no such file."""
+        return nullcontext()
 
     @property
     def positions(self) -> int | None:
@@ -149,6 +174,10 @@ class FolderSource(ModelSource):
         """Return the folder."""
         return self.path
 
+    def _weights(self) -> AbstractContextManager[BinaryIO | None]:
+        file = self.path / "model.safetensors"
+        return file.open("rb") if file.is_file() else nullcontext()
+
     def check(self) -> None:
         """Check its configuration and its files."""
         super().check()
@@ -209,6 +238,24 @@ class HubSource(ModelSource):
                 f"model {self.spec!r}: its config.json could not be fetched from the Hub ({reason})"
             ) from None
         return _read_config(Path(file))
+
+    def _weights(self) -> AbstractContextManager[BinaryIO | None]:
+        """Open the cached file, else the ranges of the remote one that are read."""
+        import huggingface_hub as hub
+
+        file = hub.try_to_load_from_cache(self.name, "model.safetensors", revision=self.fingerprint)
+        if isinstance(file, str):
+            return Path(file).open("rb")
+        remote: Any = hub.HfFileSystem()
+        path = f"{self.name}@{self.fingerprint}/model.safetensors"
+        try:
+            opened: BinaryIO | None = remote.open(path, "rb") if remote.exists(path) else None
+        except Exception as error:  # noqa: BLE001 - without the network, many kinds are raised
+            reason = str(error).strip().partition("\n")[0]
+            raise UnreachableHubError(
+                f"model {self.spec!r}: its weights could not be read from the Hub ({reason})"
+            ) from None
+        return opened or nullcontext()
 
     def folder(self) -> Path:
         """Return the local snapshot of the pinned commit, downloaded if necessary."""

@@ -59,11 +59,13 @@ def run_key(spec: RunSpec) -> str:
     """Return the content key of a run: 16 hexadecimal digits of the hash of its spec.
 
     Settings that change no score do not count: where progress is reported, and how often a
-    checkpoint is saved; nor do absent terms of generation.
+    checkpoint is saved; nor do absent terms of generation, nor a pooler that was pretrained.
     """
     idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every"}}
     if spec.generation is None:
         idle["generation"] = True
+    if spec.pooler is None:
+        idle["pooler"] = True
     content = json.dumps(spec.model_dump(mode="json", exclude=idle), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

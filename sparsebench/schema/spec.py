@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,10 @@ class RunSpec(FrozenModel):
 
     model_fingerprint: str
     """The content hash of the backbone, or its Hub commit."""
+
+    pooler: Literal["head"] | None = None
+    """``head`` if the backbone's files contain a pooler that was never trained: it is then part of
+    the task head for every method. None in all other cases."""
 
     method: MethodChoice
     seed: int

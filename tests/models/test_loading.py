@@ -217,3 +217,63 @@ def test_validate_finds_the_same_without_loading(copy: Callable[[str], Path]) ->
     change_config(folder, num_hidden_layers=100_000)
     with pytest.raises(UserError, match="num_hidden_layers is 100,000"):
         model_source(str(folder)).check()
+
+
+def with_pooler(folder: Path, bias: float) -> Path:
+    tensors = load_file(folder / WEIGHTS)
+    prefix = "bert." if any(name.startswith("bert.") for name in tensors) else ""
+    width = classifier(folder).model.config.hidden_size
+    tensors[f"{prefix}pooler.dense.weight"] = torch.full((width, width), 0.01)
+    tensors[f"{prefix}pooler.dense.bias"] = torch.full((width,), bias)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("bias", "note", "untrained"),
+    [(0.0, None, True), (0.5, None, False), (0.5, True, True), (0.0, False, False)],
+)
+def test_a_pooler_that_was_never_trained_belongs_to_the_head(
+    *, copy: Callable[[str], Path], bias: float, note: bool | None, untrained: bool
+) -> None:
+    folder = with_pooler(copy("bert"), bias)
+    if note is not None:
+        change_config(folder, untrained_pooler=note)
+    backbone = classifier(folder)
+    assert model_source(str(folder)).untrained_pooler is untrained
+    assert ("bert.pooler.dense.weight" in backbone.head) is untrained
+    weight = backbone.model.bert.pooler.dense.weight  # type: ignore[attr-defined]
+    assert weight.eq(0.01).all()  # it starts from the values in the file
+    backbone.freeze()
+    assert weight.requires_grad is untrained
+
+
+def test_a_pooler_that_the_files_lack_belongs_to_the_head(copy: Callable[[str], Path]) -> None:
+    folder = copy("bert")
+    assert not model_source(str(folder)).untrained_pooler
+    assert "bert.pooler.dense.weight" in classifier(folder).head
+
+
+@pytest.mark.parametrize("family", ["roberta", "gpt2", "t5"])
+def test_families_whose_heads_read_no_pooler_have_none_to_train(family: str) -> None:
+    assert not model_source(f"quick/{family}").untrained_pooler
+
+
+def test_the_pooler_of_a_hub_model_is_read_without_its_other_weights(
+    copy: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    folder = with_pooler(copy("bert"), 0.0)
+
+    class Remote:
+        def exists(self, path: str) -> bool:
+            return path == "owner/name@abc/model.safetensors"
+
+        def open(self, path: str, mode: str) -> Any:
+            return (folder / WEIGHTS).open("rb")
+
+    source = model_source("owner/name")
+    vars(source).update(fingerprint="abc", config={"model_type": "bert"})
+    monkeypatch.setattr(hub, "HfFileSystem", Remote)
+    assert source.untrained_pooler

@@ -23,6 +23,7 @@ CHANGES: dict[str, Any] = {
     "task_version": "2",
     "model": "bert",
     "model_fingerprint": "f1",
+    "pooler": "head",
     "method.label": "lora-16",
     "method.name": "peft",
     "method.version": "2",

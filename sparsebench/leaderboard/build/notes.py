@@ -41,9 +41,17 @@ def notes_of(
         *_unequal_terms(sources, columns),
         *_unequal_conditions(sources),
         *_retried(sources),
+        *_poolers(sources),
         *_remarks(sources),
         *_unmeasured(sources),
     ]
+
+
+def _poolers(sources: Sequence[RowRuns]) -> Iterator[str]:
+    poolers = {run.spec.pooler for source in sources for run in source.runs}
+    if "head" in poolers:
+        some = "of some runs " if None in poolers else ""
+        yield f"pooler {some}never pretrained: it trains as part of the task head"
 
 
 def _missing(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:
