@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+logger = logging.getLogger(__name__)
+
 BATCH = 500
 """Questions per batch of encoding."""
 
@@ -36,6 +41,9 @@ LONGEST_ANSWER = 30
 
 BEST = 20
 """Candidates of each window, of which the first that is not blank is chosen."""
+
+NAMED = 5
+"""Questions left out of training that the warning names."""
 
 UNANSWERABLE = "unanswerable"
 """The target of text to text where there is no answer."""
@@ -80,11 +88,34 @@ class QuestionTask(Task):
         """Encode questions, with their first answer as the target.
 
         For a span, every window is a feature; windows without the answer have "no answer" as their
-        target. For text to text the prompt is that of the T5 paper (Raffel et al. 2020, appendix
-        D.15); the end of a long context is cut.
+        target. A question with an answer that no window contains completely is left out, with a
+        warning, since all of its windows would say "no answer".
+
+        For text to text the prompt is that of the T5 paper (Raffel et al. 2020, appendix D.15); the
+        end of a long context is cut.
+
+        Raises:
+            UserError: All questions were left out.
         """
-        encode = self._prompts if form is Form.TEXT_TO_TEXT else self._placed_windows
-        return in_batches(examples, encode, size=BATCH, tokenizer=tokenizer, max_length=max_length)
+        terms: dict[str, Any] = {"tokenizer": tokenizer, "max_length": max_length}
+        if form is Form.TEXT_TO_TEXT:
+            return in_batches(examples, self._prompts, size=BATCH, **terms)
+        left_out: list[str] = []
+        encode = partial(self._placed_windows, left_out=left_out)
+        features = in_batches(examples, encode, size=BATCH, **terms)
+        if left_out:
+            logger.warning(
+                "%s: left %d of %d questions out of training: no window of %d tokens contains the "
+                "whole answer, or no token covers it (%s)",
+                self.title,
+                len(left_out),
+                len(examples),
+                max_length,
+                ", ".join(left_out[:NAMED]) + (", ..." if len(left_out) > NAMED else ""),
+            )
+        if not len(features):
+            raise UserError(f"{self.title}: no question is left to train on; raise max_length")
+        return features
 
     def encode_inputs(
         self,
@@ -182,14 +213,23 @@ class QuestionTask(Task):
         pair = (batch["question"], batch["context"])
         return windows(*pair, tokenizer=tokenizer, max_length=max_length)
 
-    def _placed_windows(self, batch: Mapping[str, list[Any]], **terms: Any) -> dict[str, list[Any]]:
+    def _placed_windows(
+        self, batch: Mapping[str, list[Any]], *, left_out: list[str], **terms: Any
+    ) -> dict[str, list[Any]]:
+        """Encode a batch to train on; add the ids of the questions left out to ``left_out``."""
         columns = self._windows(batch, **terms)
         answers = [
             (starts[0], starts[0] + len(texts[0])) if texts else (0, 0)
             for texts, starts in zip(batch["texts"], batch["starts"], strict=True)
         ]
-        place_answers(columns, answers)
-        return {name: values for name, values in columns.items() if name not in _INPUTS}
+        lost = set(place_answers(columns, answers))
+        left_out += [batch["id"][place] for place in sorted(lost)]
+        kept = [example not in lost for example in columns["example"]]
+        return {
+            name: list(compress(values, kept))
+            for name, values in columns.items()
+            if name not in _INPUTS
+        }
 
     def _prompts(
         self,

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+LARGEST_SHIFT = 32
+"""The most characters by which the place of an answer on the Hub may be wrong."""
+
 RawQuestion: TypeAlias = "tuple[str, dict[str, Any]]"
 """The place of a question for messages, and its columns as on the Hub."""
 
@@ -29,8 +32,10 @@ class SquadTask(QuestionTask):
     """One version of SQuAD.
 
     The Hub and the official files give the same examples: blanks around a text are dropped, and
-    the place of an answer is corrected. An answer that is not at its place is moved to the nearest
-    occurrence of its text.
+    the place of an answer is corrected accordingly. In a file, an answer must be at its
+    ``answer_start``. The Hub's copy of 2.0 dropped the blanks before a context without correcting
+    the places: there, an answer is moved to the nearest occurrence of its text, by at most
+    ``LARGEST_SHIFT`` characters.
 
     Attributes:
         version_of_data: The end of the file names, such as ``"v1.1"``.
@@ -111,7 +116,10 @@ class SquadTask(QuestionTask):
             shift = len(raw["context"]) - len(raw["context"].lstrip())
             context = raw["context"].strip()
             pairs = zip(raw["texts"], raw["starts"], strict=True)
-            answers = [aligned(context, text, start - shift, where=where) for text, start in pairs]
+            answers = [
+                aligned(context, text, start - shift, where=f"{where}, question {raw['id']!r}")
+                for text, start in pairs
+            ]
             yield {
                 "id": raw["id"],
                 "title": raw["title"],
@@ -150,7 +158,7 @@ def aligned(context: str, text: str, start: int, *, where: str) -> tuple[str, in
         where: The place of the question, for messages.
 
     Raises:
-        UserError: The context does not contain the answer.
+        UserError: The context does not contain the answer, or only far from ``start``.
     """
     start += len(text) - len(text.lstrip())
     text = text.strip()
@@ -159,7 +167,21 @@ def aligned(context: str, text: str, start: int, *, where: str) -> tuple[str, in
     places = [at for at in range(len(context)) if text and context.startswith(text, at)]
     if not places:
         raise UserError(f"{where}: the answer {text!r} is not in its context")
-    return text, min(places, key=lambda at: abs(at - start))
+    nearest = min(places, key=lambda at: abs(at - start))
+    if abs(nearest - start) > LARGEST_SHIFT:
+        raise UserError(_misplaced(context, text, start, where=where))
+    return text, nearest
+
+
+def _misplaced(context: str, text: str, start: int, *, where: str) -> str:
+    """Describe an ``answer_start`` at which the context does not have the answer."""
+    if not 0 <= start < len(context):
+        found = f"outside the context, which has {len(context):,} characters"
+    else:
+        found = f"where the context has {context[start : start + len(text)]!r}"
+    places = [str(at) for at in range(len(context)) if context.startswith(text, at)]
+    known = f"; it occurs at {', '.join(places[:5])}" if text and places else ""
+    return f"{where}: 'answer_start' of the answer {text!r} is {start}, {found}{known}"
 
 
 def _file_questions(file: Path) -> Iterator[RawQuestion]:
@@ -169,7 +191,11 @@ def _file_questions(file: Path) -> Iterator[RawQuestion]:
         for inner, paragraph in _items(article, "paragraphs", where=place):
             context = _value(paragraph, "context", str, where=inner)
             for where, question in _items(paragraph, "qas", where=inner):
-                yield where, {"title": title, "context": context} | _question(question, where)
+                yield (
+                    where,
+                    {"title": title, "context": context}
+                    | _question(question, where, context=context),
+                )
 
 
 def _hub_questions(rows: Dataset, *, where: str) -> Iterator[RawQuestion]:
@@ -186,17 +212,22 @@ def _hub_questions(rows: Dataset, *, where: str) -> Iterator[RawQuestion]:
         )
 
 
-def _question(question: dict[str, Any], where: str) -> dict[str, Any]:
+def _question(question: dict[str, Any], where: str, *, context: str) -> dict[str, Any]:
     impossible = question.get("is_impossible", False)
     if not isinstance(impossible, bool):
         raise UserError(f"{where}: 'is_impossible' should be true or false, not {impossible!r}")
     answers = [] if impossible else _items(question, "answers", where=where)
-    return {
+    found = {
         "id": _value(question, "id", str, where=where),
         "question": _value(question, "question", str, where=where),
         "texts": [_value(answer, "text", str, where=place) for place, answer in answers],
         "starts": [_value(answer, "answer_start", int, where=place) for place, answer in answers],
     }
+    for text, start in zip(found["texts"], found["starts"], strict=True):
+        if text in context and not (start >= 0 and context.startswith(text, start)):
+            place = f"{where}, question {found['id']!r}"
+            raise UserError(_misplaced(context, text, start, where=place))
+    return found
 
 
 def _items(parent: Any, key: str, *, where: str) -> list[tuple[str, dict[str, Any]]]:

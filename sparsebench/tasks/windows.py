@@ -64,22 +64,61 @@ def windows(
     return columns
 
 
-def place_answers(columns: Mapping[str, list[Any]], answers: Sequence[tuple[int, int]]) -> None:
+def place_answers(
+    columns: Mapping[str, list[Any]], answers: Sequence[tuple[int, int]]
+) -> list[int]:
     """Add the first and last token of the answer in each window; ``nothing`` if it is not in it.
+
+    Characters at the ends of an answer that no token covers, such as control characters that the
+    tokenizer drops, are disregarded.
 
     Args:
         columns: The result of ``windows``; ``start_positions`` and ``end_positions`` are added.
         answers: The characters of each question's answer, first and one past the last; two equal
             numbers if it has none.
+
+    Returns:
+        The places of the questions that have an answer which no window contains completely.
     """
-    spans = [
-        span_of(np.asarray(starts), np.asarray(ends), *answers[example]) or (nothing, nothing)
-        for example, starts, ends, nothing in zip(
-            *(columns[name] for name in ("example", "starts", "ends", "nothing")), strict=True
-        )
-    ]
+    answers = _covered(columns, answers)
+    found: set[int] = set()
+    spans: list[tuple[int, int]] = []
+    for example, starts, ends, nothing in zip(
+        *(columns[name] for name in ("example", "starts", "ends", "nothing")), strict=True
+    ):
+        span = span_of(np.asarray(starts), np.asarray(ends), *answers[example])
+        if span:
+            found.add(example)
+        spans.append(span or (nothing, nothing))
     columns["start_positions"] = [first for first, _ in spans]  # type: ignore[index]
     columns["end_positions"] = [last for _, last in spans]  # type: ignore[index]
+    return [n for n, (first, last) in enumerate(answers) if first < last and n not in found]
+
+
+def _covered(
+    columns: Mapping[str, list[Any]], answers: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Shorten answers to the characters that a token of some window covers.
+
+    An answer that no token overlaps stays as it is.
+    """
+    limits: dict[int, tuple[int, int]] = {}
+    for example, starts, ends in zip(
+        *(columns[name] for name in ("example", "starts", "ends")), strict=True
+    ):
+        first, last = answers[example]
+        begins, finishes = np.asarray(starts), np.asarray(ends)
+        inside = (finishes > first) & (begins < last) & (finishes > begins)
+        if inside.any():
+            low, high = int(begins[inside].min()), int(finishes[inside].max())
+            before = limits.get(example, (low, high))
+            limits[example] = (min(before[0], low), max(before[1], high))
+    shortened = list(answers)
+    for example, (low, high) in limits.items():
+        first, last = answers[example]
+        if first < last:
+            shortened[example] = (max(first, low), min(last, high))
+    return shortened
 
 
 def span_of(starts: Numbers, ends: Numbers, first: int, last: int) -> tuple[int, int] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
+from sparsebench.errors import UserError
 from sparsebench.models import BUILT_IN_FAMILIES, Form
 from sparsebench.tasks.questions import QuestionTask
 
@@ -122,3 +124,75 @@ class TestTextToText:
 def test_every_family_answers() -> None:
     forms = [TASK.form_for(family) for family in BUILT_IN_FAMILIES]
     assert forms == [Form.SPAN] * 3 + [Form.TEXT_TO_TEXT]
+
+
+class TestUncoveredCharacters:
+    """The tokenizer drops control characters, as that of BERT does."""
+
+    @pytest.fixture
+    def tokenizer(self, word_tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+        from tokenizers import normalizers
+
+        cleaned = copy.deepcopy(word_tokenizer)
+        cleaned.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+        return cleaned
+
+    @pytest.mark.parametrize("max_length", [14, 64])
+    @pytest.mark.parametrize(
+        ("context", "answer"),
+        [
+            ("the cat\u200b runs and the dog sleeps .", "cat\u200b"),
+            ("the cat runs and the dog\u0007\u0007", "dog\u0007\u0007"),
+            ("the \u200ecat runs and the dog sleeps .", "\u200ecat"),
+        ],
+    )
+    def test_at_the_ends_of_an_answer_are_disregarded(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        caplog: pytest.LogCaptureFixture,
+        context: str,
+        answer: str,
+        max_length: int,
+    ) -> None:
+        rows = one_question(context, answer)
+        found = SILENT.encode(rows, tokenizer=tokenizer, form=Form.SPAN, max_length=max_length)
+        words = {
+            tokenizer.decode(row["input_ids"][row["start_positions"] : row["end_positions"] + 1])
+            for row in found
+        }
+        assert words - {"[CLS]"} == {answer.strip("\u200b\u0007\u200e")}
+        assert not caplog.records
+
+    @pytest.mark.parametrize(
+        ("context", "answer"),
+        [
+            ("the cat \u200b runs .", "\u200b"),
+            (CONTEXT, "runs and the dog sleeps . a red car is not it"),
+        ],
+    )
+    def test_an_answer_that_no_window_contains_is_left_out_and_logged(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        caplog: pytest.LogCaptureFixture,
+        context: str,
+        answer: str,
+    ) -> None:
+        terms: Any = {"tokenizer": tokenizer, "form": Form.SPAN, "max_length": 16}
+        rows = concatenate_datasets([ROWS, one_question(context, answer)])
+        assert SILENT.encode(rows, **terms)[:] == SILENT.encode(ROWS, **terms)[:]
+        assert "Q2: left 1 of 3 questions out of training" in caplog.text
+        assert "(z)" in caplog.text
+        with pytest.raises(UserError, match="no question is left to train on"):
+            SILENT.encode(one_question(context, answer), **terms)
+
+
+def one_question(context: str, answer: str) -> Dataset:
+    return Dataset.from_dict(
+        {
+            "id": ["z"],
+            "question": ["is it red ?"],
+            "context": [context],
+            "texts": [[answer]],
+            "starts": [[context.index(answer)]],
+        }
+    )

@@ -22,6 +22,7 @@ ROWS = [
     {"id": "1", "question": " What sleeps?", "text": ["red cat"], "start": [4]},
     {"id": "2", "question": "Which dog?", "text": ["red ", "dog"], "start": [24, 28]},
 ]
+NULL = object()
 SILENT = {"id": "3", "question": "Who runs?", "text": [], "start": []}
 
 
@@ -88,6 +89,11 @@ def test_an_answer_is_looked_for_near_where_it_is_said_to_be() -> None:
     assert aligned("a cat, a cat, a cat", "cat ", 8, where="x") == ("cat", 9)
     with pytest.raises(UserError, match="x: the answer 'dog' is not in its context"):
         aligned("a cat", "dog", 0, where="x")
+    far = "a cat" + "," * 100
+    with pytest.raises(UserError, match="'answer_start' of the answer 'cat' is 90, where the"):
+        aligned(far, "cat", 90, where="x")
+    with pytest.raises(UserError, match=r"is -50, outside the .*; it occurs at 2"):
+        aligned(far, "cat", -50, where="x")
 
 
 class TestMistakes:
@@ -100,7 +106,7 @@ class TestMistakes:
         if value is None:
             del place[path[-1]]
         else:
-            place[path[-1]] = value
+            place[path[-1]] = None if value is NULL else value
         file.write_text(json.dumps(content))
 
     QAS = ("data", 0, "paragraphs", 0, "qas", 1)
@@ -114,6 +120,23 @@ class TestMistakes:
             ((*QAS, "answers"), [], "no answer; in SQuAD 1.1 every question has one"),
             ((*QAS, "id"), "1", "the id '1' occurs twice"),
             ((*QAS, "answers", 1, "text"), "cow", "the answer 'cow' is not in its context"),
+            (
+                (*QAS, "answers", 1, "answer_start"),
+                -10,
+                "'2': 'answer_start' of the answer 'dog' is -10, outside the context, which has 38",
+            ),
+            ((*QAS, "answers", 0, "answer_start"), 4000, "the answer 'red ' is 4000, outside the"),
+            ((*QAS, "answers", 0, "answer_start"), -1, "the answer 'red ' is -1, outside the"),
+            (
+                (*QAS, "answers", 1, "answer_start"),
+                27,
+                "'dog' is 27, where the context has ' do'; it occurs at 28",
+            ),
+            ((*QAS, "is_impossible"), "false", "'is_impossible' should be true or false"),
+            ((*QAS, "is_impossible"), "no", "'is_impossible' should be true or false, not 'no'"),
+            ((*QAS, "is_impossible"), 0, "'is_impossible' should be true or false, not 0"),
+            ((*QAS, "is_impossible"), 1, "'is_impossible' should be true or false, not 1"),
+            ((*QAS, "is_impossible"), NULL, "'is_impossible' should be true or false, not None"),
         ],
     )
     def test_are_told_with_their_place(
