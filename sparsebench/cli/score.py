@@ -9,7 +9,7 @@ import typer
 
 from sparsebench.api.console import activity
 from sparsebench.cli import options
-from sparsebench.cli.output import Format, plain_console, print_json, print_table
+from sparsebench.cli.output import Format, plain_console, print_json, print_table, warn
 from sparsebench.cli.terminal import stdout_reserved
 
 if TYPE_CHECKING:
@@ -65,6 +65,17 @@ def score(
         chosen = TASKS.get(name)
         split = _split(split, chosen)
         scored = score_file(chosen, predictions, data=DataSource(folder=data), split=split)
+    if scored.unknown:
+        total = len(scored.unknown) + scored.examples - len(scored.missing)
+        warn(
+            f"{len(scored.unknown):,} of {total:,} predictions are for no example and are ignored; "
+            "are the ids right?"
+        )
+    if scored.missing:
+        warn(
+            f"{len(scored.missing):,} of {scored.examples:,} examples have no prediction and count "
+            "as wrong"
+        )
     if format_ is Format.JSON:
         print_json(as_json(scored, task=name, split=split))
     else:

@@ -16,7 +16,9 @@ docs/add-a-task.md explains it with an example.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -177,9 +179,13 @@ class Task(ABC):
 
         Returns:
             The examples to train on, and those held out.
+
+        Raises:
+            UserError: There are too few examples, of a class or of all.
         """
         from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+        self._require_enough(train, share=share)
         if self.together is not None:
             draw = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
             ((kept, held),) = draw.split(range(len(train)), groups=train[self.together][:])
@@ -189,6 +195,34 @@ class Task(ABC):
             range(len(train)), test_size=share, random_state=seed, stratify=classes
         )
         return train.select(sorted(kept)), train.select(sorted(held))
+
+    def _require_enough(self, train: Dataset, *, share: float) -> None:
+        """Raise a ``UserError`` if training examples cannot be split in two."""
+        wanted = f"{self.title}: cannot hold out {share:.3g} of the training set (held_out.share)"
+        remedy = "or train without a held-out split (protocol: last)"
+        if self.together is not None:
+            if len(set(train[self.together])) < 2:  # noqa: PLR2004 - one on each side
+                raise UserError(
+                    f"{wanted}: all examples have the same {self.together!r} and stay together: "
+                    f"add examples, {remedy}"
+                )
+            return
+        counts = Counter(self.references(train)) if len(self.labels) > 1 else Counter({0: 2})
+        rare = [self.labels[int(label)] for label, count in counts.items() if count == 1]  # type: ignore[arg-type]
+        if rare:
+            raise UserError(
+                f"{wanted}: a single example has the class {', '.join(sorted(rare))}, and both "
+                f"parts need one: add examples of the class, remove it, {remedy}"
+            )
+        held = math.ceil(share * len(train))
+        least = len(counts)
+        if held < least or len(train) - held < least:
+            few, change = ("held out", "raise") if held < least else ("left to train on", "lower")
+            number = held if held < least else len(train) - held
+            raise UserError(
+                f"{wanted}: of {len(train)} examples, {number} would be {few}, and at least "
+                f"one of each class is needed: {change} held_out.share, {remedy}"
+            )
 
     @abstractmethod
     def encode(

@@ -5,6 +5,7 @@ Every error names the file, and the line where there is one.
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sparsebench.tasks.base import Prediction
 
 logger = logging.getLogger(__name__)
+
+VALUE_HEADERS = ("prediction", "predictions", "predicted", "label", "output")
+"""The second value of a header in a file of predictions."""
 
 LARGEST_JSON = 1024 * bounded_files.MIB
 """The largest JSON file of examples or predictions. SQuAD 2.0's training set has 42 MB."""
@@ -62,25 +66,49 @@ def read_tsv(
 def read_pairs(file: Path, *, headers: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Read a tab-separated file of keys and predictions, in any order.
 
-    A value may be quoted, with quotes doubled inside. A byte order mark, empty lines and a first
-    line that begins with one of ``headers`` are skipped. A key without a tab has an empty
-    prediction.
+    A value may be quoted, with quotes doubled inside. A byte order mark, empty lines and a header
+    are skipped: a first line that begins with one of ``headers``, or whose second value is one of
+    ``VALUE_HEADERS``. A key without a tab has an empty prediction. The file may be in UTF-16 if it
+    begins with a byte order mark.
 
     Yields:
         The place of the line for messages, the key and the prediction.
 
     Raises:
-        UserError: The file is absent or not UTF-8, or a line has more than two values.
+        UserError: The file is absent, not text or without a tab, or a line has more than two
+            values.
     """
-    for number, line in read_lines(file):
+    lines = _prediction_lines(file)
+    for number, line in enumerate(lines, start=1):
         where = f"{file}:{number}"
         values = [_unquoted(value.strip()) for value in line.split("\t")]
-        if number == 1 and values[0].lower() in headers:
+        if number == 1 and (values[0].lower() in headers or values[-1].lower() in VALUE_HEADERS):
             continue
         if len(values) > 2:  # noqa: PLR2004 - a key and a prediction
             raise UserError(f"{where}: {len(values)} values where 2 are expected, split by a tab")
         if values != [""]:
             yield where, values[0], values[1] if len(values) > 1 else ""
+
+
+def _prediction_lines(file: Path) -> list[str]:
+    """Return the lines of a file of predictions, of which at least one has a tab."""
+    content = bounded_files.read_bytes(file, limit=LARGEST_JSON)
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}:{line}: not UTF-8: save the predictions as UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(
+            f"{file}:{line}: contains null characters: is it UTF-16? Save the predictions as UTF-8"
+        )
+    if text.strip() and "\t" not in text:
+        raise UserError(
+            f"{file}: no line contains a tab: write an id, a tab and a prediction on each line"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def unique_predictions(

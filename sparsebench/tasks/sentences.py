@@ -130,7 +130,9 @@ class SentenceTask(Task):
                 key = ids[int(key)] if int(key) < len(ids) else key
             return key, self._read_label(text, where=where)
 
-        return unique_predictions(read_pairs(file, headers=("index", "id")), read=read)
+        return unique_predictions(
+            read_pairs(file, headers=("index", "id", "idx", "guid")), read=read
+        )
 
     def headline(self, scores: Mapping[str, Scores]) -> float:
         """Return the mean over all metrics and all splits, each with the same weight."""

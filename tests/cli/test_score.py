@@ -142,6 +142,73 @@ class TestGaps:
         assert result.out.count("absent: needs Java") == 3
 
 
+class TestIds:
+    @pytest.mark.parametrize("content", ["1\t0\n2\t1\n", "idx\tprediction\n2\t1\n1\t0\n"])
+    def test_numbered_from_one_are_refused(self, score: Score, content: str) -> None:
+        result = score("rte", content)
+        assert result.code == 2
+        assert "the ids are numbered from 1 to 2, and examples from 0: subtract 1" in result.err
+
+    @pytest.mark.parametrize(
+        ("task", "content", "message"),
+        [
+            ("rte", "0\t0\n7\t1\n8\t1\n", "2 of 3 predictions are for no example of the dev set"),
+            ("squad", '{"q1": "x", "a": "", "b": ""}', "of SQuAD 1.1 ('a', 'b'); its examples are"),
+            ("rte", "a\t0\nb\t0\n0\t1\n", "is this the right task and split?"),
+        ],
+    )
+    def test_that_mostly_do_not_match_are_refused(
+        self, score: Score, task: str, content: str, message: str
+    ) -> None:
+        result = score(task, content)
+        assert result.code == 2
+        assert message in result.err
+
+    @pytest.mark.parametrize("arguments", [(), ("--format", "json")])
+    def test_that_do_not_match_are_counted_in_a_warning(
+        self, score: Score, arguments: tuple[str, ...]
+    ) -> None:
+        result = score("squad", json.dumps({"q1": "red cat", "q9": "x"}), *arguments)
+        assert result.code == 0
+        assert "warning: 1 of 2 predictions are for no example" in result.err
+        assert "warning: 1 of 2 examples have no prediction and count as wrong" in result.err
+
+
+class TestOtherPrograms:
+    """Files as other programs write them."""
+
+    @pytest.mark.parametrize(
+        "header", ["idx\tlabel", "idx\tprediction", "guid\tx", "Id\tPrediction"]
+    )
+    def test_a_header_is_skipped(self, score: Score, header: str) -> None:
+        found = values(score("rte", f"{header}\n0\t0\n1\t1\n", "--format", "json"))
+        assert (found["headline"], found["unknown"]) == (1, [])
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_quotes_and_encodings_work(self, score: Score, encoding: str, end: str) -> None:
+        lines = ['"index"\t"prediction"', '"0"\t"entailment"', '"1"\t"not_entailment"', ""]
+        content = end.join(lines).encode(encoding)
+        assert values(score("rte", content, "--format", "json"))["headline"] == 1
+
+    @pytest.mark.parametrize(
+        ("task", "content", "message"),
+        [
+            ("rte", "0,0\n1,1\n", "no line contains a tab: write an id, a tab and a prediction"),
+            ("rte", "index prediction\n0 1\n", "no line contains a tab"),
+            ("e2e", f"{MR}  A pub.\n", "no line contains a tab"),
+            ("rte", "0\t0\n".encode("utf-16-le"), "is it UTF-16? Save the predictions as UTF-8"),
+            ("squad", '{"q1": "x"}'.encode("utf-16"), "in UTF-16: save it as UTF-8"),
+        ],
+    )
+    def test_a_message_names_the_cause(
+        self, score: Score, task: str, content: str | bytes, message: str
+    ) -> None:
+        result = score(task, content)
+        assert result.code == 2
+        assert message in result.err
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("task", "content", "message"),

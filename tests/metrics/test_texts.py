@@ -192,3 +192,9 @@ def test_without_java_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     captions.tokenise.cache_clear()
     with pytest.raises(UserError, match="METEOR, ROUGE-L and CIDEr: needs"):
         compute("meteor", ["a"], [["a"]])
+
+
+def test_predictions_that_look_tokenised_give_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    texts = ["a pub by the river ."] * 120
+    assert compute("bleu", texts, [[text] for text in texts])["bleu"] == pytest.approx(1)
+    assert not caplog.records

@@ -11,6 +11,7 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsebench.errors import UserError
 from sparsebench.models import BUILT_IN_FAMILIES, Family, Form
 from sparsebench.tasks import DataSource
 from sparsebench.tasks.glue import ALL, COLA, MNLI, MRPC, RTE, SST2, STSB, GlueTask
@@ -288,3 +289,42 @@ def test_real_pairs_with_the_tokenizer_of_the_real_model(
     for ids, kinds in zip(features["input_ids"], features["token_type_ids"], strict=True):
         assert ids.count(tokenizer.sep_token_id) == 2
         assert kinds.index(1) == ids.index(tokenizer.sep_token_id) + 1
+
+
+class TestHoldingOut:
+    """Mistakes end in a message of our own, not in that of scikit-learn."""
+
+    def test_a_class_with_a_single_example_is_named(self) -> None:
+        rows = pairs(RTE, *[(f"a{n}", "b", 0) for n in range(30)], ("c", "d", 1))
+        with pytest.raises(UserError) as raised:
+            RTE.hold_out(rows, share=0.1, seed=0)
+        assert str(raised.value) == (
+            "RTE: cannot hold out 0.1 of the training set (held_out.share): a single example has "
+            "the class not_entailment, and both parts need one: add examples of the class, remove "
+            "it, or train without a held-out split (protocol: last)"
+        )
+
+    @pytest.mark.parametrize(
+        ("share", "message"),
+        [
+            (0.05, "of 10 examples, 1 would be held out, and at least one of each class"),
+            (0.95, "of 10 examples, 0 would be left to train on"),
+        ],
+    )
+    def test_a_share_with_fewer_examples_than_classes_is_refused(
+        self, share: float, message: str
+    ) -> None:
+        rows = pairs(MNLI, *[(f"a{n}", "b", n % 3) for n in range(10)])
+        with pytest.raises(UserError, match=message):
+            MNLI.hold_out(rows, share=share, seed=0)
+
+    def test_a_single_number_cannot_be_split(self) -> None:
+        with pytest.raises(UserError, match=r"STS-B: .* 0 would be left to train on"):
+            STSB.hold_out(pairs(STSB, ("a", "b", 2.0)), share=0.1, seed=0)
+
+    @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+    def test_enough_examples_are_split(self, share: float) -> None:
+        rows = pairs(MNLI, *[(f"a{n}", "b", n % 3) for n in range(30)])
+        kept, held = MNLI.hold_out(rows, share=share, seed=0)
+        assert len(held) == 30 * share
+        assert set(kept["label"]) == set(held["label"]) == {0, 1, 2}

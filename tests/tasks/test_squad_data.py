@@ -168,6 +168,12 @@ def test_held_out_questions_share_no_article() -> None:
     assert not set(kept["title"]) & set(held["title"])
 
 
+def test_questions_of_one_article_cannot_be_held_out() -> None:
+    rows = datasets.Dataset.from_dict({"id": ["1", "2"], "title": ["t", "t"]})
+    with pytest.raises(UserError, match="all examples have the same 'title' and stay together"):
+        SQUAD.hold_out(rows, share=0.2, seed=0)
+
+
 @pytest.mark.real
 def test_every_answer_of_the_development_set_can_be_reached(
     data_folder: Path, model_folder: Path
