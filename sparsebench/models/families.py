@@ -110,7 +110,10 @@ def family_of(config: object) -> Family:
     kind = str(getattr(config, "model_type", None))
     if kind not in FAMILIES:
         families = ", ".join(FAMILIES)
-        raise UserError(f"no anatomy for models of type {kind!r}; known: {families}")
+        raise UserError(
+            f"no definition of the model family {kind!r}; known: {families}; a package can add one "
+            "(docs/add-a-model-family.md)"
+        )
     return Family(kind)
 
 
@@ -122,3 +125,24 @@ def anatomy_of(model: nn.Module) -> Anatomy:
     """
     family = family_of(model.config)
     return Anatomy(family=family, blocks=tuple(FAMILIES.get(family).blocks(model)))
+
+
+def check_anatomy(model: nn.Module) -> None:
+    """Check that every path of a model's anatomy leads to a module.
+
+    Raises:
+        UserError: One does not; the message names the family, the block and the path.
+    """
+    anatomy = anatomy_of(model)
+    for block in anatomy.blocks:
+        ffn = () if block.ffn is None else (block.ffn.path, block.ffn.activation)
+        paths = (block.path, *ffn, *(attention.path for attention in block.attentions))
+        for path in (*paths, *(matrix.path for matrix in block.matrices)):
+            try:
+                model.get_submodule(path)
+            except AttributeError as error:
+                where = f"{block.stack} block {block.index}"
+                raise UserError(
+                    f"the definition of the family {anatomy.family!r} names {path!r} in {where}, "
+                    f"which the model does not have ({error})"
+                ) from None

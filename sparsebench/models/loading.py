@@ -8,7 +8,7 @@ from sparsebench.errors import UserError
 from sparsebench.models.anatomy import Family
 from sparsebench.models.backbone import Backbone, auto_class
 from sparsebench.models.checks import check_config, check_files, check_loaded
-from sparsebench.models.families import FAMILIES, Form, family_of
+from sparsebench.models.families import FAMILIES, Form, check_anatomy, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -110,6 +110,7 @@ def _pretrained_backbone(
             f"model {source.spec!r}: its tokenizer has {words:,} tokens, its embedding {rows:,}"
         )
     head = _head(model, set())
+    check_anatomy(model)
     check_loaded(report, head=head, stored=_stored(folder), spec=source.spec)
     _initialise(model, head.difference(report["missing_keys"]))
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -277,3 +278,21 @@ def test_the_pooler_of_a_hub_model_is_read_without_its_other_weights(
     vars(source).update(fingerprint="abc", config={"model_type": "bert"})
     monkeypatch.setattr(hub, "HfFileSystem", Remote)
     assert source.untrained_pooler
+
+
+def test_a_definition_that_names_a_module_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sparsebench.models.families import FAMILIES
+
+    definition = FAMILIES.get("bert")
+
+    def blocks(model: torch.nn.Module) -> Any:
+        for block in definition.blocks(model):
+            assert block.ffn is not None
+            yield replace(block, ffn=replace(block.ffn, activation=f"{block.path}.gelu"))
+
+    wrong = replace(definition, blocks=blocks)
+    monkeypatch.setattr(FAMILIES, "get", lambda _: wrong)
+    with pytest.raises(UserError, match=r"'bert' names '.*\.gelu' in encoder block 0"):
+        load_backbone(model_source("quick/bert"), form=Form.CLASSIFICATION, labels=("a", "b"))

@@ -115,7 +115,11 @@ def test_a_sound_suite_has_no_problem() -> None:
             "./brt",
             "s.yaml:3: model './brt': no folder with a config.json at this path",
         ),
-        ("./bert", "./llama", "s.yaml:3: model './llama': no anatomy for models of type 'llama'"),
+        (
+            "./bert",
+            "./llama",
+            "s.yaml:3: model './llama': no definition of the model family 'llama'",
+        ),
         ("[./bert]", "[./bert, ./bert]", "s.yaml:3: models: './bert' is repeated"),
         ("methods:", "seeds: [1, 2, 1]\nmethods:", "s.yaml:4: seeds: 1 is repeated"),
         ("[./bert]", "[./t5]", "s.yaml:6: bitfit: supports no backbone of the suite"),
