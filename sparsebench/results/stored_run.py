@@ -157,18 +157,19 @@ def parse_result(content: bytes, file: Path) -> RunResult:
     """
     try:
         found = _load_json(content)
-        version = found.get("schema_version") if isinstance(found, dict) else None
-        if version != SCHEMA_VERSION:
-            raise CorruptResultError(
-                f"{file}: schema version {version!r}, but this sparsebench reads {SCHEMA_VERSION}"
-            )
+    except (ValueError, UserError) as error:
+        raise CorruptResultError(f"{file}: not a readable result ({error})") from None
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SCHEMA_VERSION:
+        raise CorruptResultError(
+            f"{file}: schema version {version!r}, but this sparsebench reads {SCHEMA_VERSION}"
+        )
+    try:
         return RunResult.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise CorruptResultError(f"{file}: {place}: {first['msg']}") from None
-    except (ValueError, UserError) as error:
-        raise CorruptResultError(f"{file}: not a readable result ({error})") from None
 
 
 def _load_json(content: bytes) -> object:

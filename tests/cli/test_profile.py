@@ -91,13 +91,13 @@ def test_a_deployed_folder_adds_costs_to_its_result(cli: Any, tmp_path: Path) ->
     assert row["spec"]["trained"]
     assert row["spec"]["method"]["label"] == "full"
     assert row["costs"]["storage"]["per_task"] > 0
-    assert not any("not what its run kept" in note for note in row["notes"])
+    assert not any("differs from what its run stored" in note for note in row["notes"])
     (kept,) = (folder.parent / "costs").glob("*.json")
     assert json.loads(kept.read_text())["key"] == row["key"]
 
     (folder / "tokenizer_config.json").write_text("{}")
     again = cli("profile", str(folder), *settings, "--format", "md")
-    assert "not what its run kept: deployed/tokenizer_config.json" in again.out
+    assert "differs from what its run stored: deployed/tokenizer_config.json" in again.out
 
 
 MISTAKES = [
