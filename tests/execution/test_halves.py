@@ -54,11 +54,11 @@ def test_a_relative_folder_of_results_and_a_method_that_changes_the_directory(
 
 def test_an_end_without_a_result_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (job,) = make_jobs(root, "plain")
-    for name in ("_start", "end", "kill"):
+    for name in ("_start", "kill"):
         monkeypatch.setattr(RunProcess, name, lambda _: None)
     events = []
     process = RunProcess(None, job, _Lock(), (), events.append)  # type: ignore[arg-type]
-    process._ended(Finished(job.key, "ok", 1.0, None, 1.0))
+    process._end(Finished(job.key, "ok", 1.0, None, 1.0))
     assert events[-1].status == "error"
     assert results(root)["plain"].reason == "it reported its end, but left no result"
 
