@@ -232,7 +232,7 @@ def test_a_deployed_model_is_kept_where_that_is_asked_for(tmp_path: Path) -> Non
         (("--executor", "locl"), "unknown executor 'locl'; did you mean 'local'?"),
         (("--executor", "ray", "-x", "adress=auto"), "unknown key; did you mean 'address'?"),
         (("-x", "gpu=2"), "unknown key; did you mean 'gpus'?"),
-        (("-x", "gpus=64"), "a run is to have 64 GPUs, and this machine has"),
+        (("-x", "gpus=64"), "-x gpus=64: this machine has"),
         (("--time-limit", "2 moons"), "--time-limit: limits.time: '2 moons' is not a limit"),
         (("--methods", "lorra"), "did you mean 'lora'?"),
         (("--models", "quick/brt"), "did you mean 'quick/bert'?"),

@@ -230,8 +230,8 @@ def test_batches_that_cannot_be_shared_out_are_refused_at_once(root: Path) -> No
 @pytest.mark.parametrize(
     ("device", "options", "there", "message"),
     [
-        ("auto", {"gpus": 2}, "0", "a run is to have 2 GPUs, and this machine has 1"),
-        ("auto", {"gpus": 1}, "", "a run is to have 1 GPUs, and this machine has 0"),
+        ("auto", {"gpus": 2}, "0", "-x gpus=2: this machine has 1 GPU;"),
+        ("auto", {"gpus": 1}, "", "-x gpus=1: this machine has 0 GPUs;"),
         ("cpu", {"gpus": 2}, "0,1", "--device cpu leaves no choice of GPUs"),
         ("cuda:1", {"gpus": 2}, "0,1", "--device cuda:1 leaves no choice of GPUs"),
         ("auto", {"processes": 2}, "0", "-x processes= is for a CPU"),
@@ -257,7 +257,7 @@ def test_slurm_refuses_what_its_jobs_would(root: Path, monkeypatch: pytest.Monke
     pytest.importorskip("submitit")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     executor = SlurmExecutor(options={"cluster": "local", "gpus": 2})
-    with pytest.raises(UserError, match="a run is to have 2 GPUs, and this machine has 1"):
+    with pytest.raises(UserError, match="-x gpus=2: this machine has 1 GPU;"):
         make(executor, make_jobs(root, "full"))
 
 
