@@ -12,8 +12,8 @@ from sparsebench.execution.executors.fork_server import warm_processes
 from sparsebench.method_registry import configure
 from sparsebench.models import Form
 from sparsebench.schema.training import Training
-from sparsebench.training import Selection, train
 from sparsebench.training.distributed import ProcessGroup
+from sparsebench.training.loop import Selection, train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

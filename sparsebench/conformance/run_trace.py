@@ -26,7 +26,7 @@ from sparsebench.conformance.process_state import kept, random_states
 from sparsebench.conformance.recorder import Recorder
 from sparsebench.schema.training import Budget, Training
 from sparsebench.sparsity import Masked, attached
-from sparsebench.training import Selection, train
+from sparsebench.training.loop import Selection, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

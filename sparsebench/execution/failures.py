@@ -10,8 +10,8 @@ from sparsebench.errors import UserError, message_of
 from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.job import Outcome, failed
 from sparsebench.results.records import Status
-from sparsebench.training import DivergedError
 from sparsebench.training.prediction import NonFiniteOutputError
+from sparsebench.training.trainer import DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

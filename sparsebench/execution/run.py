@@ -29,9 +29,9 @@ from sparsebench.results.provenance import provenance
 from sparsebench.results.records import RunResult, Status, TrainingRecord
 from sparsebench.results.store import Store
 from sparsebench.schema.training import Protocol
-from sparsebench.training import Selection, train
 from sparsebench.training.checkpoints import load_notes, save_notes
 from sparsebench.training.distributed import ProcessGroup
+from sparsebench.training.loop import Selection, train
 from sparsebench.training.prediction import collator_for, forward_batches, predict
 
 if TYPE_CHECKING:

@@ -33,6 +33,12 @@ METRICS = {
 """Name -> the class of the metric, imported when it is first computed."""
 
 
+def check_name(name: str) -> None:
+    """Raise ``UnknownNameError`` if there is no such metric."""
+    if name not in METRICS:
+        raise UnknownNameError("metric", name, known=METRICS)
+
+
 def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
     """Compute a metric.
 
@@ -48,8 +54,7 @@ def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) ->
         UnknownNameError: There is no such metric.
         ValueError: There is no example, or the numbers of predictions and references differ.
     """
-    if name not in METRICS:
-        raise UnknownNameError("metric", name, known=METRICS)
+    check_name(name)
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
     if not len(references):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparsebench.errors import suggestion
+from sparsebench.errors import UserError, suggestion
 from sparsebench.models.bundle import bundle_folder, read_bundle
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.base import MissingDataError, TaskData
@@ -28,11 +28,13 @@ def load_data(task: str, source: DataSource) -> TaskData:
 
     Raises:
         MissingDataError: The examples are not there.
-        UserError: The examples are malformed.
+        UserError: The examples are malformed, or lack a column.
     """
     folder = bundle_folder()
     if folder is None:
-        return TASKS.get(task).load(source)
+        data = TASKS.get(task).load(source)
+        _check_columns(task, data)
+        return data
     tasks = read_bundle(folder).tasks
     if task not in tasks:
         raise MissingDataError(
@@ -45,6 +47,14 @@ def load_data(task: str, source: DataSource) -> TaskData:
         fingerprint=kept.fingerprint,
         origin=kept.origin,
     )
+
+
+def _check_columns(task: str, data: TaskData) -> None:
+    for split, examples in {TRAIN: data.train, **data.evaluation}.items():
+        for column in TASKS.get(task).columns:
+            if column not in examples.column_names:
+                near = suggestion(column, examples.column_names)
+                raise UserError(f"{task}: its {split} examples have no column {column!r}{near}")
 
 
 def write_data(data: TaskData, folder: Path) -> None:

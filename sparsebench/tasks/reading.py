@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sparsebench import bounded_files
-from sparsebench.errors import UnknownNameError, UserError
+from sparsebench.errors import UserError, suggestion
 from sparsebench.tasks.base import MissingDataError
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _whole(
 
 def _place(column: str, names: Sequence[str], file: Path) -> int:
     if column not in names:
-        raise UnknownNameError("column", column, known=names, where=f"{file}:1")
+        raise UserError(f"{file}:1: no column {column!r}{suggestion(column, names)}")
     return list(names).index(column)
 
 

@@ -51,6 +51,15 @@ class SentenceTask(Task):
     splits: tuple[str, ...] = ("dev",)
     forms: tuple[Form, ...] = (Form.CLASSIFICATION, Form.TEXT_TO_TEXT)
 
+    def __post_init__(self) -> None:
+        for metric in self.metrics:
+            metrics.check_name(metric)
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The id, the texts and the label."""
+        return ("id", *self.fields, "label")
+
     @property
     def is_regression(self) -> bool:
         """Whether the label is a number."""

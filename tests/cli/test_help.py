@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = ("torch", "transformers", "datasets", "peft", "evaluate", "scipy", "sklearn", "numpy")
 PROBE = """
@@ -83,3 +87,11 @@ def test_the_help_of_every_command_has_examples() -> None:
     for command in app.registered_commands:
         docstring = command.callback.__doc__ or ""
         assert "For example:\n\n        sparsebench" in docstring, command.callback
+
+
+def test_a_run_is_started_without_the_libraries_that_run_it(tmp_path: Path) -> None:
+    heaviest = ("torch", "transformers", "peft", "evaluate")
+    suite = ("quick", "--tasks", "toy-cola", "--models", "quick/bert", "--methods", "head")
+    small = ("--budget", "2 steps", "--set", "costs.seconds=0.01", "--output", str(tmp_path))
+    assert imported("run", *suite, *small, heavy=heaviest) == "imported: []"
+    assert (tmp_path / "leaderboard.md").is_file()

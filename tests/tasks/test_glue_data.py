@@ -154,7 +154,7 @@ class TestFolder:
             (RTE, lambda t: t + "1\t \t\tentailment\n", "train.tsv:3: the text is empty"),
             (RTE, lambda t: t.replace("sentence2", "sentence_2"), "train.tsv:1: .*'sentence2'; d"),
             (RTE, lambda t: t.partition("\n")[0] + "\n", "RTE: its train set is empty"),
-            (RTE, lambda _: "", "train.tsv:1: unknown column 'sentence1'"),
+            (RTE, lambda _: "", "train.tsv:1: no column 'sentence1'"),
             (STSB, lambda t: t.replace("3.800", "nan"), "train.tsv:2: label 'nan' is not a number"),
             (STSB, lambda t: t.replace("3.800", "much"), "train.tsv:2: label 'much' is not a num"),
         ],

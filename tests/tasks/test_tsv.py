@@ -45,7 +45,7 @@ def test_a_file_without_header(file: Path) -> None:
 
 def test_a_missing_column_is_told_the_nearest(file: Path) -> None:
     file.write_text("Label\ttext\n")
-    with pytest.raises(UserError, match=r"some\.tsv:1: unknown column 'label'; .*'Label'"):
+    with pytest.raises(UserError, match=r"some\.tsv:1: no column 'label'; .*'Label'"):
         list(read_tsv(file, columns=["label"]))
 
 

@@ -13,8 +13,9 @@ from tiny_models import tiny_backbone
 from sparsebench import Method, MethodConfig, Stage
 from sparsebench.models import Form
 from sparsebench.schema.training import Training
-from sparsebench.training import DivergedError, Selection, train
+from sparsebench.training.loop import Selection, train
 from sparsebench.training.prediction import EXTRA
+from sparsebench.training.trainer import DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
