@@ -12,7 +12,7 @@ from plugins import METHOD, install
 
 from sparsebench.errors import UnknownNameError
 from sparsebench.method_registry import METHODS
-from sparsebench.registry import IMPORT_LIMIT, BrokenPluginError, Registry
+from sparsebench.registry import IMPORT_LIMIT, BrokenPluginError, Registry, unknown_groups
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,3 +207,17 @@ def test_a_plugin_may_not_take_the_name_of_a_built_in_method(site: Path) -> None
     assert "rival 1.0" in str(fresh.entries["full"].error)
     assert "sparsebench" in str(fresh.entries["full"].error)
     assert fresh.entries["head"].error is None
+
+
+@pytest.mark.parametrize("group", ["sparsebench.task", "sparsebench_tasks"])
+def test_a_group_with_a_typo_is_told_the_nearest(site: Path, group: str) -> None:
+    install(site, "typing", group=group, points={"mood": "m:MOOD"})
+    (message,) = unknown_groups()
+    assert message == (
+        f"'mood' of typing 1.0 is registered under {group!r}, which is no group of plugins; "
+        "did you mean 'sparsebench.tasks'?"
+    )
+
+
+def test_the_groups_of_the_built_in_plugins_are_known() -> None:
+    assert unknown_groups() == []

@@ -47,6 +47,8 @@ def export(
 ) -> None:
     """Export results to a flat Parquet file, or to the evaluation block of a model card.
 
+    Parquet has one row for each run; the block has one entry for each task.
+
     For example:
 
         sparsebench export parquet results/reference -o results.parquet

@@ -12,6 +12,7 @@ from sparsebench.api.console import SafeConsole, activity
 from sparsebench.cli import options
 from sparsebench.cli.output import Format, print_json, print_table
 from sparsebench.cli.terminal import stdout_reserved
+from sparsebench.registry import unknown_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +51,8 @@ def list_(
 ) -> None:
     """List what is installed; a plugin that cannot be used is a row with its error.
 
+    Nothing is downloaded.
+
     For example:
 
         sparsebench list methods
@@ -57,6 +60,8 @@ def list_(
     """
     with stdout_reserved(), activity(f"Reading {what}"):
         rows = list(_LISTS[what]())
+    for message in unknown_groups():
+        SafeConsole(stderr=True, soft_wrap=True).print(f"note: {message}")
     if format_ is Format.JSON:
         print_json(rows)
         return

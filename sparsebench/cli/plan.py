@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 def plan(suite: options.RunOptions, *, output: options.Output = RUNS) -> None:
     """Show the runs of a suite: which are cached, which are missing, how long those may take.
 
+    Nothing is trained or written.
+
     For example:
 
         sparsebench plan quick

@@ -32,6 +32,8 @@ def show(
 ) -> None:
     """Show a method with its settings, or the details of another name that 'list' shows.
 
+    A suite is printed as its file, with the comments.
+
     For example:
 
         sparsebench show lora

@@ -25,18 +25,23 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sparsebench.errors import UnknownNameError, UserError, describe, printable
+from sparsebench.errors import UnknownNameError, UserError, describe, printable, suggestion
 from sparsebench.registry.probes import IMPORT_LIMIT, Probes, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["IMPORT_LIMIT", "BrokenPluginError", "Entry", "Registry"]
+__all__ = ["GROUPS", "IMPORT_LIMIT", "BrokenPluginError", "Entry", "Registry", "unknown_groups"]
 
 T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]*")
 _LONGEST_REASON = 300
+
+GROUPS = tuple(
+    f"sparsebench.{kind}" for kind in ("executors", "families", "methods", "runtimes", "tasks")
+)
+"""The entry-point groups of plugins."""
 
 
 class BrokenPluginError(UserError):
@@ -174,6 +179,21 @@ class Registry(Generic[T]):
         if name not in self.entries:
             raise UnknownNameError(self.kind, name, known=self.entries, where=where)
         return self.entries[name].load()
+
+
+def unknown_groups() -> list[str]:
+    """Return a message for each entry point of an installed package whose group has a typo.
+
+    The packages of the groups ``sparsebench.x`` are found by no registry, unless x is one of
+    ``GROUPS``.
+    """
+    return [
+        f"{printable(point.name)!r} of {_package(point)} is registered under "
+        f"{printable(group)!r}, which is no group of plugins{suggestion(group, GROUPS)}"
+        for group in sorted(entry_points().groups)
+        if re.match(r"sparsebench[._-]", group) and group not in GROUPS
+        for point in entry_points(group=group)
+    ]
 
 
 @contextlib.contextmanager

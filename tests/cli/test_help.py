@@ -8,6 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.main import get_group
+from typer.testing import CliRunner
+
+from sparsebench.cli import app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +54,14 @@ def test_help_names_every_command() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     for name in ("run", "plan", "validate", "list", "show", "leaderboard"):
         assert f" {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", [command.name for command in get_group(app).commands.values()])
+def test_each_example_has_its_own_line(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "--help"])
+    lines = [line for line in done.stdout.splitlines() if line.lstrip().startswith("sparsebench ")]
+    assert lines
+    assert all(line.count("sparsebench ") == 1 for line in lines)
 
 
 def test_the_version_is_that_of_the_package() -> None:
