@@ -44,7 +44,7 @@ def validate(suite: options.RunOptions) -> None:
         console.print(f"{problem.severity}: {problem}", style=style)
     errors = sum(problem.severity is Severity.ERROR for problem in found)
     if errors:
-        console.print(f"{suite_file.path}: {errors} {'error' if errors == 1 else 'errors'}")
+        console.print(f"{suite_file.suite.name}: {errors} {'error' if errors == 1 else 'errors'}")
         raise typer.Exit(MISTAKES)
     console.print(summary(suite_file.suite))
     if suite_file.suite.tasks:

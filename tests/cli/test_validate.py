@@ -69,7 +69,7 @@ def test_every_mistake_has_a_line(cli: Callable[..., Said], suite: Callable[[str
         "error: s.yaml:5: methods.full.learning_rat: unknown key; did you mean 'learning_rate'?",
         "error: s.yaml:6: methods.lroa: unknown method 'lroa'; did you mean 'lora'?",
         "error: s.yaml:8: training.bugdet: unknown key; did you mean 'budget'?",
-        "s.yaml: 4 errors",
+        "sample: 4 errors",
     ]
     assert "Traceback" not in said.err
 

@@ -311,3 +311,20 @@ def test_a_second_stop_does_not_interrupt_the_way_out() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     assert stop_signal.asked
+
+
+def test_ctrl_c_while_the_server_imports_the_libraries_does_not_reach_it() -> None:
+    interrupted = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'peft':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "            print('goes on', flush=True)\n"
+        "            os._exit(0)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "import sparsebench.execution.executors.preload\n"
+    )
+    command = [sys.executable, "-c", interrupted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("goes on\n", "", 0)
