@@ -138,6 +138,8 @@ class Experiment:
         if not jobs:
             console.print(f"Nothing to run: the results of all {cached} runs are cached.")
             return
+        for note in executor.notes(jobs):
+            console.print(f"note: {note}", soft_wrap=True)
         titles = {job.key: job.spec.title for job in jobs}
         with _without_main(), progress(titles, cached=cached, console=console) as report:
             executor.run(jobs, report)

@@ -56,6 +56,10 @@ class Executor(ABC):
             lines = [f"--executor-option {located(*fault)}" for fault in faults]
             raise UserError("\n".join(lines)) from None
 
+    def notes(self, jobs: Sequence[Job]) -> Sequence[str]:  # noqa: ARG002
+        """Return what a user should know of these jobs here before they start."""
+        return ()
+
     @abstractmethod
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Run every job and store a result of each, whatever happens to it.

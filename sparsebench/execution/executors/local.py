@@ -19,6 +19,7 @@ from sparsebench.execution.executors.resources import (
     check_gpus,
     check_memory_limit,
     divide_machine,
+    lacks_bf16,
     visible_gpus,
 )
 from sparsebench.execution.executors.run_lock import Backlog
@@ -38,6 +39,12 @@ SECONDS_TO_STOP = 600.0
 """How long a run may take to stop: to finish a step, or to save its result."""
 
 
+_BF16_IS_SLOW = (
+    "training.precision is bf16, for which this CPU has no instructions: a run takes many times as "
+    "long as with --set training.precision=fp32"
+)
+
+
 class LocalOptions(FrozenModel):
     """The options of the executor ``local``."""
 
@@ -53,6 +60,13 @@ class LocalExecutor(Executor):
 
     Options: ClassVar[type[FrozenModel]] = LocalOptions
     options: LocalOptions
+
+    def notes(self, jobs: Sequence[Job]) -> Sequence[str]:
+        """Return that bfloat16 is slow here, if a job trains in it on such a CPU."""
+        on_cpu = self.device == "cpu" or (self.device == "auto" and not visible_gpus())
+        if on_cpu and lacks_bf16() and any(j.spec.training.precision == "bf16" for j in jobs):
+            return (_BF16_IS_SLOW,)
+        return ()
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         """Run every job in forked processes of its own: one, or one for each of its devices."""

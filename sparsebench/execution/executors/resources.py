@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _STATUS = Path("/proc/self/status")
 _COUNTERS = Path("/proc/vmstat")
+_PROCESSOR = Path("/proc/cpuinfo")
+_FAST_BF16 = {"avx512bw", "avx_ne_convert", "bf16"}
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,19 @@ def check_gpus(gpus: int, device: str) -> None:
             f"-x gpus={gpus}: this machine has {found} GPUs; -x processes={gpus} --device cpu "
             "trains on as many processes of a CPU"
         )
+
+
+def lacks_bf16() -> bool:
+    """Return whether torch has no fast bfloat16 product for this CPU; False where that is unknown.
+
+    Its library oneDNN has them for AVX-512, for the AVX2 of the newest processors, and for Arm with
+    the bf16 extension.
+    """
+    try:
+        found = re.search(r"^(?:flags|Features)\s*:(.*)$", _PROCESSOR.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return found is not None and not _FAST_BF16 & set(found[1].split())
 
 
 def check_device(device: str) -> None:
