@@ -13,9 +13,12 @@ from sparsebench.cli.run import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rich.console import Console
 
+    from sparsebench.api.experiment import Experiment
+    from sparsebench.execution.executors import Executor
     from sparsebench.schema.spec import TuningRecord
 
 TUNED = "tuned.yaml"
@@ -40,11 +43,30 @@ def tune(
         sparsebench tune reference --models MODEL --data DIR -o results
         sparsebench run results/tuned.yaml --data DIR -o results
     """
-    from sparsebench.execution.tuning import choose, trial_suite, tuned_suite
-    from sparsebench.results.store import Store
+    from sparsebench.execution.tuning import extended, tuned_suite
 
     console = SafeConsole()
     experiment, executor = suite.load(output), where.open()
+    found = _search(experiment, executor, console, output)
+    rounds = experiment.suite.tuning.extensions if experiment.suite.tuning else 0
+    for _ in range(rounds):
+        longer = extended(experiment.suite, found)
+        if longer == experiment.suite:
+            break
+        experiment = replace(experiment, suite=longer)
+        found = _search(experiment, executor, console, output)
+    _show(found, console)
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / TUNED, tuned_suite(experiment.suite, found))
+
+
+def _search(
+    experiment: Experiment, executor: Executor, console: Console, output: Path
+) -> dict[str, TuningRecord]:
+    """Run the search trials that are missing; return the best settings of every method."""
+    from sparsebench.execution.tuning import choose, trial_suite
+    from sparsebench.results.store import Store
+
     trials = replace(
         experiment, suite=trial_suite(experiment.suite), store=Store(output / "tuning")
     )
@@ -52,10 +74,7 @@ def tune(
         cells = trials.plan(command=options.command_line())
     with interruptible(console):
         trials.run(cells, executor, console=console)
-    found = choose(experiment.suite, trials.results(cells))
-    _show(found, console)
-    output.mkdir(parents=True, exist_ok=True)
-    write_text(output / TUNED, tuned_suite(experiment.suite, found))
+    return choose(experiment.suite, trials.results(cells))
 
 
 def _show(found: Mapping[str, TuningRecord], console: Console) -> None:

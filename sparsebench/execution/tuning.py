@@ -21,12 +21,15 @@ from sparsebench.schema.training import Protocol
 from sparsebench.suite import MethodEntry, Suite, TaskEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sparsebench.results.records import RunResult
     from sparsebench.suite import Tuning
 
 Settings = dict[str, Any]
+
+_FEWEST = 2
+"""The values of a search that can be continued."""
 
 
 def trial_settings(suite: Suite) -> dict[str, list[Settings]]:
@@ -77,6 +80,39 @@ def held_out_score(result: RunResult) -> float | None:
         return None
     scores = [each.score for each in result.training.evaluations if each.eligible]
     return max((score for score in scores if math.isfinite(score)), default=None)
+
+
+def extended(suite: Suite, found: Mapping[str, TuningRecord]) -> Suite:
+    """Return the suite with one more value to try for every method whose best one is at an edge.
+
+    The new value continues the series: 1e-3, 2e-3 and 4e-3 are followed by 8e-3. The suite is the
+    same if no method needs one.
+
+    Args:
+        suite: The suite to tune.
+        found: The choices so far.
+    """
+    tuning, search = _tuning(suite), {}
+    for label, values in tuning.search.items():
+        new = None if label not in found else _next_value(values, found[label].best_settings)
+        search[label] = values if new is None else {key: (*values[key], new[key]) for key in new}
+    return suite.model_copy(update={"tuning": tuning.model_copy(update={"search": search})})
+
+
+def _next_value(search: Mapping[str, Sequence[Any]], best: Settings) -> Settings | None:
+    """Return the value beyond the edge of a search on which the best one lies, or None."""
+    if len(search) != 1:
+        return None
+    ((key, values),) = search.items()
+    if len(values) < _FEWEST or not all(isinstance(value, (int, float)) for value in values):
+        return None
+    ordered = sorted(values)
+    beyond = {
+        ordered[0]: ordered[0] ** 2 / ordered[1],
+        ordered[-1]: ordered[-1] ** 2 / ordered[-2],
+    }
+    new = beyond.get(best[key])
+    return None if new is None else {key: float(f"{new:.3g}")}
 
 
 def choose(suite: Suite, results: Iterable[RunResult]) -> dict[str, TuningRecord]:
@@ -143,6 +179,13 @@ def _trials(label: str, tuning: Tuning) -> list[Settings]:
             "values, or lower tuning.trials"
         )
     if len(grid) == tuning.trials:
+        return grid
+    if tuning.extensions:
+        if len(grid) > tuning.trials + tuning.extensions:
+            raise UserError(
+                f"tuning.search.{label}: {len(grid)} combinations for {tuning.trials} trials: with "
+                "tuning.extensions every one is tried, so give as many values as trials"
+            )
         return grid
     generator = random.Random(f"{tuning.seed} {label}")  # noqa: S311 - a reproducible draw
     return [grid[at] for at in sorted(generator.sample(range(len(grid)), tuning.trials))]

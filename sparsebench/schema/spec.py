@@ -81,3 +81,8 @@ class TuningRecord(FrozenModel):
 
     chosen: int = Field(ge=0)
     """The index of the search trial whose settings were chosen."""
+
+    @property
+    def best_settings(self) -> dict[str, Any]:
+        """The settings that were chosen."""
+        return self.trials[self.chosen].settings

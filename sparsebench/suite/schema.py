@@ -94,6 +94,11 @@ class Tuning(FrozenModel):
     budget: WrittenBudget | None = None
     """The budget of a search trial; null for that of the task."""
 
+    extensions: int = Field(default=0, ge=0)
+    """Further search trials of a method whose best value is the lowest or the highest one that was
+    tried: each continues the values in that direction, until the best one lies between others. It
+    is for searches of one number per method."""
+
 
 def entries(value: object) -> object:
     """Convert a list of names to a mapping of names to empty entries.

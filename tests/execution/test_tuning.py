@@ -12,6 +12,7 @@ from sparsebench.errors import UserError
 from sparsebench.execution.plan import plan
 from sparsebench.execution.tuning import (
     choose,
+    extended,
     held_out_score,
     trial_label,
     trial_settings,
@@ -74,6 +75,40 @@ def test_every_method_has_as_many_trials() -> None:
     assert len(trials["lo"]) == 3  # drawn among nine
     assert len({str(settings) for settings in trials["lo"]}) == 3
     assert trial_settings(suite()) == trials
+
+
+def searched(scores: dict[float, float], **tuning: Any) -> Suite:
+    """The suite with one more value after its trials had these scores, in their order."""
+    search = {"full": {"learning_rate": list(scores)}}
+    terms = {"trials": 3, "tasks": ["cola"], "search": search, "extensions": 2, **tuning}
+    before = suite(methods={"full": {}}, tuning=terms)
+    runs = [trial(s, label=trial_label("full", at)) for at, s in enumerate(scores.values())]
+    return extended(before, choose(before, runs))
+
+
+@pytest.mark.parametrize(
+    ("scores", "values"),
+    [
+        ({1e-3: 0.5, 2e-3: 0.6, 4e-3: 0.7}, (1e-3, 2e-3, 4e-3, 8e-3)),
+        ({1e-3: 0.7, 2e-3: 0.6, 4e-3: 0.5}, (1e-3, 2e-3, 4e-3, 5e-4)),
+        ({4e-3: 0.5, 2e-3: 0.7, 1e-3: 0.6}, (4e-3, 2e-3, 1e-3)),
+        ({1e-3: 0.5, 2e-3: 0.6, 4e-3: 0.7, 8e-3: 0.6}, (1e-3, 2e-3, 4e-3, 8e-3)),
+    ],
+)
+def test_a_best_value_at_the_edge_is_followed_by_the_next(
+    scores: dict[float, float], values: tuple[float, ...]
+) -> None:
+    longer = searched(scores)
+    assert longer.tuning is not None
+    assert longer.tuning.search["full"]["learning_rate"] == values
+    assert len(trial_settings(longer)["full"]) == len(values)
+
+
+def test_more_values_than_trials_and_extensions_are_a_mistake() -> None:
+    search = {"full": {"learning_rate": [1e-4, 2e-4, 4e-4, 8e-4]}}
+    terms = {"trials": 2, "tasks": ["cola"], "search": search, "extensions": 1}
+    with pytest.raises(UserError, match=r"with tuning\.extensions every one is tried"):
+        trial_settings(suite(methods={"full": {}}, tuning=terms))
 
 
 def test_trials_are_runs_on_a_held_out_part() -> None:
