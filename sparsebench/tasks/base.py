@@ -98,7 +98,7 @@ class Task(ABC):
         together: A column whose equal values stay on one side when examples are held out.
         splits: The splits that ``sparsebench score`` can score, the usual one first.
         in_percent: Whether its scores are usually written in percent.
-        columns: The columns that its examples must have.
+        example_columns: The columns that its examples must have.
     """
 
     title: str
@@ -111,7 +111,7 @@ class Task(ABC):
     together: str | None = None
     splits: tuple[str, ...] = ("dev",)
     in_percent: bool = True
-    columns: tuple[str, ...] = ("id",)
+    example_columns: tuple[str, ...] = ("id",)
     version: ClassVar[str] = "1"
     """Change it when encoding or scoring changes: results of older versions are then not reused."""
 

@@ -51,7 +51,7 @@ def load_data(task: str, source: DataSource) -> TaskData:
 
 def _check_columns(task: str, data: TaskData) -> None:
     for split, examples in {TRAIN: data.train, **data.evaluation}.items():
-        for column in TASKS.get(task).columns:
+        for column in TASKS.get(task).example_columns:
             if column not in examples.column_names:
                 near = suggestion(column, examples.column_names)
                 raise UserError(f"{task}: its {split} examples have no column {column!r}{near}")

@@ -56,7 +56,7 @@ class SentenceTask(Task):
             metrics.check_name(metric)
 
     @property
-    def columns(self) -> tuple[str, ...]:  # type: ignore[override]
+    def example_columns(self) -> tuple[str, ...]:  # type: ignore[override]
         """The id, the texts and the label."""
         return ("id", *self.fields, "label")
 

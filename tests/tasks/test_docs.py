@@ -48,3 +48,26 @@ def test_a_wrong_label_is_named(package: Path) -> None:
     done = python(package, "-m", "sparsebench", *arguments)
     assert done.returncode == 2
     assert "train.tsv:2: label 'angry' is none of" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('fields=("text",)', 'fields=("sentence",)', "train examples have no column 'sentence'"),
+        ('metrics=("accuracy",)', 'metrics=("acuracy",)', "did you mean 'accuracy'?"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_found_before_the_run(
+    package: Path, right: str, wrong: str, message: str
+) -> None:
+    module = package / "src" / "sparsebench_my_task" / "__init__.py"
+    code = module.read_text(encoding="utf-8")
+    module.write_text(code.replace(right, wrong), encoding="utf-8")
+    try:
+        done = python(
+            package, "-m", "sparsebench", "validate", "quick", "--tasks", "mood", "--data", "data"
+        )
+    finally:
+        module.write_text(code, encoding="utf-8")
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr

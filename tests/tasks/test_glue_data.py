@@ -11,8 +11,9 @@ import pytest
 from tasks.glue_samples import SAMPLES
 
 from sparsebench.errors import UserError
-from sparsebench.tasks import DataSource, MissingDataError
+from sparsebench.tasks import TASKS, DataSource, MissingDataError
 from sparsebench.tasks.glue import ALL, MNLI, MRPC, QNLI, QQP, RTE, STSB, WNLI, GlueTask
+from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,12 @@ class TestHub:
 
 
 class TestFolder:
+    @pytest.mark.parametrize("name", sorted(SAMPLES))
+    def test_every_task_has_the_columns_that_it_needs(self, tmp_path: Path, name: str) -> None:
+        SAMPLES[name].write(tmp_path)
+        data = load_data(name, DataSource(tmp_path))
+        assert set(TASKS.get(name).example_columns) == set(data.train.column_names)
+
     def test_may_hold_a_folder_glue(self, tmp_path: Path) -> None:
         home = SAMPLES["rte"].write(tmp_path / "glue")
         data = RTE.load(DataSource(tmp_path))
