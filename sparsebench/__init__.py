@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sparsebench.api import Results, load_results, profile, run
     from sparsebench.deployed import load
     from sparsebench.errors import UnknownNameError, UserError
-    from sparsebench.method import Method, MethodConfig, Stage
+    from sparsebench.method import Method, MethodConfig, Stage, TrainingData
     from sparsebench.models import Anatomy, Backbone, Family, Form, Role
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Results",
     "Role",
     "Stage",
+    "TrainingData",
     "UnknownNameError",
     "UserError",
     "__version__",
@@ -49,7 +50,7 @@ _MODULES = {
     "sparsebench.api": ("Results", "load_results", "profile", "run"),
     "sparsebench.deployed": ("load",),
     "sparsebench.errors": ("UnknownNameError", "UserError"),
-    "sparsebench.method": ("Method", "MethodConfig", "Stage"),
+    "sparsebench.method": ("Method", "MethodConfig", "Stage", "TrainingData"),
     "sparsebench.models": ("Anatomy", "Backbone", "Family", "Form", "Role"),
 }
 """Module -> the public names that it defines; it is imported when one is first used."""

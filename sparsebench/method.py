@@ -6,36 +6,41 @@ plain model. The harness calls, in this order::
     method.refuses(family, form)               when the suite is planned, and again in the run
     view = method.prepare(backbone)            with the seed of the run set
     for stage in method.stages():
-        method.begin_stage(view, stage)
-        method.parameter_groups(view)          once, for the optimizer of the stage
+        method.begin_stage(view, stage, data)  in evaluation mode; may look at training examples
+        method.optimizer(view)                 by default AdamW over method.parameter_groups(view)
         for every optimizer step:
             method.before_step(view, progress)
             for every micro-batch:
-                loss = task_loss + method.penalty(view)        and the backward pass
+                method.loss(view, batch, outputs, task_loss)   and the backward pass
+            method.after_backward(view, progress)              the gradients complete and clipped
             method.is_final(progress)          in the last stage, after a checkpoint is scored
     method.before_step(view, 1.0)
     model = method.deploy(view)                with the selected checkpoint loaded, in eval mode
     method.remarks()
 
-A resumed run calls ``prepare`` and every ``begin_stage`` up to the current stage again, and then
-loads the checkpoint. All that a method learns or decides must therefore be parameters or buffers of
-the view: a checkpoint holds nothing else.
+``is_final(p)`` is called before ``before_step(p)``: the checkpoint has the form that the step
+before it left. A resumed run calls ``prepare`` again, and for every stage up to the current one
+``begin_stage`` on the state at the end of the stage before, so that it finds what it found the
+first time; then it loads the checkpoint. All that a method learns or decides must therefore be
+parameters or buffers of the view, or state of the optimizer: a checkpoint holds nothing else.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from sparsebench.errors import UserError
 from sparsebench.schema.base import FrozenModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from sparsebench.models import Backbone, Family, Form
 
@@ -68,10 +73,39 @@ class Stage:
     Attributes:
         name: The name of the phase, such as ``"tune"``.
         share: Its share of the run's one budget; the shares of all stages sum to 1.
+        learning_rate: A factor on the peak learning rates of all groups in this phase.
     """
 
     name: str
     share: float
+    learning_rate: float = 1.0
+
+
+class TrainingData(Protocol):
+    """The training examples that a method may look at when a stage begins.
+
+    They are paid for: every ``training.batch_size`` of them take one optimizer step off the stage,
+    unless the suite says ``calibration: free``. Examples of a split that is reported or held out
+    are not among them.
+    """
+
+    def batches(self, examples: int, size: int | None = None) -> Iterator[Mapping[str, Tensor]]:
+        """Yield training examples in batches, so that ``model(**batch).loss`` is the task loss.
+
+        All processes of a run get the same batches, in an order that the seed decides, and a
+        second call continues where the first one ended.
+
+        Args:
+            examples: The number of examples; of a smaller training set, some come again.
+            size: Examples per batch; None for those of a forward pass in training.
+
+        Yields:
+            Tensors ``[size, ...]`` on the device of the model, the last batch perhaps smaller.
+
+        Raises:
+            UserError: They are more than the stage can pay for with a step left to train.
+        """
+        ...
 
 
 class Method(ABC):
@@ -138,8 +172,16 @@ class Method(ABC):
         """Return the phases of training; by default a single one."""
         return (Stage("train", 1.0),)
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:  # noqa: B027 - optional
-        """Change what trains, or the shapes, before the optimizer of a stage is created."""
+    def begin_stage(  # noqa: B027 - optional
+        self, model: nn.Module, stage: Stage, data: TrainingData
+    ) -> None:
+        """Change what trains, or the shapes, before the optimizer of a stage is created.
+
+        Args:
+            model: The training view, in evaluation mode.
+            stage: One of ``stages``.
+            data: Training examples to decide by, until this call returns.
+        """
 
     def before_step(self, model: nn.Module, progress: float) -> None:  # noqa: B027 - optional
         """Update masks or schedules before every optimizer step.
@@ -157,9 +199,58 @@ class Method(ABC):
         """
         return True
 
+    def loss(
+        self,
+        model: nn.Module,
+        batch: Mapping[str, Tensor],  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        task_loss: Tensor,
+    ) -> Tensor:
+        """Return the loss of a micro-batch; by default the task loss plus the penalty.
+
+        The harness weights the losses of all micro-batches and devices by their targets, so that
+        together they are the loss of the whole batch.
+
+        Args:
+            model: The training view.
+            batch: What the model was called with, the labels included.
+            outputs: What it returned, such as ``outputs.logits``.
+            task_loss: Its loss, a scalar.
+        """
+        penalty = self.penalty(model)
+        return task_loss if penalty is None else task_loss + penalty
+
     def penalty(self, model: nn.Module) -> Tensor | None:  # noqa: ARG002
         """Return a scalar to add to the task loss of the last forward pass, or None."""
         return None
+
+    def after_backward(self, model: nn.Module, progress: float) -> None:  # noqa: B027 - optional
+        """Look at the gradients of a step, or change them, before the optimizer uses them.
+
+        Args:
+            model: The training view; its gradients are complete, and clipped if the suite clips.
+            progress: That of ``before_step``.
+        """
+
+    def optimizer(self, model: nn.Module) -> Optimizer:
+        """Return the optimizer of a stage; by default AdamW over ``parameter_groups``.
+
+        Each of its groups needs a peak learning rate ``lr``: the suite's schedule scales it. What
+        it learns must be in its ``state_dict``, which a checkpoint holds.
+        """
+        from torch.optim import AdamW
+
+        groups: object = self.parameter_groups(model)
+        if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+            raise UserError(
+                f"the method's parameter_groups() returned {groups!r:.80}: return a list of groups"
+            )
+        return AdamW(
+            groups,
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            fused=True,  # one pass over memory; the unfused one takes half of a short step on a CPU
+        )
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Return the optimizer's groups; values that a group does not set are those of the config.

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from sparsebench.registry import Registry
 from sparsebench.schema.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import nn
 
@@ -61,10 +62,24 @@ def _check(loaded: object) -> type[Method]:
         raise TypeError(f'its version is not a text: write version = "{loaded.version}"')
     if "method" in loaded.Config.model_fields:
         raise TypeError("its Config has a field 'method', a key that names the method in a suite")
+    if not _takes(loaded.begin_stage, 4):
+        raise TypeError(
+            "its begin_stage has no parameter for training data: write "
+            "def begin_stage(self, model, stage, data)"
+        )
     needed = [name for name, field in loaded.Config.model_fields.items() if field.is_required()]
     if needed:
         raise TypeError(f"its Config has no default for {', '.join(needed)}: every setting has one")
     return loaded
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    """Return whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 METHODS: Registry[type[Method]] = Registry("sparsebench.methods", kind="method", check=_check)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, field_serializer
 from sound_method import Sound, SoundConfig
 from torch import nn
 
-from sparsebench import Backbone, Family, Form, Method, Role, Stage
+from sparsebench import Backbone, Family, Form, Method, Role, Stage, TrainingData
 from sparsebench.models import anatomy_of
 from sparsebench.sparsity import keep_highest, remask
 
@@ -183,7 +183,7 @@ class ShipsAnAdapter(Method):
 
 
 class ChangesWhatNoFileTells(Sound):
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
         for norm in norms(model):
             for name in {"eps", "variance_epsilon"} & set(vars(norm)):
                 setattr(norm, name, 0.5)
@@ -335,7 +335,7 @@ class TurnsGradientsOff(Sound):
 
 
 class HooksAllModules(Sound):
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
         torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
 
 
@@ -384,3 +384,68 @@ class RefusesWithAnError(Sound):
 class PenaltyWithoutTensor(Sound):
     def penalty(self, model: nn.Module) -> Tensor | None:
         return 0.5  # type: ignore[return-value]
+
+
+class LooksLater(Sound):
+    """It keeps the training data, and takes examples that no step pays for."""
+
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
+        super().begin_stage(model, stage, data)
+        self.data = data
+
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        super().before_step(model, progress)
+        if progress > 0:
+            next(iter(self.data.batches(1)))
+
+
+class LearnsFromEvaluation(Sound):
+    """A buffer of a running mean is updated by each forward pass, in evaluation too."""
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        model = super().prepare(backbone)
+        norm = norms(model)[0]
+        norm.register_buffer("seen", torch.zeros(()))
+
+        def see(module: Any, *_: object) -> None:
+            module.seen.add_(1)
+
+        self.hook = norm.register_forward_hook(see)
+        return model
+
+    def deploy(self, model: nn.Module) -> nn.Module:
+        self.hook.remove()
+        del norms(model)[0].seen
+        return super().deploy(model)
+
+
+class HoardingAdam(torch.optim.AdamW):
+    """Its momentum is outside of its state."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.last: dict[Any, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for parameter in (p for p in group["params"] if p.grad is not None):
+                now = parameter.grad.clone()
+                parameter.grad.add_(self.last.get(parameter, torch.zeros_like(now)))
+                self.last[parameter] = now
+        return super().step(closure)
+
+
+class OptimizerKeepsStateToItself(Sound):
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        config = self.config
+        return HoardingAdam(self.parameter_groups(model), lr=config.learning_rate)
+
+
+class LossWithBadGradient(PenaltyWithBadGradient):
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        return None
+
+    def loss(self, model: nn.Module, batch: Any, outputs: Any, task_loss: Tensor) -> Tensor:
+        more = super().penalty(model)
+        return task_loss if more is None else task_loss + more

@@ -6,11 +6,12 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
+from method_steps import NO_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from torch import Tensor, nn
 
     from sparsebench import Backbone, Method
@@ -53,7 +54,7 @@ class Loop:
         for stage in self.method.stages():
             share += stage.share
             end = round(self.steps * share)
-            self.method.begin_stage(self.model, stage)
+            self.method.begin_stage(self.model, stage, NO_DATA)
             if first < end and start < until:
                 optimizer = self._optimizer()
                 if since and start <= first:
@@ -73,11 +74,7 @@ class Loop:
         return reached
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        config = self.method.config
-        groups = self.method.parameter_groups(self.model)
-        optimizer = torch.optim.AdamW(
-            groups, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        optimizer = self.method.optimizer(self.model)
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
         return optimizer
@@ -86,11 +83,11 @@ class Loop:
         self.method.before_step(self.model, step / self.steps)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * decay
-        loss = self.model(**self.batches[step % len(self.batches)]).loss
-        penalty = self.method.penalty(self.model)
-        if penalty is not None:
-            loss = loss + penalty
+        batch = self.batches[step % len(self.batches)]
+        outputs = self.model(**batch)
+        loss = self.method.loss(self.model, batch, outputs, outputs.loss)
         loss.backward()
+        self.method.after_backward(self.model, step / self.steps)
         optimizer.step()
         optimizer.zero_grad()
         self.losses.append(loss.item())

@@ -10,23 +10,36 @@ from sparsebench import Backbone, Form, Method, load
 from sparsebench.deployed import save
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 Batch = dict[str, torch.Tensor]
+
+
+class _NoData:
+    """For methods that look at no training examples."""
+
+    def batches(self, examples: int, size: int | None = None) -> Iterator[Batch]:
+        raise AssertionError(f"the method asks for {examples} examples, {size} at a time")
+
+
+NO_DATA = _NoData()
 
 
 def train_steps(
     method: Method, model: Any, batch: Batch, *, steps: int = 2, rate: float = 1e-2
 ) -> float:
     """Train as the harness does, without its Trainer; return the last loss."""
-    optimizer = torch.optim.AdamW(method.parameter_groups(model), lr=rate)
+    method.config = method.config.model_copy(update={"learning_rate": rate})
+    optimizer = method.optimizer(model)
     loss = torch.tensor(0.0)
     model.train()
     for step in range(steps):
         method.before_step(model, step / steps)
-        loss = model(**batch).loss
-        penalty = method.penalty(model)
-        (loss if penalty is None else loss + penalty).backward()
+        outputs = model(**batch)
+        loss = outputs.loss
+        method.loss(model, batch, outputs, loss).backward()
+        method.after_backward(model, step / steps)
         optimizer.step()
         optimizer.zero_grad()
     method.before_step(model, 1.0)

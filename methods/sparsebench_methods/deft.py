@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from pydantic import Field, model_validator
 
-from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, UserError
+from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, TrainingData, UserError
 from sparsebench.method_registry import configure
 from sparsebench.models import ModuleWrapper, unwrap
 from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
@@ -121,9 +121,9 @@ class DEFT(Method):
         """Return the stages of the wrapped method."""
         return self.inner.stages()
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
         """Do as the wrapped method."""
-        self.inner.begin_stage(model, stage)
+        self.inner.begin_stage(model, stage, data)
 
     def before_step(self, model: nn.Module, progress: float) -> None:
         """Do as the wrapped method."""

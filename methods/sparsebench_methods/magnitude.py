@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from sparsebench import Stage
+from sparsebench import Stage, TrainingData
 from sparsebench.sparsity import Masked, Pattern, Schedule, Scope, attach
 from sparsebench_methods.scheduled import PatternConfig, ScheduleConfig, ScheduledSparsity
 
@@ -93,7 +93,7 @@ class Magnitude(ScheduledSparsity):
         stages = (Stage("tune", 1 - after), Stage("retrain", after))
         return [stage for stage in stages if stage.share > 0]
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:  # noqa: ARG002
         """Prune before the second stage of one-shot pruning."""
         if stage.name == "retrain":
             self.choose(model, self.config.sparsity)

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     training.trains_what_it_claims,
     training.frozen_values_stay,
     training.penalty_is_differentiable,
+    training.evaluation_changes_nothing,
     deploying.ships_what_it_trained,
     deploying.deploy_leaves_nothing_behind,
     deploying.saves_and_loads,

@@ -14,11 +14,12 @@ from sparsebench.method_registry import deployed_model, prepared, remarks
 from sparsebench.sparsity import Masked, attached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
-    from sparsebench.method import Stage
+    from sparsebench.method import Stage, TrainingData
     from sparsebench.models import Backbone, Family, Form
 
 RATES = {"learning_rate": 1e-2, "weight_decay": 1e-2}
@@ -51,6 +52,7 @@ class Notes:
     Attributes:
         stages: Its stages.
         penalties: Whether the gradient of each penalty was finite; None where it has no gradient.
+        losses: The same for each loss of the method's own; empty if it has none.
         masked: Whether it attached maps with masks.
         leaks: How many masked weights were not zero after an optimizer step, over all steps.
         disturbed: The parts of the process's state that it changed, each with the call that did.
@@ -58,6 +60,7 @@ class Notes:
 
     stages: list[StageNotes] = field(default_factory=list)
     penalties: list[bool | None] = field(default_factory=list)
+    losses: list[bool | None] = field(default_factory=list)
     masked: bool = False
     leaks: int = 0
     disturbed: dict[str, str] = field(default_factory=dict)
@@ -67,16 +70,19 @@ class Recorder(Method):
     """Passes every call on to a method, and takes notes.
 
     Args:
-        method: The method. The harness sees ``RATES`` as its learning rate and weight decay.
+        method: The method; it gets ``RATES`` as its learning rate and weight decay.
 
     Attributes:
         notes: The notes.
     """
 
     def __init__(self, method: Method) -> None:
-        super().__init__(method.config.model_copy(update=RATES))
+        method.config = method.config.model_copy(update=RATES)
+        super().__init__(method.config)
         self.method = method
         self.notes = Notes()
+        self._note(method, "parameter_groups", self._note_groups)
+        self._note(method, "penalty", self._note_penalty)
         self._view: Any = None
 
     def refuses(self, family: Family, form: Form) -> str | None:
@@ -93,11 +99,11 @@ class Recorder(Method):
         """Pass on."""
         return self.method.stages()
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
         """Pass on; note the parameters, which of them train, and the end of the stage before."""
         self.end_stage()
         with self._undisturbed("begin_stage"):
-            self.method.begin_stage(model, stage)
+            self.method.begin_stage(model, stage, data)
         trains = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
         self.notes.stages.append(StageNotes(parameters_of(model), trains))
 
@@ -126,27 +132,56 @@ class Recorder(Method):
         """Pass on."""
         return self.method.is_final(progress)
 
-    def penalty(self, model: nn.Module) -> Tensor | None:
+    def loss(
+        self, model: nn.Module, batch: Mapping[str, Tensor], outputs: Any, task_loss: Tensor
+    ) -> Tensor:
+        """Pass on; note whether the gradient of a loss of the method's own is finite."""
+        with self._undisturbed("loss"):
+            loss = self.method.loss(model, batch, outputs, task_loss)
+        if type(self.method).loss is not Method.loss:
+            self.notes.losses.append(_gradient_is_finite(loss, model))
+        return loss
+
+    def after_backward(self, model: nn.Module, progress: float) -> None:
         """Pass on."""
-        with self._undisturbed("penalty"):
-            penalty = self.method.penalty(model)
+        with self._undisturbed("after_backward"):
+            self.method.after_backward(model, progress)
+
+    def optimizer(self, model: nn.Module) -> Optimizer:
+        """Pass on; note the parameters of the groups."""
+        with self._undisturbed("optimizer"):
+            optimizer = self.method.optimizer(model)
+        if not self.notes.stages[-1].grouped and isinstance(optimizer, torch.optim.Optimizer):
+            self._note_groups(model, optimizer.param_groups)
+        return optimizer
+
+    def _note(self, method: Method, call: str, note: Callable[[nn.Module, Any], None]) -> None:
+        """Take notes of what a call returns that the method makes itself."""
+        original = getattr(method, call)
+
+        def noted(model: nn.Module) -> Any:
+            with self._undisturbed(call):
+                returned = original(model)
+            note(model, returned)
+            return returned
+
+        setattr(method, call, noted)
+
+    def _note_penalty(self, model: nn.Module, penalty: object) -> None:
         if penalty is not None:
             self.notes.penalties.append(_gradient_is_finite(penalty, model))
-        return penalty
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Pass on; note the parameters of the groups."""
-        returned = self.method.parameter_groups(model)
-        if not isinstance(returned, list) or not all(isinstance(each, dict) for each in returned):
-            return returned  # the harness refuses it
-        groups = [{**group, "params": list(group["params"])} for group in returned]
+    def _note_groups(self, model: nn.Module, groups: object) -> None:
+        if not isinstance(groups, list) or not all(isinstance(each, dict) for each in groups):
+            return  # the harness refuses it
+        for group in groups:
+            group["params"] = list(group["params"])
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.notes.stages[-1].grouped = [
             names.get(id(parameter), "a parameter that is not in the model")
             for group in groups
             for parameter in group["params"]
         ]
-        return groups
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Pass on."""

@@ -93,6 +93,8 @@ class RunTrace:
         deployed: Logits of the deployed model.
         loaded: Logits of the deployed model, saved and loaded.
         record: The record of the training.
+        changed_by_evaluation: The names of parameters and buffers that a forward pass in evaluation
+            mode changed.
         leaks: How many masked weights are not zero in the deployed model.
         model: The deployed model.
         reloaded: The deployed model, saved and loaded.
@@ -108,6 +110,7 @@ class RunTrace:
     deployed: Outputs = ()
     loaded: Outputs = ()
     record: TrainingRecord = field(init=False)
+    changed_by_evaluation: frozenset[str] = frozenset()
     leaks: int = 0
     model: nn.Module = field(init=False)
     reloaded: nn.Module = field(init=False)
@@ -209,7 +212,16 @@ def _train(state: RunState) -> None:
         _prepare(state)
     trace.record = _run(state)
     trace.recorder.end_stage()
+    before = _copy_of_state(state.view)
     trace.trained = _outputs(state.view, state)
+    after = state.view.state_dict()
+    trace.changed_by_evaluation = frozenset(
+        name for name, value in before.items() if not torch.equal(value, after[name])
+    )
+
+
+def _copy_of_state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 class _CutError(Exception):
@@ -243,6 +255,7 @@ def _run(state: RunState, on_step: Callable[[int], None] = lambda _: None) -> Tr
             budget=Budget(amount=options.steps, unit="steps"),
             batch_size=6,
             warmup=0.0,
+            calibration="free",  # a method may look at more examples than so few steps have
             checkpoint_every=1 if options.cut_at else None,
         ),
         features=tiny_features(state.form),

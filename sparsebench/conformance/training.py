@@ -124,13 +124,21 @@ def _has_moved(stage: StageNotes, name: str) -> bool:
     return before.shape == after.shape and bool(((before != after) & (after != 0)).any())
 
 
-@of_family("methods with a penalty")
+@of_family("methods with a penalty, or a loss of their own")
 def penalty_is_differentiable(tested: FamilyUnderTest) -> None:
-    """The penalty has a gradient for what trains, and the gradient is finite."""
-    penalties = tested.run().recorder.notes.penalties
-    if not penalties:
-        raise NotApplicable("has no penalty")
-    if None in penalties:
-        raise CheckFailed("the penalty has no gradient: it does not depend on what trains")
-    if not all(penalties):
-        raise CheckFailed("a gradient of the penalty is not finite")
+    """The penalty, and a loss of its own, has a finite gradient for what trains."""
+    notes = tested.run().recorder.notes
+    if not notes.penalties and not notes.losses:
+        raise NotApplicable("has no penalty, and no loss of its own")
+    for what, gradients in {"penalty": notes.penalties, "loss": notes.losses}.items():
+        if None in gradients:
+            raise CheckFailed(f"the {what} has no gradient: it does not depend on what trains")
+        if not all(gradients):
+            raise CheckFailed(f"a gradient of the {what} is not finite")
+
+
+@of_family("every method")
+def evaluation_changes_nothing(tested: FamilyUnderTest) -> None:
+    """A forward pass in evaluation mode leaves every parameter and buffer as it was."""
+    if changed := tested.run().changed_by_evaluation:
+        raise CheckFailed(f"evaluation changes {some(changed)}")

@@ -10,7 +10,7 @@ import torch
 from sparsebench.method_registry import configure, prepared
 from sparsebench.models import load_backbone, model_source
 from sparsebench.papers.published import ExactFigure, Measure
-from sparsebench.profiling import dummy_inputs
+from sparsebench.profiling import DummyData, dummy_inputs
 from sparsebench.profiling.flops import count_flops
 from sparsebench.tasks import Form
 
@@ -78,8 +78,9 @@ class _CountedModel:
             return cls(backbone, None, backbone.model, head)
         method = configure(figure.method, figure.settings)
         view = prepared(method, backbone)
+        data = DummyData(backbone.model, backbone.form)
         for stage in list(method.stages())[1 : figure.stage + 1]:
-            method.begin_stage(view, stage)
+            method.begin_stage(view, stage, data)
         return cls(backbone, method, view, head)
 
     def count(self, figure: ExactFigure) -> float:

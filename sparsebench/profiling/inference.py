@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.errors import UserError
+from sparsebench.models import Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sparsebench.results.costs import Shapes
 
 _SEED = 0
+_DUMMY_SIZE, _DUMMY_LENGTH = 2, 16
 _LOGITS = ("logits", "start_logits", "end_logits")
 
 
@@ -80,6 +82,53 @@ def dummy_inputs(
     if getattr(config, "is_encoder_decoder", False):
         inputs["decoder_input_ids"] = _ids(config, batch_size, target_length or length)
     return {name: tensor.to(device) for name, tensor in inputs.items()}
+
+
+def dummy_batch(inputs: dict[str, Tensor], form: Form) -> dict[str, Tensor]:
+    """Return the inputs of a forward pass with labels for its loss, which are arbitrary.
+
+    Args:
+        inputs: Of ``dummy_inputs``.
+        form: The form of the model.
+    """
+    ids = inputs["input_ids"]
+    first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+    labels = {
+        Form.CLASSIFICATION: {"labels": first},
+        Form.SPAN: {"start_positions": first, "end_positions": first},
+        Form.TEXT_TO_TEXT: {"labels": inputs.get("decoder_input_ids", ids)},
+        Form.LANGUAGE_MODEL: {"labels": ids},
+    }
+    return {**inputs, **labels[form]}
+
+
+class DummyData:
+    """Random batches for a method that looks at training examples, where there are none.
+
+    What it decides by them has the right shapes and no meaning, as the costs of an untrained model
+    need it.
+
+    Args:
+        model: The transformers model of the view.
+        form: Its form.
+    """
+
+    def __init__(self, model: Any, form: Form) -> None:
+        self._model = model
+        self._form = form
+
+    def batches(self, examples: int, size: int | None = None) -> Iterator[dict[str, Tensor]]:
+        """Yield batches; see ``sparsebench.method.TrainingData``."""
+        size = size or _DUMMY_SIZE
+        for start in range(0, examples, size):
+            count = min(size, examples - start)
+            inputs = dummy_inputs(
+                self._model.config,
+                batch_size=count,
+                length=_DUMMY_LENGTH,
+                device=self._model.device,
+            )
+            yield dummy_batch(inputs, self._form)
 
 
 def _ids(config: object, batch_size: int, length: int) -> Tensor:

@@ -88,6 +88,9 @@ class TrainingRecord(Record):
     selected_step: int | None = None
     """The step of the selected checkpoint; None under ``protocol: last``."""
 
+    calibration: int = 0
+    """Training examples that the method looked at before or between its stages."""
+
 
 class Provenance(Record):
     """The environment of a run: machine, versions, origins."""

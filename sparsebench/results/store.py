@@ -51,6 +51,9 @@ RETIRED = ".retired"
 _STALE = 24 * 3600
 """Seconds after which a folder in ``.staging`` was left by a process that was killed."""
 
+_USUAL = {"calibration": "counted"}
+"""Terms of training that were added later -> the value that leaves a run's key as it was."""
+
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 """The errors of renaming onto a folder that is not empty."""
 
@@ -59,9 +62,11 @@ def run_key(spec: RunSpec) -> str:
     """Return the content key of a run: 16 hexadecimal digits of the hash of its spec.
 
     Settings that change no score do not count: where progress is reported, and how often a
-    checkpoint is saved; nor do absent terms of generation, nor a pooler that was pretrained.
+    checkpoint is saved; nor do absent terms of generation, nor a pooler that was pretrained, nor
+    terms of training that have the value which they had before there was a choice.
     """
-    idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every"}}
+    usual = {term for term, value in _USUAL.items() if getattr(spec.training, term) == value}
+    idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every", *usual}}
     if spec.generation is None:
         idle["generation"] = True
     if spec.pooler is None:

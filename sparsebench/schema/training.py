@@ -91,6 +91,10 @@ class Training(FrozenModel):
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Steps between checkpoints; null for no checkpoints."""
 
+    calibration: Literal["counted", "free"] = "counted"
+    """Whether training examples that a method looks at to decide something count: ``counted`` takes
+    them off its budget, a step for each ``batch_size`` of them."""
+
     report_to: tuple[str, ...] = ()
     """Trackers that ``transformers.Trainer`` reports to, such as ``tensorboard``."""
 

@@ -13,6 +13,7 @@ from transformers import set_seed
 from sparsebench.errors import StoppedError, UserError
 from sparsebench.method import Stage
 from sparsebench.results.records import Evaluation, LossPoint, TrainingRecord
+from sparsebench.training.calibration import CalibrationData
 from sparsebench.training.checkpoints import (
     last_checkpoint,
     load_notes,
@@ -71,6 +72,7 @@ class _TrainingState:
     on_step: Callable[[int, float | None], None]
     stop: Callable[[], bool]
     group: ProcessGroup
+    calibration: int = 0
     loss: list[LossPoint] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
@@ -146,6 +148,7 @@ def train(
         loss=tuple(run.loss),
         evaluations=tuple(run.evaluations),
         selected_step=selected,
+        calibration=run.calibration,
     )
 
 
@@ -168,15 +171,14 @@ def _spans(run: _TrainingState) -> Sequence[tuple[int, tuple[Stage, Span]]]:
 def _train_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> int:
     """Train one stage, or load its end; return the number of steps that were trained now."""
     group = run.group
-    with group.shared_random_state(run.seed + index):
-        run.method.begin_stage(run.model, stage)
+    span = _begin_stage(run, index, stage, span)
     end, notes = run.work / f"stage-{index}.safetensors", run.work / f"stage-{index}.json"
     if group.broadcast(notes.is_file() and end.is_file()):
         load_state(run.model, end)
         run.loss += [LossPoint.model_validate(point) for point in load_notes(notes)]
         return 0
     callback = _callback(run, span=span)
-    trainer = _trainer(run, callback, index=index, span=span)
+    trainer = _trainer(run, callback, index=index, stage=stage, span=span)
     if not group.is_main:
         set_seed(run.seed + index + group.rank)  # dropout differs between processes
     checkpoint = _checkpoint(run, run.work / f"stage-{index}")
@@ -190,6 +192,27 @@ def _train_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> i
         save_state(run.model, end)
         save_notes([point.model_dump() for point in points], notes)
     return span.steps - (step_of(checkpoint) if checkpoint else 0)
+
+
+def _begin_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> Span:
+    """Let the method begin a stage; return the steps that are left to train."""
+    training, seed = run.training, run.seed + index
+    counted = training.calibration == "counted"
+    data = CalibrationData(
+        run.features,
+        run.collate,
+        device=next(run.model.parameters()).device,
+        batch_size=training.batch_size,
+        micro_batch=training.micro_batch(run.group.size),
+        limit=span.steps - 1 if counted else None,
+        seed=seed,
+    )
+    run.model.eval()
+    with run.group.shared_random_state(seed):
+        run.method.begin_stage(run.model, stage, data)
+    data.close()
+    run.calibration += data.examples
+    return Span(span.start + data.steps, span.steps - data.steps, run.total)
 
 
 def _checkpoint(run: _TrainingState, folder: Path) -> Path | None:
@@ -213,10 +236,11 @@ def _callback(run: _TrainingState, *, span: Span) -> StageCallback:
 
 
 def _trainer(
-    run: _TrainingState, callback: StageCallback, *, index: int, span: Span
+    run: _TrainingState, callback: StageCallback, *, index: int, stage: Stage, span: Span
 ) -> StageTrainer:
     return StageTrainer(
         method=run.method,
+        stage=stage,
         group=run.group,
         model=run.model,
         args=stage_arguments(

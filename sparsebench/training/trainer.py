@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import Sampler
 
-    from sparsebench.method import Method
+    from sparsebench.method import Method, Stage
     from sparsebench.schema.training import Training
     from sparsebench.training.distributed import ProcessGroup
 
@@ -55,10 +55,11 @@ class Span:
 
 
 class StageTrainer(Trainer):  # type: ignore[misc]
-    """A trainer of one stage: the method's penalty in the loss, its groups in the optimizer.
+    """A trainer of one stage, with the method's loss and optimizer.
 
     Args:
         method: The method.
+        stage: The stage.
         group: The processes that train together.
         model: The training view.
         data_collator: Turns rows into a batch.
@@ -69,6 +70,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         self,
         *,
         method: Method,
+        stage: Stage,
         group: ProcessGroup,
         model: nn.Module,
         data_collator: Callable[..., Any],
@@ -79,6 +81,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         super().__init__(model=model, data_collator=collate, **arguments)
         self.remove_callback(PrinterCallback)
         self.method = method
+        self.stage = stage
         self.group = group
         self.model_accepts_loss_kwargs = False  # the loss is the mean over each micro-batch
 
@@ -98,54 +101,72 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the Trainer's own signature
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the weighted task loss plus the method's penalty."""
+        """Return the method's loss, weighted by the share of the batch's targets."""
         weight = inputs.pop(WEIGHT)
         if self.group.size > 1:
             with self._loss_within_forward(weight):
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        loss, outputs = super().compute_loss(
+        task_loss, outputs = super().compute_loss(
             model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch
         )
-        loss = _weighted(loss, weight)
-        penalty = self.method.penalty(self.accelerator.unwrap_model(model))
-        if penalty is not None:
-            loss = loss + penalty
+        view = self.accelerator.unwrap_model(model)
+        loss = self._loss(view, inputs, outputs, task_loss, weight)
         return (loss, outputs) if return_outputs else loss
+
+    def _loss(
+        self,
+        view: nn.Module,
+        batch: dict[str, Any],
+        outputs: Any,
+        task_loss: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
+        """Return the weighted loss of a micro-batch; 0 without targets, whose mean loss is NaN."""
+        loss: object = self.method.loss(view, batch, outputs, task_loss)
+        if not isinstance(loss, torch.Tensor) or loss.ndim:
+            what = f"a tensor {list(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
+            raise UserError(f"the method's loss() returned {what:.80}: return a scalar tensor")
+        return torch.where(weight > 0, loss * weight, torch.zeros_like(loss))
 
     @contextmanager
     def _loss_within_forward(self, weight: Tensor) -> Iterator[None]:
         """Make the model return the complete loss and nothing else.
 
         DistributedDataParallel derives from the outputs which parameters get a gradient, and some
-        parameters are used by the penalty only.
+        parameters are used by the method's loss only.
         """
 
-        def total_loss(model: nn.Module, inputs: Any, outputs: Any) -> dict[str, Tensor]:  # noqa: ARG001
-            loss = _weighted(outputs["loss"], weight)
-            penalty = self.method.penalty(model)
-            return {"loss": loss if penalty is None else loss + penalty}
+        def total_loss(
+            model: nn.Module,
+            _: tuple[Any, ...],
+            batch: dict[str, Any],
+            outputs: Any,
+        ) -> dict[str, Tensor]:
+            return {"loss": self._loss(model, batch, outputs, outputs["loss"], weight)}
 
-        handle = self.model.register_forward_hook(total_loss)
+        handle = self.model.register_forward_hook(total_loss, with_kwargs=True)
         try:
             yield
         finally:
             handle.remove()
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Create AdamW over the method's parameter groups."""
-        config = self.method.config
-        groups: object = self.method.parameter_groups(model or self.model)
-        if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+        """Create the method's optimizer, its learning rates scaled by the stage."""
+        view = model or self.model
+        made: object = self.method.optimizer(view)
+        if not isinstance(made, torch.optim.Optimizer):
             raise UserError(
-                f"the method's parameter_groups() returned {groups!r:.80}: return a list of groups"
+                f"the method's optimizer() returned {made!r:.80}: return a torch.optim.Optimizer"
             )
-        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            groups,
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,  # one pass over memory; the unfused one takes half of a short step on a CPU
-        )
-        return self.optimizer
+        for group in made.param_groups:
+            if not isinstance(group.get("lr"), (int, float)):
+                raise UserError(
+                    "the method's optimizer() has a group without a number 'lr', which the "
+                    "schedule of the suite scales"
+                )
+            group["lr"] *= self.stage.learning_rate
+        self.optimizer: torch.optim.Optimizer = made
+        return made
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of this process: its shards of the batches of a single process."""
@@ -189,11 +210,6 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         load_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
 
 
-def _weighted(loss: Tensor, weight: Tensor) -> Tensor:
-    """Return loss times weight; 0 for a micro-batch without targets, whose mean loss is NaN."""
-    return torch.where(weight > 0, loss * weight, torch.zeros_like(loss))
-
-
 class StageCallback(TrainerCallback):  # type: ignore[misc]
     """Drive the method's schedules, evaluations, stops and checkpoints.
 
@@ -232,6 +248,11 @@ class StageCallback(TrainerCallback):  # type: ignore[misc]
         """Let the method advance its schedules."""
         with self.group.shared_random_state(args.seed + state.global_step):
             self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Let the method see the gradients."""
+        with self.group.shared_random_state(args.seed + state.global_step):
+            self.method.after_backward(kwargs["model"], self.span.progress(state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Report the step, evaluate if one is due, and stop if requested."""

@@ -45,6 +45,8 @@ CAUGHT: list[tuple[type[Method], str, str]] = [
     (broken.LetsTheOptimizerBack, "masked_weights_stay_zero", "step 4 of 8"),
     (broken.RemembersTheFirstRun, "another_seed_another_result", "1 and 2"),
     (broken.KeepsStateToItself, "survives_a_restart", "outside the model"),
+    (broken.LearnsFromEvaluation, "evaluation_changes_nothing", "seen"),
+    (broken.OptimizerKeepsStateToItself, "survives_a_restart", "outside the model"),
     (broken.FailsUnderAutocast, "trains_in_bf16", "dtype"),
     (broken.SetsTheEnvironment, "leaves_the_process_alone", "before_step changes the environment"),
 ]
@@ -71,6 +73,8 @@ ALSO: list[tuple[type[Method], str, str]] = [
     (broken.HooksAllModules, "leaves_the_process_alone", "begin_stage changes the hooks"),
     (broken.MovesElsewhere, "leaves_the_process_alone", "deploy changes the working folder"),
     (broken.ChangesTheDefaultType, "leaves_the_process_alone", "default dtype"),
+    (broken.LooksLater, RUNS, "examples can be had in begin_stage only"),
+    (broken.LossWithBadGradient, "penalty_is_differentiable", "gradient of the loss is not finite"),
     (broken.ForgetsToReturn, RUNS, "deploy: ForgetsToReturn.deploy returned NoneType"),
     (broken.RaisesWithoutWords, RUNS, "train: MuteError: its message cannot be read (RuntimeError"),
     (broken.ExitsThePython, RUNS, "prepare: SystemExit: 3 (tests/broken_methods.py"),

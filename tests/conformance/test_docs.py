@@ -4,26 +4,44 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from plugins import install_in_place, python
 
-from sparsebench import sparsity
+from sparsebench import Family, sparsity
 from sparsebench.cli.new_method import write_package
-from sparsebench.conformance import CHECKS
+from sparsebench.conformance import CHECKS, CheckOutcome, MethodUnderTest, check_method
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
 
 
+EXAMPLES: list[str] = re.findall(
+    r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
+
+
 @pytest.fixture(scope="module")
 def example() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    return str(block)
+    return EXAMPLES[0]
 
 
-def test_the_example_is_as_short_as_it_says(example: str) -> None:
-    assert len([line for line in example.splitlines() if line.strip()]) <= 30
+@pytest.mark.parametrize(("example", "lines"), zip(EXAMPLES, (30, 40, 40), strict=True))
+def test_the_examples_are_short(example: str, lines: int) -> None:
+    assert len([line for line in example.splitlines() if line.strip()]) <= lines
+
+
+@pytest.mark.parametrize(("number", "name"), [(1, "FisherMask"), (2, "FullWithLion")])
+def test_the_other_examples_pass_every_check(
+    number: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"page_{number}.py").write_text(EXAMPLES[number], encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    method = getattr(import_module(f"page_{number}"), name)
+    tested = MethodUnderTest(method(), families=(Family.GPT2,))
+    failed = [result for result in check_method(tested) if result.outcome == CheckOutcome.FAIL]
+    assert failed == []
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from method_steps import largest_difference, predict, round_trip, snapshot, train_steps
+from method_steps import (
+    NO_DATA,
+    largest_difference,
+    predict,
+    round_trip,
+    snapshot,
+    train_steps,
+)
 from sparsebench_methods.dsee import DSEE, DSEEConfig, Prune, Score, Support
 from sparsebench_methods.dsee.pruning import coefficients
 from sparsebench_methods.dsee.update import Update, positions, residual
@@ -39,7 +46,7 @@ def trained(method: DSEE, backbone: Backbone, *, stages: int = 2) -> Any:
     """Returns the training view after the first stages, two steps each."""
     view = method.prepare(backbone)
     for stage in method.stages()[:stages]:
-        method.begin_stage(view, stage)
+        method.begin_stage(view, stage, NO_DATA)
         train_steps(method, view, tiny_batch(backbone))
     return view
 
@@ -175,14 +182,14 @@ class TestUnstructured:
         weights = torch.stack([m.weight(view) for m in updates]).detach().clone()
         deltas = torch.stack([update.delta() for update in updates.values()]).detach()
         ranks = {"update": deltas, "weight": weights, "merged": weights + deltas}[score].abs()
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         kept = torch.stack([m.weight(view) for m in updates]) != 0
         assert ranks[kept].min() >= ranks[~kept].max()
 
     def test_zeros_stay_through_the_second_stage(self) -> None:
         method, backbone = dsee(sparsity=0.4), tiny_backbone("gpt2")
         view = trained(method, backbone, stages=1)
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         before = method.frozen_sparsity(view)
         train_steps(method, view, tiny_batch(backbone))
         assert method.frozen_sparsity(view) == before
@@ -221,7 +228,7 @@ class TestStructured:
             with torch.no_grad():
                 values[values < threshold] = 0
         # an entry of the sparse update may be removed with its head, but none came with a value
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         batch = tiny_batch(backbone)
         expected = predict(silent.eval(), batch, backbone.form)[0]
         found = predict(view.eval(), batch, backbone.form)[0]
@@ -257,7 +264,7 @@ class TestStructured:
         view = method.prepare(tiny_backbone("bert"))
         with torch.no_grad():
             coefficients(view)["bert.encoder.layer.1.output.dense"].zero_()
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         left = [block.ffn.neurons for block in anatomy_of(view).blocks]
         assert left[1] == 1
         assert sum(left) == 144 - 130
@@ -295,7 +302,7 @@ class TestPublishedTable:
             )
         )
         view = method.prepare(bert_base())
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         assert self.count(view) == (size, published)
         deployed: Any = method.deploy(view)
         blocks = anatomy_of(deployed).blocks
@@ -337,7 +344,7 @@ class TestLife:
         method = dsee(prune=prune, head_share=0.5)
         view = trained(method, tiny_backbone(kind), stages=1)
         end_of_first = copy.deepcopy(view.state_dict())
-        method.begin_stage(view, method.stages()[1])
+        method.begin_stage(view, method.stages()[1], NO_DATA)
         train_steps(method, view, batch)
         checkpoint = copy.deepcopy(view.state_dict())
         expected = predict(view, batch, tiny_backbone(kind).form)
@@ -345,7 +352,7 @@ class TestLife:
         again, backbone = dsee(prune=prune, head_share=0.5), tiny_backbone(kind, seed=9)
         resumed = again.prepare(backbone)
         resumed.load_state_dict(end_of_first, strict=True)
-        again.begin_stage(resumed, again.stages()[1])
+        again.begin_stage(resumed, again.stages()[1], NO_DATA)
         resumed.load_state_dict(checkpoint, strict=True)
         found = predict(resumed.eval(), batch, backbone.form)
         assert largest_difference(found, expected) == 0
@@ -360,7 +367,7 @@ class TestLife:
         method, backbone = dsee(prune=prune), tiny_backbone("gpt2")
         view = method.prepare(backbone)
         for stage in method.stages():
-            method.begin_stage(view, stage)
+            method.begin_stage(view, stage, NO_DATA)
             with torch.autocast("cpu", torch.bfloat16):
                 loss = view(**tiny_batch(backbone)).loss
             loss.backward()

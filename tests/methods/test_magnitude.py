@@ -4,6 +4,7 @@ import masked_runs
 import pytest
 import torch
 from contract_loop import Loop, drive
+from method_steps import NO_DATA
 from pydantic import ValidationError
 from sparsebench_methods.magnitude import Magnitude, MagnitudeConfig
 from tiny_models import KINDS, tiny_backbone, tiny_batch
@@ -218,7 +219,7 @@ def test_structured_pruning_takes_the_units_of_smallest_norm() -> None:
         out = ffn.down.weight(backbone.model).clone()
     method = magnitude(sparsity=0.5, pattern="structured", mode="one_shot", retrain=1)
     view = method.prepare(backbone)
-    method.begin_stage(view, method.stages()[0])
+    method.begin_stage(view, method.stages()[0], NO_DATA)
     deployed = method.deploy(view)
     kept = torch.cat([value[:8], value[24:]])
     block = anatomy_of(deployed).blocks[1]

@@ -41,6 +41,7 @@ CHANGES: dict[str, Any] = {
     "training.clip": None,
     "training.precision": "fp32",
     "training.group_by_length": False,
+    "training.calibration": "free",
     "held_out.share": 0.2,
     "held_out.evaluations": 6,
     "held_out.seed": 1,

@@ -7,107 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from datasets import Dataset
 from tiny_models import tiny_backbone
+from training_runs import NotesCalls, drive, same, state
 
-from sparsebench import Method, MethodConfig, Stage
+from sparsebench import Stage
 from sparsebench.models import Form
-from sparsebench.schema.training import Training
-from sparsebench.training.loop import Selection, train
-from sparsebench.training.prediction import EXTRA
+from sparsebench.training.loop import Selection
 from sparsebench.training.trainer import DivergedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from torch import nn
 
-    from sparsebench import Backbone
-    from sparsebench.results import TrainingRecord
-
-
-class Recorder(Method):
-    """Trains everything, and notes what it is told."""
-
-    class Config(MethodConfig):
-        learning_rate: float = 1e-3
-
-    def __init__(self, stages: tuple[Stage, ...] = (Stage("train", 1.0),)) -> None:
-        super().__init__()
-        self._stages = stages
-        self.progress: list[float] = []
-        self.begun: list[str] = []
-
-    def prepare(self, backbone: Backbone) -> nn.Module:
-        return backbone.model
-
-    def stages(self) -> tuple[Stage, ...]:
-        return self._stages
-
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
-        self.begun.append(stage.name)
-
-    def before_step(self, model: nn.Module, progress: float) -> None:
-        self.progress.append(progress)
-
-
-def features(count: int = 24) -> Dataset:
-    generator = torch.Generator().manual_seed(3)
-    rows = []
-    for place in range(count):
-        ids = torch.randint(3, 50, (4 + place % 5,), generator=generator).tolist()
-        row = {"input_ids": ids, "attention_mask": [1] * len(ids), "length": len(ids)}
-        rows.append({**row, "labels": place % 2})
-    return Dataset.from_list(rows)
-
-
-def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    longest = max(len(row["input_ids"]) for row in rows)
-    batch: dict[str, Any] = {"labels": torch.tensor([row["labels"] for row in rows])}
-    for name in set(rows[0]) - {"labels", *EXTRA}:
-        padded = [row[name] + [0] * (longest - len(row[name])) for row in rows]
-        batch[name] = torch.tensor(padded)
-    return batch
-
-
-def drive(
-    method: Method,
-    work: Path,
-    *,
-    model: nn.Module | None = None,
-    on_step: Callable[[int, int, float | None], None] | None = None,
-    selection: Selection | None = None,
-    **training: Any,
-) -> tuple[nn.Module, TrainingRecord]:
-    backbone = tiny_backbone("bert", form=Form.CLASSIFICATION)
-    prepared = model or method.prepare(backbone)
-    terms = Training.model_validate({"budget": "6 steps", "batch_size": 8, **training})
-    record = train(
-        method,
-        prepared,
-        training=terms,
-        features=features(),
-        collate=collate,
-        seed=5,
-        precision="fp32",
-        work=work,
-        selection=selection,
-        on_step=on_step,
-    )
-    return prepared, record
-
-
-def state(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
-
 
 def test_progress_runs_from_0_to_1_whatever_the_stages(tmp_path: Path) -> None:
-    method = Recorder((Stage("tune", 1 / 3), Stage("prune", 2 / 3)))
+    method = NotesCalls((Stage("tune", 1 / 3), Stage("prune", 2 / 3)))
     _, record = drive(method, tmp_path)
     assert method.progress == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
     assert method.begun == ["tune", "prune"]
@@ -118,7 +33,7 @@ def test_progress_runs_from_0_to_1_whatever_the_stages(tmp_path: Path) -> None:
 def test_an_epoch_is_as_many_steps_as_cover_the_data(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     drive(
-        Recorder(),
+        NotesCalls(),
         tmp_path,
         budget="2 epochs",
         batch_size=10,
@@ -129,12 +44,12 @@ def test_an_epoch_is_as_many_steps_as_cover_the_data(tmp_path: Path) -> None:
 
 def test_stages_that_do_not_share_the_whole_budget_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sum to 1"):
-        drive(Recorder((Stage("tune", 0.5),)), tmp_path)
+        drive(NotesCalls((Stage("tune", 0.5),)), tmp_path)
 
 
 def test_each_stage_warms_up_and_decays_by_itself(tmp_path: Path) -> None:
     halves = (Stage("tune", 0.5), Stage("prune", 0.5))
-    _, record = drive(Recorder(halves), tmp_path, budget="8 steps", warmup=0.25)
+    _, record = drive(NotesCalls(halves), tmp_path, budget="8 steps", warmup=0.25)
     rates = [point.learning_rate for point in record.loss]
     assert rates[:4] == pytest.approx(rates[4:])
     assert rates[0] == 0
@@ -145,9 +60,9 @@ def test_accumulated_micro_batches_train_like_the_whole_batch(tmp_path: Path) ->
     fixed = {"group_by_length": False, "clip": None}
     backbones = [tiny_backbone("bert", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)]
     backbones.append(tiny_backbone("bert", hidden_dropout_prob=0, attention_probs_dropout_prob=0))
-    whole, one = drive(Recorder(), tmp_path / "a", model=backbones[0].model, **fixed)
+    whole, one = drive(NotesCalls(), tmp_path / "a", model=backbones[0].model, **fixed)
     parts, two = drive(
-        Recorder(), tmp_path / "b", model=backbones[1].model, micro_batch_size=2, **fixed
+        NotesCalls(), tmp_path / "b", model=backbones[1].model, micro_batch_size=2, **fixed
     )
     assert [p.loss for p in one.loss] == pytest.approx([p.loss for p in two.loss], rel=1e-4)
     for name, value in whole.state_dict().items():
@@ -155,11 +70,11 @@ def test_accumulated_micro_batches_train_like_the_whole_batch(tmp_path: Path) ->
 
 
 def test_the_penalty_is_part_of_the_loss_and_of_the_gradient(tmp_path: Path) -> None:
-    class Penalised(Recorder):
+    class Penalised(NotesCalls):
         def penalty(self, model: nn.Module) -> torch.Tensor:
             return 1000 * model.get_parameter("classifier.weight").square().sum()
 
-    plain, _ = drive(Recorder(), tmp_path / "a")
+    plain, _ = drive(NotesCalls(), tmp_path / "a")
     penalised, record = drive(Penalised(), tmp_path / "b")
     norm = penalised.get_parameter("classifier.weight").norm()
     assert norm < 0.995 * plain.get_parameter("classifier.weight").norm()
@@ -167,7 +82,7 @@ def test_the_penalty_is_part_of_the_loss_and_of_the_gradient(tmp_path: Path) -> 
 
 
 def test_parameter_groups_set_their_own_learning_rate(tmp_path: Path) -> None:
-    class OwnRates(Recorder):
+    class OwnRates(NotesCalls):
         def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
             head = [p for n, p in model.named_parameters() if n.startswith("classifier")]
             rest = [p for n, p in model.named_parameters() if not n.startswith("classifier")]
@@ -180,7 +95,7 @@ def test_parameter_groups_set_their_own_learning_rate(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    class Exploding(Recorder):
+    class Exploding(NotesCalls):
         def penalty(self, model: nn.Module) -> torch.Tensor:
             return torch.tensor(math.nan if len(self.progress) > 3 else 0.0)
 
@@ -199,12 +114,12 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_end(tmp_path: Path, killed_a
 
     halves = (Stage("tune", 0.5), Stage("prune", 0.5))
     terms = {"budget": "8 steps", "checkpoint_every": 1, "warmup": 0.0}
-    straight, one = drive(Recorder(halves), tmp_path / "a", **terms)
+    straight, one = drive(NotesCalls(halves), tmp_path / "a", **terms)
     with pytest.raises(Killed):
-        drive(Recorder(halves), tmp_path / "b", on_step=kill, **terms)
+        drive(NotesCalls(halves), tmp_path / "b", on_step=kill, **terms)
     done: list[int] = []
     resumed, two = drive(
-        Recorder(halves), tmp_path / "b", on_step=lambda step, *_: done.append(step), **terms
+        NotesCalls(halves), tmp_path / "b", on_step=lambda step, *_: done.append(step), **terms
     )
     assert done[0] >= killed_at
     assert same(state(straight), state(resumed))
@@ -212,7 +127,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_end(tmp_path: Path, killed_a
 
 
 def test_the_best_eligible_evaluation_is_selected(tmp_path: Path) -> None:
-    class LateBloomer(Recorder):
+    class LateBloomer(NotesCalls):
         def is_final(self, progress: float) -> bool:
             return progress >= 0.5
 
@@ -231,12 +146,12 @@ def test_the_best_eligible_evaluation_is_selected(tmp_path: Path) -> None:
 
 
 def test_without_a_selection_the_last_weights_are_reported(tmp_path: Path) -> None:
-    _, record = drive(Recorder(), tmp_path)
+    _, record = drive(NotesCalls(), tmp_path)
     assert record.selected_step is None
     assert record.evaluations == ()
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
-    one, _ = drive(Recorder(), tmp_path / "a")
-    two, _ = drive(Recorder(), tmp_path / "b")
+    one, _ = drive(NotesCalls(), tmp_path / "a")
+    two, _ = drive(NotesCalls(), tmp_path / "b")
     assert same(state(one), state(two))

@@ -9,6 +9,7 @@ import torch
 from side_by_side import NO_DROPOUT
 from transformers import TrainerCallback
 
+from sparsebench import Stage
 from sparsebench.conformance.backbones import tiny_backbone, tiny_collate, tiny_features
 from sparsebench.method_registry import configure
 from sparsebench.models import Form
@@ -41,6 +42,7 @@ def gradient(kind: str, form: Form, features: Dataset, *, micro: int, work: Path
     terms = {"budget": "1 steps", "batch_size": 8, "micro_batch_size": micro, "clip": None}
     trainer = StageTrainer(
         method=method,
+        stage=Stage("train", 1.0),
         group=ProcessGroup(),
         model=method.prepare(backbone),
         args=stage_arguments(

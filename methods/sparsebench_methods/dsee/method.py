@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from pydantic import Field
 
-from sparsebench import Backbone, Method, MethodConfig, Stage
+from sparsebench import Backbone, Method, MethodConfig, Stage, TrainingData
 from sparsebench.sparsity.branches import LowRank, SparseUpdate, attach_branches, fold_branches
 from sparsebench.sparsity.pruning import rounding_remark
 from sparsebench_methods.dsee.pruning import (
@@ -133,7 +133,7 @@ class DSEE(Method):
         share = self.config.tune_share
         return Stage("tune", share), Stage("retune", 1 - share)
 
-    def begin_stage(self, model: nn.Module, stage: Stage) -> None:
+    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:  # noqa: ARG002
         """Prune before the second stage."""
         if stage.name == "tune":
             return

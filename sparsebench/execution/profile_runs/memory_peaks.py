@@ -19,15 +19,13 @@ import torch
 from sparsebench.execution.profile_runs.profiled_models import LABELS, UntrainedModel
 from sparsebench.method_registry import configure, prepared
 from sparsebench.models import Form, load_backbone, model_source
-from sparsebench.profiling import MemoryTracker, dummy_inputs
+from sparsebench.profiling import DummyData, MemoryTracker, dummy_batch, dummy_inputs
 from sparsebench.profiling.memory_probe import fresh_inference_peak
 from sparsebench.results.costs import MemoryPeak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from torch import Tensor
 
     from sparsebench.execution.profile_runs.conditions import Condition
     from sparsebench.execution.profile_runs.profiled_models import ProfiledModel
@@ -117,9 +115,9 @@ def _training_step(given: argparse.Namespace) -> None:
     config = backbone.model.config
     name, settings = json.loads(given.method)
     method = configure(name, settings)
-    view: Any = prepared(method, backbone).to(given.device).train()
-    method.begin_stage(view, method.stages()[0])
-    optimizer = torch.optim.AdamW(method.parameter_groups(view), lr=method.config.learning_rate)
+    view: Any = prepared(method, backbone).to(given.device)
+    method.begin_stage(view.eval(), method.stages()[0], DummyData(backbone.model, form))
+    optimizer = method.optimizer(view.train())
     inputs = dummy_inputs(
         config,
         batch_size=given.batch_size,
@@ -128,22 +126,12 @@ def _training_step(given: argparse.Namespace) -> None:
         device=given.device,
     )
     method.before_step(view, 0.0)
-    loss = view(**inputs, **_labels(form, inputs)).loss
-    penalty = method.penalty(view)
-    (loss if penalty is None else loss + penalty).backward()
+    batch = dummy_batch(inputs, form)
+    outputs = view(**batch)
+    loss: Any = method.loss(view, batch, outputs, outputs.loss)
+    loss.backward()
+    method.after_backward(view, 0.0)
     optimizer.step()
-
-
-def _labels(form: Form, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return labels for the loss of a form; which ones does not change the memory."""
-    ids = inputs["input_ids"]
-    first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
-    return {
-        Form.CLASSIFICATION: {"labels": first},
-        Form.SPAN: {"start_positions": first, "end_positions": first},
-        Form.TEXT_TO_TEXT: {"labels": inputs.get("decoder_input_ids", ids)},
-        Form.LANGUAGE_MODEL: {"labels": ids},
-    }[form]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from sparsebench.execution.profile_runs.profiled_models import (
 )
 from sparsebench.method_registry import configure, deployed_model, prepared, remarks
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
+from sparsebench.profiling import DummyData
 from sparsebench.profiling.parameters import count_storage
 from sparsebench.sparsity.encoding import bit_bytes
 
@@ -216,8 +217,9 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedMode
     view = prepared(method, backbone)
     _random_step(view, seed)
     trainable = sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)
+    data = DummyData(model, backbone.form)
     for stage in method.stages():
-        method.begin_stage(view, stage)
+        method.begin_stage(view.eval(), stage, data)
     method.before_step(view, 1.0)
     has_values = not any(tensor.is_meta for tensor in original.values())
     learned = sum(_learned_bytes(view, names, original)) if has_values else None
