@@ -135,8 +135,22 @@ class Method(ABC):
     expected_failures: ClassVar[Mapping[str, str]] = {}
     """The checks that the method is known to fail, each with the reason."""
 
+    teacher: Any = None
+    """The trained transformers model that the method learns from; None without a teacher. It is set
+    before ``prepare``, frozen, in evaluation mode and on the device of the run, and called with the
+    batch it computes without gradients, in the precision of the run."""
+
     def __init__(self, config: Any = None) -> None:
         self.config: Any = config if config is not None else self.Config()
+
+    @property
+    def teacher_name(self) -> str | None:
+        """The teacher: the label of another row of the suite, a folder or a Hub id; None for none.
+
+        By default the setting ``teacher``, if the method has one.
+        """
+        name: str | None = getattr(self.config, "teacher", None)
+        return name
 
     @property
     def starts_pretrained(self) -> bool:

@@ -138,7 +138,7 @@ class Experiment:
         if not jobs:
             console.print(f"Nothing to run: the results of all {cached} runs are cached.")
             return
-        for note in executor.notes(jobs):
+        for note in (*_order_notes(cells), *executor.notes(jobs)):
             console.print(f"note: {note}", soft_wrap=True)
         titles = {job.key: job.spec.title for job in jobs}
         with _without_main(), progress(titles, cached=cached, console=console) as report:
@@ -157,6 +157,20 @@ class Experiment:
             if run and result:
                 found[run] = result
         return Results.of(self.store.root, found, warn=warn)
+
+
+def _order_notes(cells: Sequence[PlannedRun]) -> Iterator[str]:
+    """Yield which rows wait for others, since they learn from them."""
+    students: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        if cell.students and cell.cached is None:
+            students.setdefault(cell.job.spec.method.label, {}).update(dict.fromkeys(cell.students))
+    for teacher, names in students.items():
+        verb = "learns" if len(names) == 1 else "learn"
+        yield (
+            f"{teacher} runs first: {', '.join(names)} {verb} from it, and its deployed models are "
+            "kept"
+        )
 
 
 def run(

@@ -16,10 +16,11 @@ from sparsebench.cli.terminal import stdout_reserved
 from sparsebench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
+    from sparsebench.execution.job import Job
     from sparsebench.execution.verification import VerifyReport
     from sparsebench.execution.verification.rerun import RerunOutcome
     from sparsebench.results.records import RunResult
@@ -75,7 +76,8 @@ def verify(
             console.print(f"{task}: references not compared with the data set: {reason}")
     with stdout_reserved():
         drawn = _draw(report, count=rerun, seed=draw) if rerun else []
-        reruns = _rerun(drawn, data=data, device=device)
+        stored = {result.key: result for result in report.results.values()}
+        reruns = _rerun(drawn, data=data, device=device, stored=stored)
     limit = _tolerance(tolerance)
     _print_reruns(reruns, limit=limit, console=console)
     _keep(results, report, reruns)
@@ -110,31 +112,42 @@ def _draw(report: VerifyReport, *, count: int, seed: int) -> list[RunResult]:
     return draw(sound.values(), count=count, seed=seed)
 
 
-def _rerun(results: Sequence[RunResult], *, data: Path | None, device: str) -> list[RerunOutcome]:
-    """Rerun runs in a temporary folder."""
+def _rerun(
+    results: Sequence[RunResult],
+    *,
+    data: Path | None,
+    device: str,
+    stored: Mapping[str, RunResult],
+) -> list[RerunOutcome]:
+    """Rerun runs, after their teachers, in a temporary folder."""
     from sparsebench.api.progress import progress
     from sparsebench.execution.executors import EXECUTORS
-    from sparsebench.execution.verification.rerun import RerunOutcome, job_for
+    from sparsebench.execution.verification.rerun import RerunOutcome, jobs_for
     from sparsebench.results.store import Store
     from sparsebench.tasks import DataSource
 
-    reruns, jobs = [], []
+    reruns: list[RerunOutcome] = []
+    jobs: dict[str, Job] = {}  # by key; a teacher is repeated once for all of its students
     with tempfile.TemporaryDirectory(prefix="sparsebench-rerun-") as root:
         for result in results:
             try:
-                jobs.append(job_for(result, data=DataSource(folder=data), store=Path(root)))
+                for job in jobs_for(
+                    result, data=DataSource(folder=data), store=Path(root), results=stored
+                ):
+                    if job.key not in jobs or job.keep_model:
+                        jobs[job.key] = job
             except UserError as error:
                 reruns.append(RerunOutcome(result, None, str(error)))
         if not jobs:
             return reruns
-        titles = {job.key: job.spec.title for job in jobs}
+        titles = {key: job.spec.title for key, job in jobs.items()}
         with progress(titles, cached=0, console=SafeConsole(stderr=True)) as report:
-            EXECUTORS.get("local")(workers=1, device=device).run(jobs, report)
-        by_key = {result.key: result for result in results}
-        for job in jobs:
-            new = Store(Path(root)).find(job.spec)
+            EXECUTORS.get("local")(workers=1, device=device).run(list(jobs.values()), report)
+        failed = {each.result.key for each in reruns}
+        for result in (each for each in results if each.key not in failed):
+            new = Store(Path(root)).find(result.spec)
             reason = "no result was stored" if new is None else new.reason
-            reruns.append(RerunOutcome(by_key[job.key], new.score if new else None, reason))
+            reruns.append(RerunOutcome(result, new.score if new else None, reason))
     return reruns
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.results.records import Retried, RunResult, Status
+from sparsebench.results.records import Retried, RunResult, Status, TeacherRecord
 from sparsebench.results.store import run_key
 from sparsebench.schema.limits import Limits
 
@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 
 
 _LONGEST_TRACE = 20_000
+
+
+@dataclass(frozen=True)
+class TeacherModel:
+    """The trained model that a run learns from.
+
+    Attributes:
+        source: The folder of a deployed model, or a source as ``teacher_source`` reads it.
+        run: The run that trains it, while it is not known how that ended; None for a model that is
+            no row, and once its record is known.
+        record: What its training cost; None as long as ``run`` is set.
+    """
+
+    source: str
+    run: Job | None = None
+    record: TeacherRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Job:
         limits: Limits of time and memory.
         replaces: The stamp of the result that it replaces; None if there is none.
         retried: How a second attempt differs from the first, which ran out of memory.
+        teacher: The model that it learns from; None without one.
     """
 
     spec: RunSpec
@@ -54,6 +71,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     replaces: str | None = None
     retried: Retried | None = None
+    teacher: TeacherModel | None = None
 
     @cached_property
     def key(self) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.execution.job import Job
+from sparsebench.execution.job import Job, TeacherModel
+from sparsebench.execution.planned import Cell, PlannedRun, PlanState, has_model, order_teachers
+from sparsebench.execution.teachers import teacher_folder
 from sparsebench.method_registry import configure, refusal
 from sparsebench.models import GENERATING, Form, model_source
-from sparsebench.results.records import RunResult, Status
-from sparsebench.schema.spec import MethodChoice, RunSpec, TuningRecord
+from sparsebench.results.records import RunResult, Status, TeacherRecord
+from sparsebench.schema.spec import MethodChoice, RunSpec, TeacherChoice, TuningRecord
 from sparsebench.schema.training import Protocol
 from sparsebench.suite import cells, training_for
+from sparsebench.suite.teachers import teacher_fingerprint, teacher_source
 from sparsebench.tasks import TASKS, DataSource, MissingDataError, NotApplicableError
 from sparsebench.tasks.loading import load_data
 
@@ -25,54 +27,10 @@ if TYPE_CHECKING:
     from sparsebench.results.store import Store
     from sparsebench.suite import Suite
 
+__all__ = ["PlanState", "PlannedRun", "RerunPolicy", "check_plan", "plan"]
+
 ABSENT = "absent"
 """The data fingerprint of runs whose data is missing."""
-
-
-class PlanState(StrEnum):
-    """Whether a planned run is executed."""
-
-    CACHED = "cached"
-    """Its result exists."""
-
-    RUN = "run"
-    """It is executed."""
-
-    SKIP = "skip"
-    """It cannot run, for a reason that its row states."""
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run that a suite asks for.
-
-    Attributes:
-        job: The run.
-        state: Whether it is executed.
-        reason: Why it is skipped, if it is.
-        examples: Number of training examples, if it is not skipped.
-        cached: Its result, if it is cached.
-    """
-
-    job: Job
-    state: PlanState
-    reason: str | None = None
-    examples: int = 0
-    cached: RunResult | None = None
-
-    @property
-    def skipped(self) -> RunResult:
-        """The row of a run that is skipped."""
-        job = self.job
-        return RunResult(
-            key=job.key, suite=job.suite, spec=job.spec, status=Status.SKIPPED, reason=self.reason
-        )
-
-    @property
-    def steps(self) -> int:
-        """Number of optimizer steps of the run."""
-        training = self.job.spec.training
-        return training.budget.steps(examples=self.examples, batch_size=training.batch_size)
 
 
 @dataclass(frozen=True)
@@ -108,32 +66,84 @@ def plan(
     keep_model: bool = False,
     command: str = "",
 ) -> list[PlannedRun]:
-    """Resolve every run of a suite, and look up which have a result.
+    """Resolve every run of a suite, and look up which have a result; teachers come before students.
 
     Raises:
-        UserError: A task, model or method is unknown, or a method's settings are wrong.
+        UserError: A task, model or method is unknown, a method's settings are wrong, or teachers
+            form a circle.
     """
-    source_of = cache(model_source)
-    look_up = cache(lambda task: _look_up(task, data))
-    planned = []
-    for task, model, label, seed in cells(suite):
-        source, found = source_of(model), look_up(task)
-        spec = _spec(suite, task=task, source=source, label=label, seed=seed, found=found)
+    planner = _Planner(
+        suite, store, data, rerun or RerunPolicy(), keep_model=keep_model, command=command
+    )
+    for cell in cells(suite):
+        planner.add(Cell(*cell))
+    return order_teachers(planner.planned, teacher_cells=planner.teacher_cells)
+
+
+class _Planner:
+    """Plans the runs of a suite one by one."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        store: Store,
+        data: DataSource,
+        rerun: RerunPolicy,
+        *,
+        keep_model: bool,
+        command: str,
+    ) -> None:
+        self._suite, self._store, self._data, self._rerun = suite, store, data, rerun
+        self._keep_model, self._command = keep_model, command
+        self._source = cache(model_source)
+        self._look_up = cache(lambda task: _look_up(task, data))
+        self._teacher_source = cache(lambda name: teacher_source(name, rows=suite.methods))
+        self.planned: dict[Cell, PlannedRun] = {}
+        self.teacher_cells: dict[Cell, Cell] = {}
+
+    def add(self, cell: Cell, *students: str) -> PlannedRun:
+        """Plan a run, after its teacher."""
+        if cell in self.planned:
+            return self.planned[cell]
+        if cell.label in students:
+            chain = " learns from ".join((*students[students.index(cell.label) :], cell.label))
+            raise UserError(f"the teachers form a circle: {chain}")
+        entry = self._suite.methods[cell.label]
+        name = configure(entry.method or cell.label, entry.settings).teacher_name
+        choice, teacher = None, None
+        if name in self._suite.methods:
+            self.teacher_cells[cell] = above = replace(cell, label=name)
+            job = self.add(above, *students, cell.label).job
+            choice = TeacherChoice(name=name, row=True, fingerprint=job.key)
+            teacher = TeacherModel(str(teacher_folder(job)), run=job)
+        elif name is not None:
+            key = teacher_fingerprint(self._teacher_source(name))
+            choice = TeacherChoice(name=name, row=False, fingerprint=key)
+            teacher = TeacherModel(name, record=TeacherRecord(name=name, key=key))
+        self.planned[cell] = planned = self._run(cell, choice, teacher)
+        return planned
+
+    def _run(
+        self, cell: Cell, choice: TeacherChoice | None, teacher: TeacherModel | None
+    ) -> PlannedRun:
+        suite, store = self._suite, self._store
+        source, found = self._source(cell.model), self._look_up(cell.task)
+        spec = _spec(suite, cell, source=source, found=found).model_copy(update={"teacher": choice})
         job = Job(
             spec=spec,
             suite=suite.name,
-            model=model,
-            data=data,
+            model=cell.model,
+            data=self._data,
             costs=suite.costs,
             store=store.root.absolute(),
-            keep_model=keep_model,
-            command=command,
-            tuned=_tuned(suite, label),
+            keep_model=self._keep_model,
+            command=self._command,
+            tuned=_tuned(suite, cell.label),
             limits=suite.limits,
             replaces=store.stamp(spec),
+            teacher=teacher,
         )
-        planned.append(_cell(job, source=source, found=found, find=store.find, rerun=rerun))
-    return planned
+        return _cell(job, source=source, found=found, find=store.find, rerun=self._rerun)
 
 
 def _tuned(suite: Suite, label: str) -> TuningRecord | None:
@@ -151,7 +161,7 @@ def _cell(
     source: ModelSource,
     found: _TaskData,
     find: Callable[[RunSpec], RunResult | None],
-    rerun: RerunPolicy | None,
+    rerun: RerunPolicy,
 ) -> PlannedRun:
     reason = found.missing or _obstacle(job.spec, source)
     if reason:
@@ -160,21 +170,15 @@ def _cell(
     done = (
         result
         and result.status is not Status.SKIPPED
-        and not (rerun or RerunPolicy()).applies(result)
-        and (_has_model(result) or not job.keep_model)
+        and not rerun.applies(result)
+        and (has_model(result) or not job.keep_model)
     )
     state = PlanState.CACHED if done else PlanState.RUN
     return PlannedRun(job, state, examples=found.examples, cached=result if done else None)
 
 
-def _has_model(result: RunResult) -> bool:
-    """Whether the deployed model lies beside a result; a run without a score has none."""
-    return result.status is not Status.OK or any(f.startswith("deployed/") for f in result.files)
-
-
-def _spec(
-    suite: Suite, *, task: str, source: ModelSource, label: str, seed: int, found: _TaskData
-) -> RunSpec:
+def _spec(suite: Suite, cell: Cell, *, source: ModelSource, found: _TaskData) -> RunSpec:
+    task, label = cell.task, cell.label
     entry = suite.methods[label]
     name = entry.method or label
     method = configure(name, entry.settings)
@@ -192,7 +196,7 @@ def _spec(
             version=method.version,
             settings=method.config.model_dump(mode="json"),
         ),
-        seed=seed,
+        seed=cell.seed,
         protocol=suite.protocol,
         training=training_for(suite, task),
         held_out=None if suite.protocol is Protocol.LAST else suite.held_out,

@@ -14,6 +14,7 @@ from sparsebench.execution.context import load_context
 from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
+from sparsebench.execution.teacher_model import load_teacher
 from sparsebench.method_registry import (
     METHODS,
     configure,
@@ -127,6 +128,7 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
     method = configure(job.spec.method.name, job.spec.method.settings)
     refusal(method, backbone.family, backbone.form)  # the plan ignores its errors
     context.report_phase("prepare")
+    method.teacher = load_teacher(context)
     head = {id(backbone.model.get_parameter(name)) for name in context.head}
     model = prepared(method, backbone).to(context.device)
     trained = [p for p in model.parameters() if p.requires_grad and id(p) not in head]
@@ -211,6 +213,7 @@ def _measure(job: Job, report: Report) -> Outcome:
         scores=scores,
         tuned=job.tuned,
         retried=job.retried,
+        teacher=job.teacher.record if job.teacher else None,
         missing=task.missing_metrics(),
         training=trained.record,
         costs=_profile(context, model, trained),

@@ -19,6 +19,7 @@ from sparsebench.errors import UserError
 from sparsebench.schema.spec import SearchTrial, TuningRecord
 from sparsebench.schema.training import Protocol
 from sparsebench.suite import MethodEntry, Suite, TaskEntry
+from sparsebench.suite.teachers import teacher_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +55,14 @@ def trial_suite(suite: Suite) -> Suite:
         for number, settings in enumerate(trials):
             content = {**entry.settings, **settings, "method": entry.method or label}
             methods[trial_label(label, number)] = MethodEntry.model_validate(content)
+    waiting = list(methods)
+    while waiting:  # teachers are rows as they are in the suite, whatever their own search finds
+        label = waiting.pop()
+        entry = methods[label]
+        name = teacher_name(label, {**entry.settings, "method": entry.method})
+        if name in suite.methods and name not in methods:
+            methods[name] = suite.methods[name]
+            waiting.append(name)
     tasks = {name: suite.tasks.get(name, TaskEntry()) for name in tuning.tasks}
     if tuning.budget:
         budget = {"budget": tuning.budget}

@@ -136,6 +136,26 @@ class Retried(Record):
     """The reason why the first attempt ended."""
 
 
+class TeacherRecord(Record):
+    """The teacher of a run, and what its training cost."""
+
+    name: str
+    """Its name in the settings of the method."""
+
+    key: str
+    """The key of its run; the fingerprint of a model that is not a row."""
+
+    score: float | None = None
+    """The headline score of its run; None for a model that is not a row."""
+
+    steps: int | None = None
+    """The optimizer steps that trained it; with a teacher of its own, those of both. None for a
+    model that is not a row."""
+
+    seconds: float | None = Field(default=None, ge=0, le=LONGEST)
+    """The wall-clock seconds of those steps."""
+
+
 BEYOND = 1e12
 """Scores beyond this, in either direction, come from broken files."""
 
@@ -178,6 +198,9 @@ class RunResult(Record):
 
     retried: Retried | None = None
     """The second attempt after running out of memory; None if there was none."""
+
+    teacher: TeacherRecord | None = None
+    """The teacher; None if the method has none."""
 
     training: TrainingRecord | None = None
     costs: Costs | None = None

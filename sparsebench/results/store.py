@@ -62,15 +62,14 @@ def run_key(spec: RunSpec) -> str:
     """Return the content key of a run: 16 hexadecimal digits of the hash of its spec.
 
     Settings that change no score do not count: where progress is reported, and how often a
-    checkpoint is saved; nor do absent terms of generation, nor a pooler that was pretrained, nor
-    terms of training that have the value which they had before there was a choice.
+    checkpoint is saved; nor do absent terms of generation, a pooler that was pretrained, the lack
+    of a teacher, nor terms of training that have the value which they had before there was a choice.
     """
     usual = {term for term, value in _USUAL.items() if getattr(spec.training, term) == value}
     idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every", *usual}}
     if spec.generation is None:
         idle["generation"] = True
-    if spec.pooler is None:
-        idle["pooler"] = True
+    idle |= {name: True for name in ("pooler", "teacher") if getattr(spec, name) is None}
     content = json.dumps(spec.model_dump(mode="json", exclude=idle), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -23,6 +23,20 @@ class MethodChoice(FrozenModel):
     settings: dict[str, Any]
 
 
+class TeacherChoice(FrozenModel):
+    """The model that the method of a run learns from."""
+
+    name: str
+    """The label of another row of the suite, a folder or a Hub id, as the method names it."""
+
+    row: bool
+    """Whether it is another row: the teacher is then its deployed model on the same task, backbone
+    and seed."""
+
+    fingerprint: str
+    """The key of the run of that row; the content hash or the Hub commit of any other model."""
+
+
 class RunSpec(FrozenModel):
     """One resolved run: everything that determines its scores."""
 
@@ -49,6 +63,9 @@ class RunSpec(FrozenModel):
     """Set only if the task generates text and the suite sets how."""
 
     data_fingerprint: str
+
+    teacher: TeacherChoice | None = None
+    """Set only if the method learns from a teacher."""
 
     @property
     def title(self) -> str:

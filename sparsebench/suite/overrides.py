@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.errors import UnknownNameError, UserError
 from sparsebench.errors.problems import KeyPath, Problem, Severity, place_of
 from sparsebench.suite import RESERVED, yamlfile
+from sparsebench.suite.teachers import teacher_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ class Overrides:
 
     Attributes:
         methods: Labels of the suite, which keep their settings, or registered methods, with
-            default settings.
+            default settings; the rows that teach them are added.
         models: Backbones that replace those of the suite.
         tasks: Tasks of the suite, which keep their entries, or other registered tasks.
         seeds: Seeds that replace those of the suite.
@@ -87,6 +88,7 @@ def apply(
         methods: The names of the registered methods.
         tasks: The names of the registered tasks.
     """
+    rows = _entries(draft, "methods")
     _select(draft, "methods", overrides.methods, registered=methods)
     _select(draft, "tasks", overrides.tasks, registered=tasks)
     _replace(draft, "models", overrides.models)
@@ -97,11 +99,15 @@ def apply(
         draft.put(("profile", key), value, where=f"--{key.replace('_', '-')}")
     for key, value in overrides.limits.items():
         draft.put(("limits", key), value, where=f"--{key}-limit")
+    if overrides.methods is not None:  # before and after, as --set may change both
+        _add_teachers(draft, overrides.methods, rows, registered=methods)
     for text in overrides.sets:
         try:
             _set(draft, text)
         except UserError as error:
             draft.add_error(f"--set {text}", str(error))
+    if overrides.methods is not None:
+        _add_teachers(draft, overrides.methods, rows, registered=methods)
 
 
 def _select(
@@ -122,6 +128,27 @@ def _select(
             draft.places[section, name] = f"--{section}"
     if chosen:
         draft.data = {**draft.data, section: chosen}
+
+
+def _add_teachers(
+    draft: Draft, requested: Iterable[str], rows: dict[str, Any], *, registered: Iterable[str]
+) -> None:
+    """Reduce the methods to the requested ones and those that teach them."""
+    entries = _entries(draft, "methods")
+    known = {**{name: {} for name in registered}, **rows, **entries}
+    chosen = {name: entries[name] for name in requested if name in entries}
+    waiting = list(chosen)
+    while waiting:
+        label = waiting.pop()
+        entry = chosen[label] or {}
+        name = teacher_name(label, entry) if isinstance(entry, dict) else None
+        if name in known and name not in chosen:
+            chosen[name] = known[name]
+            waiting.append(name)
+            if name not in rows:
+                draft.places.setdefault(("methods", name), "--methods")
+    if chosen:
+        draft.data = {**draft.data, "methods": chosen}
 
 
 def _replace(draft: Draft, section: str, values: tuple[object, ...] | None) -> None:

@@ -16,6 +16,7 @@ from sparsebench.errors.problems import Problem, Severity, in_order, located
 from sparsebench.method_registry import METHODS, refusal, setting_faults
 from sparsebench.models import Family, model_source
 from sparsebench.models.sources import RandomSource, UnreachableHubError, quick_backbones
+from sparsebench.suite.teachers import teacher_chain, teacher_source
 from sparsebench.tasks import TASKS, MissingDataError, NotApplicableError
 from sparsebench.tasks.loading import load_data
 
@@ -40,7 +41,9 @@ def problems(suite_file: SuiteFile, *, data: DataSource | None = None) -> list[P
     check.repeats("seeds", suite_file.suite.seeds)
     check.runtimes()
     tasks = check.tasks()
-    check.pairs(check.methods(), tasks, check.models())
+    methods = check.methods()
+    check.pairs(methods, tasks, check.models())
+    check.teachers(methods)
     check.tuning()
     if data is not None:
         check.data(tasks, data)
@@ -95,6 +98,25 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
             self.error(path, f"methods.{label}: {one_line(error)}")
         return None
+
+    def teachers(self, methods: dict[str, Method]) -> None:
+        """Check that every teacher is a row, a folder or a Hub id, and that none is in a circle."""
+        teachers = {label: method.teacher_name for label, method in methods.items()}
+        for label, name in teachers.items():
+            chain = teacher_chain(label, teachers)
+            path = ("methods", label, "teacher")
+            if name is None or (name in self.file.suite.methods and chain[-1] != label):
+                continue
+            if chain[-1] == label and len(chain) > 1:
+                circle = " learns from ".join(chain)
+                self.error(path, f"{'.'.join(path)}: the teachers form a circle: {circle}")
+                continue
+            try:
+                teacher_source(name, rows=self.file.suite.methods).check()
+            except UnreachableHubError as error:
+                self.note(path, f"{'.'.join(path)}: not checked: {error}")
+            except UserError as error:
+                self.error(path, f"{'.'.join(path)}: {error}")
 
     def tuning(self) -> None:
         """Check that every method has a search over settings that exist."""

@@ -47,6 +47,7 @@ CHANGES: dict[str, Any] = {
     "held_out.seed": 1,
     "generation": {},
     "data_fingerprint": "d1",
+    "teacher": {"name": "full", "row": True, "fingerprint": "0" * 16},
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from plugins import METHOD, install
+from pupils import install_pupils
 
 from sparsebench import method_registry
 from sparsebench.errors.problems import Severity
@@ -16,6 +17,7 @@ from sparsebench.models import sources
 from sparsebench.registry import Registry
 from sparsebench.suite import validation
 from sparsebench.suite.files import read_suite, suites
+from sparsebench.suite.overrides import Overrides
 from sparsebench.suite.validation import problems
 from sparsebench.tasks import DataSource
 
@@ -276,3 +278,60 @@ class TestPlugins:
         )
         errors, _ = check(SUITE.replace("bitfit:", "turn:"))
         assert errors == ["s.yaml:6: methods.turn: OSError: no disk"]
+
+
+TAUGHT = """\
+name: sample
+tasks: [rte]
+models: [./bert]
+methods:
+  full:
+  a: {method: pupil, teacher: %s}
+  b: {method: pupil, teacher: a}
+"""
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ("ful", "methods.a.teacher: 'ful' is neither a row of the suite, nor a folder with a"),
+        ("ful", "did you mean 'full'?"),
+        ("a", "methods.a.teacher: the teachers form a circle: a learns from a"),
+        ("b", "methods.a.teacher: the teachers form a circle: a learns from b learns from a"),
+        ("./nowhere", "'./nowhere' is no folder with a trained model: it has no config.json"),
+    ],
+)
+def test_a_wrong_teacher_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: str, message: str
+) -> None:
+    install_pupils(tmp_path / "site", monkeypatch)
+    file = tmp_path / "s.yaml"
+    file.write_text(TAUGHT % teacher, encoding="utf-8")
+    found = [str(problem) for problem in problems(read_suite(file))]
+    assert any(f"{file}:6: " in text and message in text for text in found), found
+
+
+@pytest.mark.parametrize("teacher", ["full", "./bert"])
+def test_a_row_or_a_folder_may_teach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, teacher: str
+) -> None:
+    install_pupils(tmp_path / "site", monkeypatch)
+    file = tmp_path / "s.yaml"
+    file.write_text(TAUGHT % teacher, encoding="utf-8")
+    assert not [p for p in problems(read_suite(file)) if "teacher" in str(p)]
+
+
+def test_the_teachers_of_chosen_rows_are_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_pupils(tmp_path / "site", monkeypatch)
+    file = tmp_path / "s.yaml"
+    file.write_text(TAUGHT % "full", encoding="utf-8")
+    chosen = read_suite(file, Overrides(methods=("b",))).suite.methods
+    assert list(chosen) == ["b", "a", "full"]
+    assert chosen["a"].settings == {"teacher": "full"}
+    sets = ("b.teacher=bitfit", "bitfit.learning_rate=0.5")
+    other = read_suite(file, Overrides(methods=("b", "bitfit"), sets=sets)).suite.methods
+    assert list(other) == ["b", "bitfit"]
+    lone = read_suite(file, Overrides(methods=("b",), sets=sets[:1])).suite.methods
+    assert list(lone) == ["b", "bitfit"]

@@ -82,7 +82,7 @@ class LocalExecutor(Executor):
             try:
                 while backlog or running:
                     while free and (taken := backlog.take()):
-                        running.append(RunProcess(context, *taken, free.pop(0), report))
+                        running.append(RunProcess(context, *taken, free.pop(0), backlog.report))
                     _wait(running, look=bool(free and backlog))
                     for run in list(running):
                         if not run.poll():

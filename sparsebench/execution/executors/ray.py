@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -16,7 +17,14 @@ from sparsebench.execution.events import Finished, Started, Stopped
 from sparsebench.execution.executors.base import Executor
 from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS
 from sparsebench.execution.executors.process import LAST_SECONDS
-from sparsebench.execution.executors.remote import Files, StoppedThereError, execute, keep
+from sparsebench.execution.executors.remote import (
+    Files,
+    StoppedThereError,
+    execute,
+    folder_files,
+    keep,
+    sent_teacher,
+)
 from sparsebench.execution.executors.resources import check_batches
 from sparsebench.execution.executors.run_lock import Backlog
 from sparsebench.execution.job import failed
@@ -81,13 +89,13 @@ class RayExecutor(Executor):
             while backlog or tasks:
                 while len(tasks) < lanes and (taken := backlog.take()):
                     tasks[submit(taken[0])] = _Task(*taken, time.monotonic())
-                    report(Started(taken[0].key))
+                    backlog.report(Started(taken[0].key))
                 if not tasks:
                     time.sleep(SECONDS_BETWEEN_LOOKS)
                     continue
                 done, _ = ray.wait(list(tasks), timeout=SECONDS_BETWEEN_LOOKS)
                 for reference in done:
-                    report(_ended(ray, reference, tasks[reference]))
+                    backlog.report(_ended(ray, reference, tasks[reference]))
                     tasks.pop(reference).lock.release()
         except KeyboardInterrupt:
             for reference in tasks:
@@ -151,7 +159,15 @@ class RayExecutor(Executor):
             "folder": os.getcwd(),  # noqa: PTH109 - a text for another machine
             "version": __version__,
         }
-        return lambda job: task.remote(job, terms)
+        teachers: dict[str, Any] = {}  # one copy on the cluster for all students
+
+        def submit(job: Job) -> Any:
+            folder = sent_teacher(job)
+            if folder is not None and folder not in teachers:
+                teachers[folder] = ray.put(folder_files(Path(folder)))
+            return task.remote(job, terms, teachers.get(folder or ""))
+
+        return submit
 
 
 def _check_reachable(address: str) -> None:
@@ -177,9 +193,10 @@ def _unreachable(address: str, error: Exception) -> UserError:
     )
 
 
-def _execute_on_node(job: Job, terms: dict[str, Any]) -> Files:
+def _execute_on_node(job: Job, terms: dict[str, Any], teacher: Files | None) -> Files:
     import ray
 
+    terms = {**terms, "teacher": teacher}
     gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU") or []
     if len(gpus) > 1:
         return execute(job, device="cuda", gpus=len(gpus), **terms)

@@ -19,7 +19,10 @@ from multiprocessing.reduction import DupFd
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
-from sparsebench.execution.events import Awaited, Finished
+from sparsebench.execution.events import Awaited
+from sparsebench.execution.executors.teacher_order import TeacherOrder, finished_since, skip
+from sparsebench.execution.teachers import with_teacher
+from sparsebench.results.records import RunResult
 from sparsebench.results.store import Store
 
 if TYPE_CHECKING:
@@ -161,15 +164,19 @@ def _is_at(descriptor: int, path: Path) -> bool:
 class Backlog:
     """The runs that are pending; it hands out those that no other command has.
 
+    A run that learns from another one waits until that one is done, here or elsewhere. If it ends
+    without a model, the run is skipped with its reason.
+
     Args:
         jobs: The runs.
-        report: Takes events of runs that another command has, or has finished.
+        report: Takes the events of all runs; the executor reports its own through ``report``.
     """
 
     def __init__(self, jobs: Iterable[Job], report: Report) -> None:
         self._waiting = deque(jobs)
         self._awaited: set[str] = set()
-        self._report = report
+        self._order = TeacherOrder(tuple(self._waiting), report)
+        self.report = self._order.report
 
     def __len__(self) -> int:
         """Return the number of runs that are not handed out."""
@@ -183,6 +190,11 @@ class Backlog:
         """
         for _ in range(len(self._waiting)):
             job = self._waiting.popleft()
+            if self._order.ends(job):
+                continue
+            if self._order.holds(job):
+                self._waiting.append(job)
+                continue
             work = Store(job.store).work_folder(job.spec)
             lock = lock_run(work)
             if lock is None:
@@ -190,23 +202,15 @@ class Backlog:
                 self._report_once(job, work)
             elif (done := finished_since(job)) is not None:
                 lock.discard()
-                self._report(done)
+                self.report(done)
+            elif isinstance(ready := with_teacher(job), RunResult):
+                self.report(skip(job, ready))
+                lock.release()
             else:
-                return job, lock
+                return ready, lock
         return None
 
     def _report_once(self, job: Job, work: Path) -> None:
         if job.key not in self._awaited:
             self._awaited.add(job.key)
-            self._report(Awaited(job.key, holder(work)))
-
-
-def finished_since(job: Job) -> Finished | None:
-    """Return how a run ended that another process finished after it was planned; None if none."""
-    store = Store(job.store)
-    if store.stamp(job.spec) in (None, job.replaces):
-        return None
-    result = store.find(job.spec)
-    if result is None:
-        return None
-    return Finished(job.key, result.status.value, result.score, result.reason, 0.0)
+            self.report(Awaited(job.key, holder(work)))

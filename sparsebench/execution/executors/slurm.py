@@ -20,10 +20,12 @@ from sparsebench.execution.executors.local import SECONDS_BETWEEN_LOOKS, one_at_
 from sparsebench.execution.executors.process import LAST_SECONDS, last_lines
 from sparsebench.execution.executors.remote import check_version
 from sparsebench.execution.executors.resources import check_batches, check_gpus
-from sparsebench.execution.executors.run_lock import finished_since, lock_run
+from sparsebench.execution.executors.run_lock import lock_run
+from sparsebench.execution.executors.teacher_order import TeacherOrder, finished_since, skip
 from sparsebench.execution.executors.worker import STOPPED
 from sparsebench.execution.job import failed
-from sparsebench.results.records import Status
+from sparsebench.execution.teachers import with_teacher
+from sparsebench.results.records import RunResult, Status
 from sparsebench.results.store import Store
 from sparsebench.schema.base import FrozenModel
 from sparsebench.version import __version__
@@ -126,10 +128,14 @@ class SlurmExecutor(Executor):
         self._check_devices(jobs)
         if not jobs:
             return
-        submitted = self._submit(submitit, jobs)
+        order, waiting, submitted = TeacherOrder(jobs, report), list(jobs), list[_Submitted]()
         try:
-            while submitted:
-                submitted = [each for each in submitted if _is_open(each, report)]
+            while waiting or submitted:
+                submitted = [each for each in submitted if _is_open(each, order.report)]
+                lanes = None if self.workers is None else self.workers - len(submitted)
+                if lanes is None or lanes > 0:
+                    ready = _take_ready(waiting, order)
+                    submitted += self._submit(submitit, ready, lanes) if ready else []
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except BaseException:
             _cancel(submitted)
@@ -142,15 +148,15 @@ class SlurmExecutor(Executor):
             check_gpus(gpus, self.device)
         check_batches(jobs, max(1, gpus))
 
-    def _submit(self, submitit: Any, jobs: Sequence[Job]) -> list[_Submitted]:
-        batches = self._batches(jobs)
+    def _submit(self, submitit: Any, jobs: Sequence[Job], lanes: int | None) -> list[_Submitted]:
+        batches = self._batches(jobs, lanes)
         try:
             executor = submitit.AutoExecutor(
                 folder=jobs[0].store / FOLDER, cluster=self.options.cluster
             )
         except OSError as error:
             raise UserError(f"{jobs[0].store}: cannot be written ({error.strerror})") from None
-        executor.update_parameters(**self._parameters())
+        executor.update_parameters(**self._parameters(lanes))
         try:
             with executor.batch():
                 handles = [executor.submit(batch) for batch in batches]
@@ -160,11 +166,10 @@ class SlurmExecutor(Executor):
         pairs = zip(handles, batches, strict=True)
         return [_Submitted(handle, list(batch.jobs)) for handle, batch in pairs]
 
-    def _batches(self, jobs: Sequence[Job]) -> list[Batch]:
+    def _batches(self, jobs: Sequence[Job], lanes: int | None = None) -> list[Batch]:
         """Divide the runs among jobs; neighbours, which take equally long, go to different ones."""
-        lanes = self.workers or 1
         local = self.options.cluster == "local"
-        size = self.options.runs or (-(-len(jobs) // lanes) if local else 1)
+        size = self.options.runs or (-(-len(jobs) // (lanes or 1)) if local else 1)
         count = -(-len(jobs) // size)
         parts = [tuple(jobs[first::count]) for first in range(count)]
         return [
@@ -172,7 +177,7 @@ class SlurmExecutor(Executor):
             for part in parts
         ]
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, lanes: int | None) -> dict[str, Any]:
         options = self.options
         asked: dict[str, Any] = {
             "name": "sparsebench",
@@ -182,9 +187,26 @@ class SlurmExecutor(Executor):
             "mem_gb": options.memory,
             "slurm_partition": options.partition,
             "slurm_account": options.account,
-            "slurm_array_parallelism": self.workers,
+            "slurm_array_parallelism": lanes,
         }
         return {key: value for key, value in asked.items() if value is not None}
+
+
+def _take_ready(waiting: list[Job], order: TeacherOrder) -> list[Job]:
+    """Take the runs that need not wait for a teacher; those whose teacher failed are skipped."""
+    ready = []
+    for job in list(waiting):
+        if order.holds(job):
+            continue
+        waiting.remove(job)
+        if order.ends(job):
+            continue
+        found = with_teacher(job)
+        if isinstance(found, RunResult):
+            order.report(skip(job, found))
+        else:
+            ready.append(found)
+    return ready
 
 
 def _is_open(submitted: _Submitted, report: Report) -> bool:

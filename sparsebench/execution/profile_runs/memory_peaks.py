@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench.execution.profile_runs.profiled_models import LABELS, UntrainedModel
+from sparsebench.execution.teacher_model import stand_in
 from sparsebench.method_registry import configure, prepared
 from sparsebench.models import Form, load_backbone, model_source
 from sparsebench.profiling import DummyData, MemoryTracker, dummy_batch, dummy_inputs
@@ -115,6 +116,8 @@ def _training_step(given: argparse.Namespace) -> None:
     config = backbone.model.config
     name, settings = json.loads(given.method)
     method = configure(name, settings)
+    if method.teacher_name is not None:
+        method.teacher = stand_in(backbone, device=given.device)
     view: Any = prepared(method, backbone).to(given.device)
     method.begin_stage(view.eval(), method.stages()[0], DummyData(backbone.model, form))
     optimizer = method.optimizer(view.train())

@@ -23,6 +23,7 @@ from sparsebench.execution.profile_runs.profiled_models import (
     ProfiledModel,
     UntrainedModel,
 )
+from sparsebench.execution.teacher_model import stand_in
 from sparsebench.method_registry import configure, deployed_model, prepared, remarks
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling import DummyData
@@ -214,6 +215,8 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedMode
     own = {**dict(model.named_buffers()), **model.state_dict(keep_vars=True)}
     names = {id(tensor): name for name, tensor in own.items()}
     head = {id(model.get_parameter(name)) for name in backbone.head}
+    if method.teacher_name is not None:
+        method.teacher = stand_in(backbone)
     view = prepared(method, backbone)
     _random_step(view, seed)
     trainable = sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)

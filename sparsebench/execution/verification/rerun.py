@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
-from sparsebench.execution.job import Job
-from sparsebench.method_registry import METHODS
+from sparsebench.execution.job import Job, TeacherModel
+from sparsebench.execution.teachers import teacher_folder
+from sparsebench.method_registry import configure
 from sparsebench.models import model_source
 from sparsebench.results.records import Status
 from sparsebench.schema.measuring import CostSettings
@@ -16,7 +17,7 @@ from sparsebench.tasks import TASKS
 from sparsebench.tasks.loading import load_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sparsebench.results.records import RunResult
@@ -65,8 +66,39 @@ def draw(results: Iterable[RunResult], *, count: int, seed: int) -> list[RunResu
     return generator.sample(scored, min(count, len(scored)))
 
 
+def jobs_for(
+    result: RunResult, *, data: DataSource, store: Path, results: Mapping[str, RunResult]
+) -> list[Job]:
+    """Return the job that repeats a run, after the one that repeats the run of its teacher.
+
+    Args:
+        result: The result of the run.
+        data: The source of the data.
+        store: The folder of the new results.
+        results: The stored results, by key, the teacher among them.
+
+    Raises:
+        UserError: The installed method or task, the data or the backbone differs from the run's, or
+            the teacher's result is missing.
+    """
+    job, choice = job_for(result, data=data, store=store), result.spec.teacher
+    if choice is None:
+        return [job]
+    if not choice.row:
+        return [replace(job, teacher=TeacherModel(choice.name, record=result.teacher))]
+    if choice.fingerprint not in results:
+        raise UserError(
+            f"{result.spec.title}: its teacher {choice.name} (run {choice.fingerprint}) is not "
+            "among the results"
+        )
+    above = jobs_for(results[choice.fingerprint], data=data, store=store, results=results)
+    above[-1] = replace(above[-1], keep_model=True)
+    model = TeacherModel(str(teacher_folder(above[-1])), run=above[-1])
+    return [*above, replace(job, teacher=model)]
+
+
 def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
-    """Return the job that repeats a run.
+    """Return the job that repeats a run, without its teacher.
 
     Raises:
         UserError: The installed method or task, the data or the backbone differs from the run's.
@@ -74,7 +106,10 @@ def job_for(result: RunResult, *, data: DataSource, store: Path) -> Job:
     spec = result.spec
     model = result.provenance.model_origin if result.provenance else spec.model
     found = {
-        "method version": (METHODS.get(spec.method.name).version, spec.method.version),
+        "method version": (
+            configure(spec.method.name, spec.method.settings).version,
+            spec.method.version,
+        ),
         "task version": (TASKS.get(spec.task).version, spec.task_version),
         "data": (load_data(spec.task, data).fingerprint, spec.data_fingerprint),
         "backbone": (model_source(model).fingerprint, spec.model_fingerprint),

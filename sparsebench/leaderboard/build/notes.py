@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.board import MISSING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sparsebench.leaderboard.board import Column, Failure, Row
     from sparsebench.leaderboard.build.rows import RowRuns
-    from sparsebench.results.records import RunResult
+    from sparsebench.results.records import RunResult, TeacherRecord, TrainingRecord
 
 
 NAMED = 20
@@ -42,6 +43,7 @@ def notes_of(
         *_unequal_conditions(sources),
         *_retried(sources),
         *_poolers(sources),
+        *_teachers(sources),
         *_remarks(sources),
         *_unmeasured(sources),
     ]
@@ -52,6 +54,29 @@ def _poolers(sources: Sequence[RowRuns]) -> Iterator[str]:
     if "head" in poolers:
         some = "of some runs " if None in poolers else ""
         yield f"pooler {some}never pretrained: it trains as part of the task head"
+
+
+def _teachers(sources: Sequence[RowRuns]) -> Iterator[str]:
+    """Yield what each row and its teacher cost to train."""
+    for source in sources:
+        taught = [run for run in source.runs if run.teacher and run.training]
+        for name, runs in group_by(taught, _teacher_name).items():
+            own = _training_costs([run.training for run in runs])
+            cost = _training_costs([run.teacher for run in runs])
+            yield f"{source.name} learns from {name}: its training {own}, that of {name} {cost}"
+
+
+def _teacher_name(run: RunResult) -> str:
+    return run.teacher.name if run.teacher else ""
+
+
+def _training_costs(records: Sequence[TrainingRecord | TeacherRecord | None]) -> str:
+    """Return the median steps and seconds of training."""
+    steps = [each.steps for each in records if each and each.steps is not None]
+    seconds = [each.seconds for each in records if each and each.seconds is not None]
+    if not steps or not seconds:
+        return "not recorded"
+    return f"{statistics.median(steps):,.0f} steps in {statistics.median(seconds):,.3g} s"
 
 
 def _missing(rows: Sequence[Row], columns: Sequence[Column]) -> Iterator[str]:

@@ -21,10 +21,10 @@ from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.execution.executors.run_lock import (
     LOCK,
     Backlog,
-    finished_since,
     holder,
     lock_run,
 )
+from sparsebench.execution.executors.teacher_order import finished_since
 from sparsebench.execution.job import failed
 from sparsebench.results import Status
 from sparsebench.results.store import Store

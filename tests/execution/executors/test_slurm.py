@@ -54,7 +54,7 @@ def test_runs_are_shared_out_evenly(root: Path) -> None:
     def sizes(**options: object) -> list[int]:
         workers = options.pop("workers", None)
         executor = SlurmExecutor(workers=workers, options=options)  # type: ignore[arg-type]
-        batches = executor._batches(jobs)
+        batches = executor._batches(jobs, workers)
         assert sorted(j.key for b in batches for j in b.jobs) == sorted(j.key for j in jobs)
         return [len(batch.jobs) for batch in batches]
 
