@@ -4,6 +4,7 @@ A method turns a backbone into a training view, trains it in the harness's one l
 plain model. The harness calls, in this order::
 
     method.refuses(family, form)               when the suite is planned, and again in the run
+    method.teacher = the trained model that method.teacher_name names, if it names one
     view = method.prepare(backbone)            with the seed of the run set
     for stage in method.stages():
         method.begin_stage(view, stage, data)  in evaluation mode; may look at training examples

@@ -63,7 +63,8 @@ def run_key(spec: RunSpec) -> str:
 
     Settings that change no score do not count: where progress is reported, and how often a
     checkpoint is saved; nor do absent terms of generation, a pooler that was pretrained, the lack
-    of a teacher, nor terms of training that have the value which they had before there was a choice.
+    of a teacher, nor terms of training that have the value which they had before there was a
+    choice.
     """
     usual = {term for term, value in _USUAL.items() if getattr(spec.training, term) == value}
     idle: dict[str, Any] = {"training": {"report_to", "checkpoint_every", *usual}}
