@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TeacherOrder:
-    """Says which runs wait for their teacher; whether it is done, its stored result shows.
+    """The runs that wait for their teacher; whether it is done, its stored result shows.
 
     Args:
         jobs: The runs of this command.
