@@ -449,3 +449,26 @@ class LossWithBadGradient(PenaltyWithBadGradient):
     def loss(self, model: nn.Module, batch: Any, outputs: Any, task_loss: Tensor) -> Tensor:
         more = super().penalty(model)
         return task_loss if more is None else task_loss + more
+
+
+class TaughtConfig(SoundConfig):
+    teacher: str = "full"
+    """The teacher."""
+
+
+class TeachesItsTeacher(Sound):
+    Config = TaughtConfig
+
+    def before_step(self, model: nn.Module, progress: float) -> None:
+        super().before_step(model, progress)
+        with torch.no_grad():
+            for own, given in zip(model.parameters(), self.teacher.parameters(), strict=False):
+                given.lerp_(own.mean(), 0.01)
+
+
+class WakesItsTeacher(Sound):
+    Config = TaughtConfig
+
+    def prepare(self, backbone: Backbone) -> nn.Module:
+        self.teacher.train()
+        return super().prepare(backbone)

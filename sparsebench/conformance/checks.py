@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     training.frozen_values_stay,
     training.penalty_is_differentiable,
     training.evaluation_changes_nothing,
+    training.teacher_stays_unchanged,
     deploying.ships_what_it_trained,
     deploying.deploy_leaves_nothing_behind,
     deploying.saves_and_loads,

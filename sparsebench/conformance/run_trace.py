@@ -24,6 +24,7 @@ from sparsebench.conformance.backbones import (
 )
 from sparsebench.conformance.process_state import kept, random_states
 from sparsebench.conformance.recorder import Recorder
+from sparsebench.execution.teacher_model import frozen
 from sparsebench.schema.training import Budget, Training
 from sparsebench.sparsity import Masked, attached
 from sparsebench.training.loop import Selection, train
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Call = Callable[["RunState"], None]
 
 STEPS = 8
+TEACHER_SEED = 7
 Outputs = tuple["Tensor", ...]
 """The logits for one batch, in evaluation mode; for spans, those of start and end."""
 
@@ -87,6 +89,7 @@ class RunTrace:
         failure: The phase that failed, and the error.
         backbone: The backbone; the method has changed its model.
         recorder: The method, with what was recorded of it.
+        teacher: The model that it learned from; None for a method without a teacher.
         pretrained: Logits of the pretrained model.
         prepared: Logits of the training view before training.
         trained: Logits of the training view after training.
@@ -104,6 +107,7 @@ class RunTrace:
     failure: tuple[Phase, BaseException] | None = None
     backbone: Backbone = field(init=False)
     recorder: Recorder = field(init=False)
+    teacher: nn.Module | None = None
     pretrained: Outputs = ()
     prepared: Outputs = ()
     trained: Outputs = ()
@@ -198,11 +202,20 @@ def _prepare(state: RunState) -> None:
     trace.backbone = copy.deepcopy(_backbone(state.kind, state.form))
     trace.pretrained = _outputs(trace.backbone.model.to(state.device), state)
     trace.backbone.model.to("cpu")
+    method = state.method()
+    if method.teacher_name is not None:
+        method.teacher = trace.teacher = _teacher(state)
     set_seed(state.options.seed)
-    trace.recorder = Recorder(state.method())
+    trace.recorder = Recorder(method)
     state.view = trace.recorder.prepare(trace.backbone).to(state.device)
     trace.random.append(random_states())
     trace.prepared = _outputs(state.view, state)
+
+
+def _teacher(state: RunState) -> nn.Module:
+    """Return a model of the same shapes with other weights, as the harness loads a teacher."""
+    model = tiny_backbone(state.kind, form=state.form, seed=TEACHER_SEED).model
+    return frozen(model, device=state.device, precision=state.options.precision)
 
 
 def _train(state: RunState) -> None:

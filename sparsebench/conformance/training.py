@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from sparsebench.conformance.backbones import tiny_backbone
 from sparsebench.conformance.check import of_family, of_method
-from sparsebench.conformance.outcomes import CheckFailed, NotApplicable, difference, some
+from sparsebench.conformance.outcomes import (
+    CheckFailed,
+    NotApplicable,
+    difference,
+    some,
+    state_difference,
+)
+from sparsebench.conformance.run_trace import TEACHER_SEED
 from sparsebench.method_registry import setting_faults
 from sparsebench.suite import yamlfile
 
@@ -142,3 +150,18 @@ def evaluation_changes_nothing(tested: FamilyUnderTest) -> None:
     """A forward pass in evaluation mode leaves every parameter and buffer as it was."""
     if changed := tested.run().changed_by_evaluation:
         raise CheckFailed(f"evaluation changes {some(changed)}")
+
+
+@of_family("methods with a teacher")
+def teacher_stays_unchanged(tested: FamilyUnderTest) -> None:
+    """After training the teacher has the same values, frozen and in evaluation mode."""
+    teacher = tested.run().teacher
+    if teacher is None:
+        raise NotApplicable("has no teacher")
+    untouched = tiny_backbone(tested.family, form=tested.form, seed=TEACHER_SEED).model
+    if changed := state_difference(teacher.to("cpu"), untouched):
+        raise CheckFailed(f"training changes the teacher: {changed}")
+    if any(module.training for module in teacher.modules()):
+        raise CheckFailed("training puts the teacher into training mode")
+    if any(parameter.requires_grad for parameter in teacher.parameters()):
+        raise CheckFailed("training sets requires_grad in the teacher")

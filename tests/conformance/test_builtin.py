@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 BUILT_IN = [name for name, e in METHODS.entries.items() if e.package.startswith("sparsebench ")]
 
 MODES: list[tuple[str, dict[str, Any]]] = [
+    ("distill", {"student": "movement", "hidden": 0.5}),
     ("dsee", {"prune": "structured"}),
     ("magnitude", {"mode": "one_shot"}),
     ("magnitude", {"pattern": "2:4"}),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparsebench import deployed
 from sparsebench.errors import UserError
-from sparsebench.method_registry import METHODS, configure, refusal
+from sparsebench.method_registry import configure, refusal
 from sparsebench.models import FAMILIES, Form, model_source
 from sparsebench.results.checksums import folder_hashes
 from sparsebench.results.stored_run import RESULT, read_result
@@ -159,14 +160,42 @@ def deployed_model(folder: Path) -> DeployedModel:
     return DeployedModel(chosen)
 
 
+def _absent(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, also of nested settings, that are not given."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        own = given.get(key)
+        if isinstance(value, Mapping) and isinstance(own, Mapping):
+            found |= {key: inner} if (inner := _absent(value, own)) else {}
+        elif key not in given:
+            found[key] = value
+    return found
+
+
+def _merged(given: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings together with others, which they do not contain."""
+    nested = {key: _merged(given[key], others[key]) for key in given.keys() & others.keys()}
+    return {**given, **others, **nested}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their path, such as ``settings.support``."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        found |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return found
+
+
 def _method_choice(suite: Suite, label: str) -> tuple[MethodChoice, tuple[str, ...]]:
     """Return a method with its settings resolved, and the notes on its untrained costs."""
     entry = suite.methods[label]
     name = entry.method or label
-    kind = METHODS.get(name)
-    stand_ins = {k: v for k, v in kind.profile_settings.items() if k not in entry.settings}
-    method = configure(name, {**entry.settings, **stand_ins})
-    notes = [f"{label}: {key}={value} stands for its default" for key, value in stand_ins.items()]
+    stand_ins = _absent(configure(name, entry.settings).profile_settings, entry.settings)
+    method = configure(name, _merged(entry.settings, stand_ins))
+    notes = [
+        f"{label}: {key}={value} stands for its default" for key, value in _flat(stand_ins).items()
+    ]
     if method.learns_sparsity:
         notes.append(f"{label}: its sparsity is learned in training; untrained, it is 0")
     choice = MethodChoice(
