@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -16,13 +17,39 @@ from sparsebench.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
+
+class Kind(StrEnum):
+    """The method to start from."""
+
+    PLAIN = "plain"
+    """It trains a part of the backbone."""
+
+    TEACHER = "teacher"
+    """It learns from a trained model."""
+
+
 _FILES = {
     "pyproject.toml.template": "pyproject.toml",
     "README.md.template": "README.md",
-    "method.py.template": "src/{module}/__init__.py",
+    "{method}.template": "src/{module}/__init__.py",
     "test_conformance.py.template": "tests/test_conformance.py",
 }
 """Template -> where it goes in the package."""
+
+_KINDS = {
+    Kind.PLAIN: {
+        "method": "method.py",
+        "summary": "As it was made it\ntrains the last blocks of a backbone and its task head.",
+        "setting": "blocks=2",
+    },
+    Kind.TEACHER: {
+        "method": "method_with_teacher.py",
+        "summary": "As it was made it\ntrains a classifier on the logits of a teacher, the row"
+        " `full` of the suite.",
+        "setting": "temperature=4",
+    },
+}
+"""Kind -> its template, what it does, and a setting to change."""
 
 
 def new_method(
@@ -35,6 +62,13 @@ def new_method(
         Path | None,
         typer.Option(metavar="DIR", help="The folder; it is created. By default NAME."),
     ] = None,
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            help="The method to start from: one that trains a part of the backbone, or one that "
+            "learns from a teacher."
+        ),
+    ] = Kind.PLAIN,
 ) -> None:
     """Write a plugin package for a new method, with an entry point and tests that pass.
 
@@ -45,10 +79,11 @@ def new_method(
         sparsebench new-method my-method
         pip install -e my-method
         sparsebench check my-method
+        sparsebench new-method my-distillation --kind teacher
     """
     _check_name(name)
     folder = to or Path(name)
-    written = write_package(name, folder)
+    written = write_package(name, folder, kind)
     console = plain_console()
     for path in written:
         console.print(str(path))
@@ -56,12 +91,13 @@ def new_method(
     console.print(f"\nNext: {install}, then sparsebench check {name}")
 
 
-def write_package(name: str, folder: Path) -> list[Path]:
+def write_package(name: str, folder: Path, kind: Kind = Kind.PLAIN) -> list[Path]:
     """Write the package of a method; return its files.
 
     Args:
         name: The name of the method.
         folder: The folder; it is created if it does not exist.
+        kind: The method to start from.
 
     Raises:
         UserError: The folder is not empty, or it cannot be written.
@@ -73,6 +109,7 @@ def write_package(name: str, folder: Path) -> list[Path]:
         "module": f"sparsebench_{name.replace('-', '_')}",
         "class_name": "".join(word.capitalize() for word in words),
     }
+    names |= _KINDS[kind]
     templates = files("sparsebench.cli") / "templates"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -81,7 +118,8 @@ def write_package(name: str, folder: Path) -> list[Path]:
         for template, place in _FILES.items():
             path = folder / place.format(module=names["module"])
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = (templates / template).read_text(encoding="utf-8")
+            source = templates / template.format(method=names["method"])
+            text = source.read_text(encoding="utf-8")
             path.write_text(Template(text).substitute(names), encoding="utf-8")
             written.append(path)
     except OSError as error:

@@ -27,12 +27,12 @@ def example() -> str:
     return EXAMPLES[0]
 
 
-@pytest.mark.parametrize(("example", "lines"), zip(EXAMPLES, (30, 40, 40), strict=True))
+@pytest.mark.parametrize(("example", "lines"), zip(EXAMPLES, (30, 40, 40, 40), strict=True))
 def test_the_examples_are_short(example: str, lines: int) -> None:
     assert len([line for line in example.splitlines() if line.strip()]) <= lines
 
 
-@pytest.mark.parametrize(("number", "name"), [(1, "FisherMask"), (2, "FullWithLion")])
+@pytest.mark.parametrize(("number", "name"), [(1, "FisherMask"), (2, "Pupil"), (3, "FullWithLion")])
 def test_the_other_examples_pass_every_check(
     number: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
