@@ -103,7 +103,8 @@ class Movement(ScoredMethod, ScheduledSparsity):
     """Trains the weights, and a score for each weight in the matrices of the blocks.
 
     A score accumulates how far training moves its weight away from zero. The weights with the
-    lowest scores are pruned, on a cubic schedule, and may come back. No distillation.
+    lowest scores are pruned, on a cubic schedule, and may come back. No distillation: ``distill``
+    adds it.
 
     Needs a long run: below about 1,000 steps the mask is mostly chance, and the model collapses.
     """
