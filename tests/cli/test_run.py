@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -174,6 +175,34 @@ def test_a_dry_run_and_a_plan_run_nothing(tmp_path: Path) -> None:
     assert code == 0
     assert planned == output
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_row_brings_its_teacher_and_resumes_after_a_kill(tmp_path: Path) -> None:
+    choice = ("--models", "quick/bert", "--methods", "distill", "--budget", "60 steps")
+    often = ("--set", "training.checkpoint_every=5", "--set", "training.precision=fp32")
+    command = ("run", "quick", *SHORT, *choice, *often)
+    code, planned = sparsebench("plan", *command[1:], cwd=tmp_path)
+    assert code == 0, planned
+    assert re.search(r"full +1 +run \(teaches distill\)", planned), planned
+    assert re.search(r"distill +1 +run \(learns from full\)", planned), planned
+    process = start(*command, cwd=tmp_path)
+    deadline = time.monotonic() + 240
+    while not list((tmp_path / "runs" / ".work").glob("*--distill--*/stage-0/checkpoint-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    code, output = sparsebench(*command, cwd=tmp_path)
+    assert code == 0, output
+    assert "1 run pending, 1 cached" in output
+    assert "distill learns from full: its training 60 steps" in " ".join(output.split())
+    code, _ = sparsebench(*command, "--output", "whole", cwd=tmp_path)
+    assert code == 0
+    losses = [
+        {r.spec.method.label: r.training and r.training.loss for r in Store(tmp_path / folder)}
+        for folder in ("runs", "whole")
+    ]
+    assert losses[0] == losses[1]
 
 
 def test_a_kill_in_the_middle_loses_and_repeats_nothing(tmp_path: Path) -> None:

@@ -224,6 +224,32 @@ class TestModels:
         assert "was not trained for classification: its files have no bert.pooler" in reason
 
 
+def test_the_peak_of_memory_in_training_contains_the_teacher(root: Path) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from sparsebench.models.sources import QUICK
+
+    config = AutoConfig.from_pretrained(QUICK / "bert", num_hidden_layers=24, hidden_size=512)
+    config.intermediate_size = 2048
+    model = AutoModelForSequenceClassification.from_config(config)
+    folder = root.with_name("large")
+    shutil.copytree(QUICK / "bert", folder)
+    model.save_pretrained(folder)
+    run(plan_pupils(root, {"full": {}, "distill": {"teacher": str(folder)}}))
+    found = results(root)
+    peaks = {}
+    for label, result in found.items():
+        assert result.status is Status.OK, result.reason
+        assert result.costs
+        assert result.costs.memory
+        assert result.costs.memory.training
+        peaks[label] = result.costs.memory.training.bytes
+    weights = 4 * model.num_parameters()  # in fp32, however it was saved
+    assert weights > 100 * 2**20
+    grown = peaks["distill"] - peaks["full"]
+    assert 0.9 * weights < grown < 1.3 * weights
+
+
 @pytest.mark.parametrize("place", ["ray", "slurm"])
 def test_clusters_keep_the_order(root: Path, place: str) -> None:
     pytest.importorskip("ray" if place == "ray" else "submitit")

@@ -65,6 +65,8 @@ def _flat(result: RunResult) -> dict[str, Any]:
     fields |= {
         f"costs.{name}": value for name, value in flat_costs(summarize_costs([result])).items()
     }
+    if result.teacher:
+        fields |= {f"teacher.{name}": value for name, value in result.teacher.model_dump().items()}
     if result.provenance:
         fields |= {"created": result.provenance.created, "device": result.provenance.device}
     return fields
