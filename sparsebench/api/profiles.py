@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,10 @@ def profile(
         UserError: A name, a setting or a condition is wrong.
     """
     targets = [target] if isinstance(target, str | Path) else list(target or ())
-    changes = overrides(models=models, methods=methods, settings=settings, profile=conditions)
+    changes = replace(
+        overrides(models=models, methods=methods, settings=settings, profile=conditions),
+        teachers=False,  # an untrained model learns from a stand-in
+    )
     console = SafeConsole(stderr=True, quiet=not progress)
 
     def session(of: ProfileSettings, store: Path | None) -> ProfileSession:
@@ -195,7 +198,7 @@ def _suite(targets: Sequence[str | Path], changes: Overrides) -> Suite:
         suite_file = suite_of(changes)
     else:
         raise UserError("name a suite, or a deployed folder, or --models and --methods")
-    raise_errors(problems(suite_file))
+    raise_errors(problems(suite_file, teachers=False))
     return suite_file.suite
 
 

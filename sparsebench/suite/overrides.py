@@ -31,6 +31,7 @@ class Overrides:
         sets: Settings such as ``label.key=value`` or ``training.key=value``, with values in YAML.
         profile: Settings of the section ``profile``, by key.
         limits: Settings of the section ``limits``, by key.
+        teachers: Whether the rows that teach the chosen methods are added.
     """
 
     methods: tuple[str, ...] | None = None
@@ -41,6 +42,7 @@ class Overrides:
     sets: tuple[str, ...] = ()
     profile: Mapping[str, object] = field(default_factory=dict)
     limits: Mapping[str, object] = field(default_factory=dict)
+    teachers: bool = True
 
 
 @dataclass
@@ -99,14 +101,14 @@ def apply(
         draft.put(("profile", key), value, where=f"--{key.replace('_', '-')}")
     for key, value in overrides.limits.items():
         draft.put(("limits", key), value, where=f"--{key}-limit")
-    if overrides.methods is not None:  # before and after, as --set may change both
+    if overrides.methods is not None and overrides.teachers:  # --set may change teachers too
         _add_teachers(draft, overrides.methods, rows, registered=methods)
     for text in overrides.sets:
         try:
             _set(draft, text)
         except UserError as error:
             draft.add_error(f"--set {text}", str(error))
-    if overrides.methods is not None:
+    if overrides.methods is not None and overrides.teachers:
         _add_teachers(draft, overrides.methods, rows, registered=methods)
 
 

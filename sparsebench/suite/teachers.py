@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError, suggestion
-from sparsebench.method_registry import configure
+from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import model_source
 from sparsebench.models.sources import IN_PACKAGE, FolderSource
 from sparsebench.results.checksums import folder_hashes
@@ -59,7 +59,7 @@ def teacher_source(name: str, *, rows: Iterable[str] = ()) -> ModelSource:
     Args:
         name: A folder with a model, deployed or as ``save_pretrained`` writes it; the folder of a
             run that kept its deployed model; or a Hub id, ``owner/name[@revision]``.
-        rows: The labels of the suite, for the message.
+        rows: The labels that may be meant, for the message.
 
     Raises:
         UserError: It is none of them.
@@ -73,6 +73,8 @@ def teacher_source(name: str, *, rows: Iterable[str] = ()) -> ModelSource:
         return model_source(name)
     if is_path:
         raise UserError(f"{name!r} is no folder with a trained model: it has no config.json")
+    if name in METHODS:
+        raise UserError(f"{name!r} is no row of the suite: add it to the methods")
     raise UserError(
         f"{name!r} is neither a row of the suite, nor a folder with a trained model, nor a Hub id "
         f"(OWNER/NAME){suggestion(name, rows)}"

@@ -39,6 +39,17 @@ def test_methods_on_backbones(cli: Any) -> None:
     assert all("CUDA" in row["runtime_reason"] and not row["latency_ratio"] for row in lacking)
 
 
+def test_a_method_with_a_teacher_is_measured_alone(cli: Any) -> None:
+    said = cli(
+        *("profile", "--models", "quick/bert", "--methods", "distill", *SHORT),
+        *("--set", "distill.student=dsee", "--set", "distill.hidden=0.5", "--format", "json"),
+    )
+    assert said.code == 0, said.err
+    rows = [row for row in json.loads(said.out)["rows"] if row["status"] == "ok"]
+    assert {row["spec"]["method"]["label"] for row in rows} == {"distill"}
+    assert "distill: settings.support=random stands for its default" in said.out
+
+
 def test_markdown_names_what_is_missing(cli: Any) -> None:
     said = cli(
         *("profile", "--models", "quick/t5", "--methods", "bitfit,full", "--devices", "cpu,gpu"),

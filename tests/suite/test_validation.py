@@ -296,6 +296,7 @@ methods:
     [
         ("ful", "methods.a.teacher: 'ful' is neither a row of the suite, nor a folder with a"),
         ("ful", "did you mean 'full'?"),
+        ("lora", "methods.a.teacher: 'lora' is no row of the suite: add it to the methods"),
         ("a", "methods.a.teacher: the teachers form a circle: a learns from a"),
         ("b", "methods.a.teacher: the teachers form a circle: a learns from b learns from a"),
         ("./nowhere", "'./nowhere' is no folder with a trained model: it has no config.json"),

@@ -15,7 +15,7 @@ from sparsebench.profiling.parameters import count_parameters
 
 
 def finished(name: str, kind: str = "bert", **settings: Any) -> Any:
-    method = configure(name, {**METHODS.get(name).profile_settings, **settings})
+    method = configure(name, {**configure(name, {}).profile_settings, **settings})
     return finish(method, tiny_backbone(kind))
 
 
