@@ -18,10 +18,12 @@ from sparsebench.execution.events import Finished, Started, Stopped
 from sparsebench.execution.executors.local import LocalExecutor
 from sparsebench.execution.executors.ray import RayExecutor
 from sparsebench.execution.executors.slurm import SlurmExecutor
-from sparsebench.execution.plan import PlanState, RerunPolicy
+from sparsebench.execution.plan import PlanState, RerunPolicy, plan
+from sparsebench.execution.tuning import trial_suite
 from sparsebench.execution.verification.rerun import jobs_for
 from sparsebench.results import Status
 from sparsebench.results.store import Store
+from sparsebench.suite import Suite
 from sparsebench.tasks import DataSource
 
 if TYPE_CHECKING:
@@ -86,6 +88,23 @@ class TestPlan:
     def test_an_unknown_teacher_is_a_mistake_with_the_nearest_row(self, root: Path) -> None:
         with pytest.raises(UserError, match=r"'ful' is neither a row .* did you mean 'full'\?"):
             plan_pupils(root, {"pupil": {"teacher": "ful"}, "full": {}})
+
+    def test_search_trials_learn_from_the_row_of_the_suite(self, root: Path) -> None:
+        search = {"pupil": {"learning_rate": [1e-3, 2e-3]}, "full": {"learning_rate": [1e-4, 2e-4]}}
+        content = {
+            "name": "tuned",
+            "tasks": ["toy-cola"],
+            "models": ["quick/bert"],
+            "methods": {"pupil": {}, "full": {"learning_rate": 5e-4}},
+            "tuning": {"trials": 2, "tasks": ["toy-cola"], "search": search},
+        }
+        trials = trial_suite(Suite.model_validate(content))
+        runs = plan(trials, store=Store(root), data=DataSource())
+        taught = [r.job.spec for r in runs if r.job.spec.teacher]
+        (teacher,) = (r.job for r in runs if r.job.spec.method.label == "full")
+        assert teacher.spec.method.settings["learning_rate"] == 5e-4
+        assert [spec.method.label for spec in taught] == ["pupil.trial-1", "pupil.trial-2"]
+        assert {spec.teacher and spec.teacher.fingerprint for spec in taught} == {teacher.key}
 
     def test_a_skipped_teacher_skips_its_students(self, root: Path) -> None:
         teacher, student = plan_pupils(root, {"pupil": {"teacher": "shy"}, "shy": {}})
