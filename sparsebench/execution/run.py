@@ -24,6 +24,7 @@ from sparsebench.method_registry import (
     remarks,
 )
 from sparsebench.profiling import MemoryTracker, ProfileOptions, TimingBudget, dummy_inputs, profile
+from sparsebench.profiling.parameters import trainable_parameters
 from sparsebench.results.base import Record
 from sparsebench.results.costs import MemoryPeak
 from sparsebench.results.provenance import provenance
@@ -131,7 +132,7 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
     method.teacher = load_teacher(context)
     head = {id(backbone.model.get_parameter(name)) for name in context.head}
     model = prepared(method, backbone).to(context.device)
-    trained = [p for p in model.parameters() if p.requires_grad and id(p) not in head]
+    trainable = [trainable_parameters(model, head)]
     examples, selection = _selection(context)
     with memory.track():
         record = train(
@@ -145,15 +146,15 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
             work=_work_folder(job),
             selection=selection,
             on_step=lambda done, total, loss: context.report_phase("train", done, total, loss),
+            on_stage=lambda: trainable.append(trainable_parameters(model, head)),
             stop=stop,
             group=group,
         )
     if not group.is_main:
         return
-    trainable = sum(parameter.numel() for parameter in trained)
     _deploy(context, method, model)
     notes = TrainedModel(
-        record=record, trainable=trainable, memory=memory.peak, remarks=remarks(method)
+        record=record, trainable=max(trainable), memory=memory.peak, remarks=remarks(method)
     )
     save_notes(notes.model_dump(mode="json"), _work_folder(job) / "trained.json")
 

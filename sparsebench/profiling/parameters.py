@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+def trainable_parameters(view: nn.Module, head: Collection[int]) -> int:
+    """Return how many parameters of a training view train, without the head.
+
+    Args:
+        view: The training view.
+        head: The identities (``id``) of the parameters of the task head.
+    """
+    return sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)
+
+
 def count_parameters(
     model: nn.Module,
     *,

@@ -70,6 +70,7 @@ class _TrainingState:
     work: Path
     selection: Selection | None
     on_step: Callable[[int, float | None], None]
+    on_stage: Callable[[], None]
     stop: Callable[[], bool]
     group: ProcessGroup
     calibration: int = 0
@@ -89,6 +90,7 @@ def train(
     work: Path,
     selection: Selection | None = None,
     on_step: Callable[[int, int, float | None], None] | None = None,
+    on_stage: Callable[[], None] = lambda: None,
     stop: Callable[[], bool] = lambda: False,
     group: ProcessGroup | None = None,
 ) -> TrainingRecord:
@@ -105,6 +107,7 @@ def train(
         work: The folder of checkpoints; training resumes from those it holds.
         selection: Selects the checkpoint to report; None for the last one.
         on_step: Called with the steps done, the total steps and the latest loss.
+        on_stage: Called when the method has begun a stage.
         stop: Returns whether to save a checkpoint after the current step and stop.
         group: The processes that train together, each of which calls this function; None for a
             single process. Afterwards only the model of the main process counts.
@@ -132,6 +135,7 @@ def train(
         work=work,
         selection=selection,
         on_step=lambda step, loss: report(step, total, loss),
+        on_stage=on_stage,
         stop=stop,
         group=group,
     )
@@ -211,6 +215,7 @@ def _begin_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> S
     with run.group.shared_random_state(seed):
         run.method.begin_stage(run.model, stage, data)
     data.close()
+    run.on_stage()
     run.calibration += data.examples
     return Span(span.start + data.steps, span.steps - data.steps, run.total)
 

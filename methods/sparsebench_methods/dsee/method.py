@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 
 from sparsebench import Backbone, Method, MethodConfig, Stage, TrainingData
-from sparsebench.sparsity.branches import LowRank, SparseUpdate, attach_branches, fold_branches
+from sparsebench.sparsity.branches import LowRank, attach_branches, fold_branches
 from sparsebench.sparsity.pruning import rounding_remark
+from sparsebench.sparsity.sparse_update import SparseUpdate
 from sparsebench_methods.dsee.pruning import (
     Score,
     add_coefficients,

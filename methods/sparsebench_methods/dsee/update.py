@@ -12,7 +12,8 @@ from sparsebench.sparsity.branches import Branch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sparsebench.sparsity.branches import LowRank, SparseUpdate
+    from sparsebench.sparsity.branches import LowRank
+    from sparsebench.sparsity.sparse_update import SparseUpdate
 
 ROUNDS = 100
 """Rounds of the decomposition."""

@@ -27,7 +27,7 @@ from sparsebench.execution.teacher_model import stand_in
 from sparsebench.method_registry import configure, deployed_model, prepared, remarks
 from sparsebench.models import Backbone, Form, empty_backbone, load_backbone
 from sparsebench.profiling import DummyData
-from sparsebench.profiling.parameters import count_storage
+from sparsebench.profiling.parameters import count_storage, trainable_parameters
 from sparsebench.sparsity.encoding import bit_bytes
 
 if TYPE_CHECKING:
@@ -219,17 +219,18 @@ def finish(method: Method, backbone: Backbone, *, seed: int = 0) -> FinishedMode
         method.teacher = stand_in(backbone)
     view = prepared(method, backbone)
     _random_step(view, seed)
-    trainable = sum(p.numel() for p in view.parameters() if p.requires_grad and id(p) not in head)
+    trainable = [trainable_parameters(view, head)]
     data = DummyData(model, backbone.form)
     for stage in method.stages():
         method.begin_stage(view.eval(), stage, data)
+        trainable.append(trainable_parameters(view, head))
     method.before_step(view, 1.0)
     has_values = not any(tensor.is_meta for tensor in original.values())
     learned = sum(_learned_bytes(view, names, original)) if has_values else None
     view.eval()
     with torch.no_grad():
         model = deployed_model(method, view)
-    return FinishedModel(model, trainable, learned, remarks(method))
+    return FinishedModel(model, max(trainable), learned, remarks(method))
 
 
 @torch.no_grad()

@@ -1,0 +1,146 @@
+"""A sparse mask trains the weights that the scores choose, and no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from method_steps import NO_DATA, snapshot, train_steps
+from sparsebench_methods.sparse_mask import Score, SparseMask, SparseMaskConfig
+from tiny_models import KINDS, tiny_backbone, tiny_batch
+
+from sparsebench.models import anatomy_of
+from sparsebench.sparsity.branches import branches
+from sparsebench.sparsity.sparse_update import SparseUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sparsebench import Backbone
+
+EXAMPLES = 12
+
+
+class SomeData:
+    """Examples with labels of a tiny backbone, a few at a time."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        generator = torch.Generator().manual_seed(7)
+        self.examples: list[dict[str, torch.Tensor]] = []
+        while len(self.examples) < EXAMPLES:
+            batch = tiny_batch(backbone)
+            vocabulary = batch["input_ids"].max().item() + 1
+            shape = batch["input_ids"].shape
+            batch["input_ids"] = torch.randint(1, int(vocabulary), shape, generator=generator)
+            self.examples += [
+                {name: value[place : place + 1] for name, value in batch.items()}
+                for place in range(shape[0])
+            ]
+
+    def batches(self, examples: int, size: int | None = None) -> Iterator[dict[str, torch.Tensor]]:
+        size = size or examples
+        for start in range(0, examples, size):
+            chosen = self.examples[start : min(start + size, examples)]
+            yield {name: torch.cat([each[name] for each in chosen]) for name in chosen[0]}
+
+
+def begun(backbone: Backbone, data: Any = NO_DATA, **settings: Any) -> tuple[SparseMask, Any]:
+    method = SparseMask(SparseMaskConfig.model_validate({"examples": EXAMPLES, **settings}))
+    view = method.prepare(backbone).eval()
+    method.begin_stage(view, method.stages()[0], data)
+    return method, view
+
+
+def expected_scores(backbone: Backbone, score: Score, data: SomeData) -> dict[str, torch.Tensor]:
+    """Each matrix's scores, from plain gradients of the whole model and all at once."""
+    model = backbone.model.eval().requires_grad_()
+    sums: dict[str, torch.Tensor] = {}
+    for batch in data.batches(EXAMPLES, size=1 if score is Score.FISHER else 8):
+        model.zero_grad()
+        model(**batch).loss.backward()
+        share = len(batch["input_ids"]) / EXAMPLES
+        for matrix in anatomy_of(model).matrices():
+            gradient = matrix.view(matrix.module(model).weight.grad).double()  # type: ignore[union-attr, arg-type]
+            gradient = gradient**2 if score is Score.FISHER else gradient
+            sums[matrix.name] = sums.get(matrix.name, 0) + gradient * share
+    model.zero_grad()
+    weights = {matrix.name: matrix.weight(model) for matrix in anatomy_of(model).matrices()}
+    factor = weights if score is Score.SNIP else dict.fromkeys(weights, 1.0)
+    return {name: (value * factor[name]).abs().detach() for name, value in sums.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("score", [Score.GRADIENT, Score.SNIP, Score.FISHER])
+def test_the_highest_scores_are_chosen(kind: str, score: Score) -> None:
+    data = SomeData(tiny_backbone(kind))
+    expected = expected_scores(tiny_backbone(kind), score, data)
+    _, view = begun(tiny_backbone(kind), data, score=score, share=0.02)
+    updates = branches(view, SparseUpdate)
+    assert {matrix.name for matrix in updates} == set(expected)
+    for matrix, update in updates.items():
+        scores = expected[matrix.name]
+        count = round(0.02 * scores.numel())
+        threshold = scores.flatten().topk(count).values.min()
+        picked = scores[tuple(update.support)]
+        assert picked.numel() == count
+        assert (picked >= threshold * (1 - 1e-3)).all()
+
+
+def test_without_gradients_no_data_is_looked_at() -> None:
+    backbone = tiny_backbone("bert")
+    weights = {m.name: m.weight(backbone.model).abs() for m in backbone.anatomy.matrices()}
+    _, view = begun(backbone, score="magnitude", share=0.01)
+    for matrix, update in branches(view, SparseUpdate).items():
+        picked = weights[matrix.name][tuple(update.support)]
+        assert picked.min() >= weights[matrix.name].flatten().topk(picked.numel()).values.min()
+    _, one = begun(tiny_backbone("bert"), score="random")
+    _, other = begun(tiny_backbone("bert"), score="random")
+    both = (branches(view, SparseUpdate).values() for view in (one, other))
+    assert all(torch.equal(a.support, b.support) for a, b in zip(*both, strict=True))
+
+
+def test_scores_may_compete_across_matrices() -> None:
+    backbone = tiny_backbone("bert")
+    _, view = begun(backbone, SomeData(tiny_backbone("bert")), scope="global", share=0.01)
+    updates = branches(view, SparseUpdate)
+    total = sum(matrix.weight(view).numel() for matrix in backbone.anatomy.matrices())
+    counts = [update.values.numel() for update in updates.values()]
+    assert sum(counts) == total - int(total * 0.99)
+    assert len(set(counts)) > 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_chosen_weights_and_the_head_change(kind: str) -> None:
+    backbone = tiny_backbone(kind)
+    data = SomeData(backbone)
+    before = snapshot(backbone.model)
+    method, view = begun(backbone, data, share=0.02)
+    chosen = {m: update.support for m, update in branches(view, SparseUpdate).items()}
+    train_steps(method, view, tiny_batch(backbone), steps=3)
+    model: Any = method.deploy(view)
+    after = snapshot(model)
+    assert after.keys() == before.keys()
+    matrices = {f"{matrix.path}.weight" for matrix in chosen}
+    for name in before.keys() - matrices - backbone.head:
+        assert torch.equal(before[name], after[name]), name
+    for matrix, support in chosen.items():
+        name = f"{matrix.path}.weight"
+        changed = matrix.view(before[name]) != matrix.view(after[name])
+        allowed = torch.zeros_like(changed)
+        allowed[tuple(support)] = True
+        assert not changed[~allowed].any()
+        assert changed.any() or kind == "t5"  # in T5, a gate may be dead
+
+
+def test_nothing_of_the_size_of_a_matrix_trains_or_is_left_of_the_look() -> None:
+    backbone = tiny_backbone("bert")
+    method, view = begun(backbone, SomeData(backbone), share=0.02)
+    trained = {name for name, p in view.named_parameters() if p.requires_grad}
+    assert {name for name in trained if name.endswith(".values")} == trained - backbone.head
+    assert all(parameter.grad is None for parameter in view.parameters())
+    (group,) = [g for g in method.optimizer(view).param_groups if g["params"][0].ndim == 1]
+    sizes = sum(p.numel() for p in group["params"])
+    total = sum(m.weight(view).numel() for m in backbone.anatomy.matrices())
+    assert sizes < 0.03 * total
