@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from method_steps import NO_DATA, snapshot, train_steps
+from some_data import EXAMPLES, SomeData
 from sparsebench_methods.sparse_mask import Score, SparseMask, SparseMaskConfig
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
@@ -15,35 +16,7 @@ from sparsebench.sparsity.branches import branches
 from sparsebench.sparsity.sparse_update import SparseUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sparsebench import Backbone
-
-EXAMPLES = 12
-
-
-class SomeData:
-    """Examples with labels of a tiny backbone, a few at a time."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.backbone = backbone
-        generator = torch.Generator().manual_seed(7)
-        self.examples: list[dict[str, torch.Tensor]] = []
-        while len(self.examples) < EXAMPLES:
-            batch = tiny_batch(backbone)
-            vocabulary = batch["input_ids"].max().item() + 1
-            shape = batch["input_ids"].shape
-            batch["input_ids"] = torch.randint(1, int(vocabulary), shape, generator=generator)
-            self.examples += [
-                {name: value[place : place + 1] for name, value in batch.items()}
-                for place in range(shape[0])
-            ]
-
-    def batches(self, examples: int, size: int | None = None) -> Iterator[dict[str, torch.Tensor]]:
-        size = size or examples
-        for start in range(0, examples, size):
-            chosen = self.examples[start : min(start + size, examples)]
-            yield {name: torch.cat([each[name] for each in chosen]) for name in chosen[0]}
 
 
 def begun(backbone: Backbone, data: Any = NO_DATA, **settings: Any) -> tuple[SparseMask, Any]:
