@@ -63,8 +63,9 @@ class LocalExecutor(Executor):
 
     def notes(self, jobs: Sequence[Job]) -> Sequence[str]:
         """Return that bfloat16 is slow here, if a job trains in it on such a CPU."""
-        on_cpu = self.device == "cpu" or (self.device == "auto" and not visible_gpus())
-        if on_cpu and lacks_bf16() and any(j.spec.training.precision == "bf16" for j in jobs):
+        if not any(job.spec.training.precision == "bf16" for job in jobs) or not lacks_bf16():
+            return ()
+        if self.device == "cpu" or (self.device == "auto" and not visible_gpus()):
             return (_BF16_IS_SLOW,)
         return ()
 
