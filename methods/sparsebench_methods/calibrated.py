@@ -30,7 +30,7 @@ _BATCH = 8
 
 
 class Retune(StrEnum):
-    """What trains after pruning."""
+    """The part of a model that trains after pruning."""
 
     WEIGHTS = "weights"
     """Every weight that is left, and all that is no matrix of a block."""

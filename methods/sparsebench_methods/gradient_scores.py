@@ -20,7 +20,7 @@ _BATCH = 8
 
 
 class GradientScore(StrEnum):
-    """What is summed over the examples to score a weight ``w`` with the gradient ``g``."""
+    """The score of a weight ``w`` with the gradient ``g``, summed over examples."""
 
     GRADIENT = "gradient"
     """``|mean g|``."""

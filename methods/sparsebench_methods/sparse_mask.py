@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Score(StrEnum):
-    """What the weights that train are chosen by: the highest scores."""
+    """The score that chooses the weights that train: the highest ones do."""
 
     GRADIENT = GradientScore.GRADIENT.value
     """The size of the mean gradient."""
