@@ -208,7 +208,7 @@ def _measure(job: Job, report: Report) -> Outcome:
         suite=job.suite,
         spec=job.spec,
         status=Status.OK,
-        notes=trained.remarks,
+        notes=(*trained.remarks, *_calibration_note(trained.record)),
         score=task.headline(scores),
         headline_metric=task.headline_metric,
         scores=scores,
@@ -228,6 +228,15 @@ def _measure(job: Job, report: Report) -> Outcome:
         ),
     )
     return Outcome(result, predictions, keep={"deployed": folder} if job.keep_model else {})
+
+
+def _calibration_note(record: TrainingRecord) -> tuple[str, ...]:
+    """Return a note on the training examples that a method looked at, if it did."""
+    if not record.calibration:
+        return ()
+    steps = record.calibration_steps
+    cost = f"{steps} of {record.steps} steps" if steps else "free"
+    return (f"looked at {record.calibration} training examples to decide by ({cost})",)
 
 
 def _evaluate(

@@ -91,6 +91,9 @@ class TrainingRecord(Record):
     calibration: int = 0
     """Training examples that the method looked at before or between its stages."""
 
+    calibration_steps: int = 0
+    """Steps of the budget that they cost; 0 if the suite gives them free."""
+
 
 class Provenance(Record):
     """The environment of a run: machine, versions, origins."""

@@ -74,6 +74,7 @@ class _TrainingState:
     stop: Callable[[], bool]
     group: ProcessGroup
     calibration: int = 0
+    calibration_steps: int = 0
     loss: list[LossPoint] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
 
@@ -153,6 +154,7 @@ def train(
         evaluations=tuple(run.evaluations),
         selected_step=selected,
         calibration=run.calibration,
+        calibration_steps=run.calibration_steps,
     )
 
 
@@ -217,6 +219,7 @@ def _begin_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> S
     data.close()
     run.on_stage()
     run.calibration += data.examples
+    run.calibration_steps += data.steps
     return Span(span.start + data.steps, span.steps - data.steps, run.total)
 
 

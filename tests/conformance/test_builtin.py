@@ -22,6 +22,9 @@ MODES: list[tuple[str, dict[str, Any]]] = [
     ("movement", {"scope": "global"}),
     ("peft", {"tuner": "adalora"}),
     ("peft", {"tuner": "prefix_tuning"}),
+    ("sparse_mask", {"score": "fisher", "scope": "global"}),
+    ("sparsegpt", {"pattern": "2:4"}),
+    ("wanda", {"retune": "lora"}),
 ]
 
 

@@ -74,7 +74,7 @@ def test_examples_that_a_method_looks_at_are_steps_of_its_budget(tmp_path: Path)
     _, record = drive(method, tmp_path, budget="12 steps")  # 13 examples cost two steps of 8
     assert method.progress == pytest.approx([p / 12 for p in (2, 3, 4, 5, 8, 9, 10, 11, 12)])
     assert record.steps == 12
-    assert record.calibration == 26
+    assert (record.calibration, record.calibration_steps) == (26, 4)
     assert [len(ids) for ids in method.seen[:4]] == [8, 1, 2, 2]
 
 
@@ -82,7 +82,7 @@ def test_calibration_that_a_suite_gives_free_costs_nothing(tmp_path: Path) -> No
     method = Looks((100, 50))
     _, record = drive(method, tmp_path, budget="4 steps", calibration="free")
     assert len(method.progress) == 5
-    assert record.calibration == 200
+    assert (record.calibration, record.calibration_steps) == (200, 0)
 
 
 @pytest.mark.parametrize(
