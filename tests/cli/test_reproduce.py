@@ -33,7 +33,7 @@ def test_tables_wait_for_their_suite_or_stand_beside_results(
     said = cli("reproduce", "movement", str(store.root))
 
     assert "waiting" in said.out
-    assert "distillation, which is not part of the suite" in said.out
+    assert "BERT-base's weights, and a GPU for hours" in said.out
 
 
 def test_an_unknown_paper_is_told(cli: Callable[..., Said]) -> None:
