@@ -53,7 +53,8 @@ def test_some_checks_alone(cli: Callable[..., Said]) -> None:
     )
     assert said.code == 2
     assert (
-        "unknown check 'penalty_is_diferentiable'; did you mean 'penalty_is_differentiable'" in said.err
+        "unknown check 'penalty_is_diferentiable'; did you mean 'penalty_is_differentiable'"
+        in said.err
     )
     said = cli(
         *("check", "head", "--families", "bert", "--only", "saves_and_loads"),
