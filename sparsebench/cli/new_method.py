@@ -24,6 +24,12 @@ class Kind(StrEnum):
     PLAIN = "plain"
     """It trains a part of the backbone."""
 
+    DATA = "data"
+    """It chooses what trains by the gradients of training examples."""
+
+    OPTIMIZER = "optimizer"
+    """It brings an optimizer."""
+
     TEACHER = "teacher"
     """It learns from a trained model."""
 
@@ -41,6 +47,17 @@ _KINDS = {
         "method": "method.py",
         "summary": "As it was made it\ntrains the last blocks of a backbone and its task head.",
         "setting": "blocks=2",
+    },
+    Kind.DATA: {
+        "method": "method_with_data.py",
+        "summary": "As it was made it\ntrains the weights with the largest gradients on some"
+        " training examples.",
+        "setting": "share=0.01",
+    },
+    Kind.OPTIMIZER: {
+        "method": "method_with_optimizer.py",
+        "summary": "As it was made it\ntrains every parameter with Lion, an optimizer of its own.",
+        "setting": "beta=0.95",
     },
     Kind.TEACHER: {
         "method": "method_with_teacher.py",
@@ -65,8 +82,8 @@ def new_method(
     kind: Annotated[
         Kind,
         typer.Option(
-            help="The method to start from: one that trains a part of the backbone, or one that "
-            "learns from a teacher."
+            help="The method to start from: one that trains a part of the backbone, looks at "
+            "training data, brings an optimizer, or learns from a teacher."
         ),
     ] = Kind.PLAIN,
 ) -> None:

@@ -45,6 +45,20 @@ def test_the_tests_of_one_with_a_teacher_pass(tmp_path: Path) -> None:
     assert "$" not in readme
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting"), [(Kind.DATA, "share=0.01"), (Kind.OPTIMIZER, "beta=0.95")]
+)
+def test_the_tests_of_one_with_data_or_an_optimizer_pass(
+    kind: Kind, setting: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my-own"
+    write_package("my-own", folder, kind)
+    install_in_place(folder)
+    done = python(folder, "-m", "sparsebench", "check", "my-own", "--families", "bert,gpt2")
+    assert done.returncode == 0, done.stdout
+    assert f"--set my-own.{setting}" in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_it_is_listed_as_installed(package: Path) -> None:
     done = python(package, "-m", "sparsebench", "list", "methods")
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("my-method "))
