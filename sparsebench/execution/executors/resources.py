@@ -91,8 +91,8 @@ def check_gpus(gpus: int, device: str) -> None:
         raise UserError(f"--device {device} leaves no choice of GPUs: leave out -x gpus={gpus}")
     if gpus > (found := len(visible_gpus())):
         raise UserError(
-            f"-x gpus={gpus}: this machine has {found} GPUs; -x processes={gpus} --device cpu "
-            "trains on as many processes of a CPU"
+            f"-x gpus={gpus}: this machine has {found} {'GPU' if found == 1 else 'GPUs'}; "
+            f"-x processes={gpus} --device cpu trains on as many processes of a CPU"
         )
 
 
