@@ -14,6 +14,7 @@ from sparsebench.execution.context import load_context
 from sparsebench.execution.devices import resolve
 from sparsebench.execution.failures import failure
 from sparsebench.execution.job import Job, Outcome
+from sparsebench.execution.shared_costs import share_costs
 from sparsebench.execution.teacher_model import load_teacher
 from sparsebench.method_registry import (
     METHODS,
@@ -276,8 +277,21 @@ def _predict(
 
 
 def _profile(context: RunContext, model: nn.Module, trained: TrainedModel) -> Costs:
-    """Measure the costs of the deployed model, activation density on the first examples."""
+    """Return the costs of the deployed model; an earlier run may have measured a part of them."""
     context.report_phase("profile")
+    with share_costs(context.job, model, context.device) as share:
+        timed = None if share.found is None else share.found.costs
+        costs = _measure_costs(context, model, trained, timed)
+        return share.recorded(costs, key=context.job.key)
+
+
+def _measure_costs(
+    context: RunContext, model: nn.Module, trained: TrainedModel, timed: Costs | None
+) -> Costs:
+    """Measure the costs of the deployed model, activation density on the first examples.
+
+    Latency and the memory of the forward pass are those of ``timed``, if it is not None.
+    """
     settings, form = context.job.costs, context.backbone.form
     reference = context.backbone.model.to(context.device).eval()
     split, examples = next(iter(context.data.evaluation.items()))
@@ -299,6 +313,7 @@ def _profile(context: RunContext, model: nn.Module, trained: TrainedModel) -> Co
         timing=TimingBudget(seconds=settings.seconds),
         options=ProfileOptions(
             runtimes={},
+            timed=timed,
             activation_batches=forward_batches(
                 model, context.encode(few), tokenizer=context.tokenizer, form=form
             ),

@@ -70,6 +70,8 @@ class ProfileOptions:
         energy: Whether to read the energy counter of the device.
         known: Costs of the same model on sequences of the same length: parts that do not depend on
             the batch size are taken from them.
+        timed: Costs of a model of the same shapes under the same conditions and runtimes: latency
+            and the memory of the forward pass are taken from them.
     """
 
     runtimes: Mapping[str, Runtime] | None = None
@@ -78,6 +80,7 @@ class ProfileOptions:
     new_tokens: int = 0
     energy: bool = False
     known: Costs | None = None
+    timed: Costs | None = None
 
 
 def profile(
@@ -133,7 +136,7 @@ def profile(
         )
     if options.energy:
         energy = attempt("energy", lambda: _energy(model, reference, inputs))
-    activations = attempt("activations", lambda: activation_peak(model, inputs))
+    activations = attempt("activations", lambda: _activation_peak(model, inputs, options))
     device = device_of(model)
     return Costs(
         device=describe_device(device).model_copy(update={"others": other_processes(device)}),
@@ -207,17 +210,31 @@ def _runtimes(
     """Measure the model under ``dense``, which comes first, and under each requested runtime."""
     runnable_device(model)
     runtimes: dict[str, Runtime] = {DENSE: Dense(), **(options.runtimes or {})}
+    theoretical = _theoretical_speedups(reference, flops, runtimes)
+    if options.timed is not None and options.timed.runtimes:
+        return tuple(
+            cost.model_copy(update={"theoretical": theoretical.get(cost.name)})
+            for cost in options.timed.runtimes
+        )
     costs = measure_runtimes(
         model,
         inputs,
         runtimes=runtimes,
         reference=reference,
         timing=timing,
-        theoretical=_theoretical_speedups(reference, flops, runtimes),
+        theoretical=theoretical,
     )
     if costs[0].reason is not None:
         raise RuntimeError(costs[0].reason)
     return costs
+
+
+def _activation_peak(
+    model: nn.Module, inputs: Mapping[str, Tensor], options: ProfileOptions
+) -> MemoryPeak | None:
+    if options.timed is not None and options.timed.memory is not None:
+        return options.timed.memory.activations
+    return activation_peak(model, inputs)
 
 
 def _theoretical_speedups(

@@ -247,6 +247,10 @@ class Costs(Record):
     energy: Energy | None = None
     """None if the device has no energy counter."""
 
+    reused_from: str | None = None
+    """Key of the run that measured ``latency``, ``runtimes`` and ``memory.activations``; None if
+    they were measured in this run."""
+
     missing: dict[str, str] = Field(default_factory=dict)
     """Part -> why it is None: ``parameters``, ``flops``, ``latency``, ``activations``,
     ``density``, ``storage``, ``generation``, ``energy``, ``fresh`` or ``training``."""

@@ -6,6 +6,7 @@ processes may read and write one folder at a time: of two results of one run, th
 
     results/
         .staging/                                   results that are being written
+        .costs/                                     costs that runs of the same shapes share
         .work/<run>/                                checkpoints of unfinished runs
         mrpc--minilm-l6-h384--lora--s1--3f2a9c1b/
             result.json                             a RunResult
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 RETIRED = ".retired"
 """The ending of folders in ``.staging`` that are moved back if their replacement never comes."""
+
+COSTS = ".costs"
+"""The folder of costs that runs share. It can be deleted at any time."""
 
 _STALE = 24 * 3600
 """Seconds after which a folder in ``.staging`` was left by a process that was killed."""

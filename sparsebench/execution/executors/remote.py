@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sparsebench.errors import UserError
 from sparsebench.execution.executors.local import one_at_a_time
 from sparsebench.results.predictions import PREDICTIONS
-from sparsebench.results.store import Store
+from sparsebench.results.store import COSTS, Store
 from sparsebench.results.stored_run import RESULT, read_result
 from sparsebench.version import __version__
 
@@ -119,6 +119,7 @@ def execute(
         raise StoppedThereError(f"{job.spec.title}: stopped on {os.uname().nodename}")
     files = folder_files(stored)
     shutil.rmtree(stored)
+    shutil.rmtree(root / COSTS, ignore_errors=True)
     for parent in (root / ".work", root / ".staging", received.parent, root):  # if they are empty
         with suppress(OSError):
             parent.rmdir()
