@@ -26,6 +26,7 @@ NO_DROPOUT = {
     "bert": {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
     "t5": {"dropout_rate": 0.0},
 }
+TERMS = {"batch_size": 8, "budget": "8 steps", "calibration": "free"}
 ROWS = 21
 """In batches of 8: the last of an epoch is too small to be shared out evenly."""
 
@@ -50,10 +51,13 @@ def losses(case: Case, work: Path, group: ProcessGroup | None = None) -> list[fl
     form = {"bert": Form.CLASSIFICATION, "t5": Form.TEXT_TO_TEXT}[case.kind]
     method = configure(case.method, case.settings)
     backbone = tiny_backbone(case.kind, form=form, **NO_DROPOUT[case.kind])
+    if method.teacher_name:
+        teacher = tiny_backbone(case.kind, form=form, **NO_DROPOUT[case.kind]).model
+        method.teacher = teacher.eval().requires_grad_(requires_grad=False)
     record = train(
         method,
         method.prepare(backbone),
-        training=Training.model_validate({"batch_size": 8, "budget": "8 steps", **case.training}),
+        training=Training.model_validate({**TERMS, **case.training}),
         features=tiny_features(form, rows=ROWS),
         collate=tiny_collate,
         seed=5,
