@@ -12,7 +12,6 @@ from sparsebench.api.console import SafeConsole, activity
 from sparsebench.api.experiment import RUNS
 from sparsebench.api.tally import duration
 from sparsebench.cli import options
-from sparsebench.execution.planned import PlanState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +43,8 @@ def plan(suite: options.RunOptions, *, output: options.Output = RUNS) -> None:
 
 def print_plan(cells: Sequence[PlannedRun], experiment: Experiment, console: Console) -> None:
     """Print every run with its state, its steps and the duration of similar runs."""
+    from sparsebench.execution.planned import PlanState
+
     finished = [result for result in experiment.store if result.training]
     table = Table(box=None, pad_edge=False)
     for heading in ("task", "model", "method", "seed", "state"):
@@ -70,6 +71,8 @@ def print_plan(cells: Sequence[PlannedRun], experiment: Experiment, console: Con
 
 def _state(cell: PlannedRun) -> str:
     """Return the state of a run, with its part in learning from a teacher."""
+    from sparsebench.execution.planned import PlanState
+
     teacher, state = cell.job.spec.teacher, _own_state(cell)
     learns = f"learns from {teacher.name}" if teacher and state == PlanState.RUN else ""
     teaches = f"teaches {', '.join(cell.students)}" if cell.students else ""

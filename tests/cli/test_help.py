@@ -43,6 +43,12 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
     assert imported(*arguments) == "imported: []"
 
 
+def test_no_part_that_runs_or_reads_results_is_imported() -> None:
+    parts = ("execution.job", "method_registry", "models.sources", "results.records")
+    heavy = tuple(f"sparsebench.{part}" for part in parts)
+    assert imported("--help", heavy=heavy) == "imported: []"
+
+
 @pytest.mark.parametrize("command", ["validate", "plan"])
 def test_a_suite_is_looked_at_without_the_libraries_that_run_it(command: str) -> None:
     heaviest = ("torch", "transformers", "peft", "evaluate")
