@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from pydantic import Field, model_validator
 
-from sparsebench import Backbone, Family, Form, Method, MethodConfig, Stage, TrainingData, UserError
+from sparsebench import Backbone, Method, MethodConfig, UserError
 from sparsebench.method_registry import configure
 from sparsebench.models import ModuleWrapper, unwrap
 from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
+from sparsebench_methods.wrapping import WrappingMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ def _wrapped(name: Any, settings: Any) -> Method:
         raise ValueError(str(error)) from None
 
 
-class DEFT(Method):
+class DEFT(WrappingMethod):
     """Density-efficient fine-tuning: another method, with a penalty on dense activations.
 
     The penalty is the mean over layers of the mean over batch, tokens and neurons of a surrogate
@@ -89,26 +90,17 @@ class DEFT(Method):
         super().__init__(config)
         rate = self.config.head_learning_rate
         head = {} if rate is None else {"head_learning_rate": rate}
-        self.inner: Method = _wrapped(self.config.wraps, self.config.settings | head)
+        self._inner = _wrapped(self.config.wraps, self.config.settings | head)
 
     @property
-    def starts_pretrained(self) -> bool:
-        """As the wrapped method."""
-        return self.inner.starts_pretrained
-
-    @property
-    def target_sparsity(self) -> float | None:
-        """As the wrapped method."""
-        return self.inner.target_sparsity
-
-    def refuses(self, family: Family, form: Form) -> str | None:
-        """Refuse what the wrapped method refuses."""
-        return self.inner.refuses(family, form)
+    def inner(self) -> Method:
+        """The method that trains under the penalty."""
+        return self._inner
 
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Prepare the wrapped method, and measure the activations of every FFN."""
         anatomy = backbone.anatomy
-        model = self.inner.prepare(backbone)
+        model = super().prepare(backbone)
         config = self.config
         measure = partial(
             mean_surrogate, surrogate=config.surrogate, eps=config.eps, beta=config.beta
@@ -116,26 +108,6 @@ class DEFT(Method):
         add_meters(backbone.model, anatomy, whole=model, measure=measure)
         self._stacks = {block.path: block.stack for block in anatomy.blocks}
         return model
-
-    def stages(self) -> Sequence[Stage]:
-        """Return the stages of the wrapped method."""
-        return self.inner.stages()
-
-    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
-        """Do as the wrapped method."""
-        self.inner.begin_stage(model, stage, data)
-
-    def before_step(self, model: nn.Module, progress: float) -> None:
-        """Do as the wrapped method."""
-        self.inner.before_step(model, progress)
-
-    def is_final(self, progress: float) -> bool:
-        """Whether the wrapped method has its final form."""
-        return self.inner.is_final(progress)
-
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Return the groups of the wrapped method."""
-        return self.inner.parameter_groups(model)
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return the density penalty plus the penalty of the wrapped method."""
@@ -162,11 +134,7 @@ class DEFT(Method):
     def deploy(self, model: nn.Module) -> nn.Module:
         """Take the measurement off, and deploy as the wrapped method does."""
         remove_meters(model)
-        return self.inner.deploy(model)
-
-    def remarks(self) -> Sequence[str]:
-        """Return the remarks of the wrapped method."""
-        return self.inner.remarks()
+        return super().deploy(model)
 
 
 @dataclass

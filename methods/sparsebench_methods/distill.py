@@ -11,18 +11,17 @@ from torch.nn import functional
 
 from sparsebench import Form, Method, MethodConfig, UserError
 from sparsebench.method_registry import METHODS, configure
+from sparsebench.models import IGNORED
 from sparsebench_methods.hidden_states import HiddenStates, hidden_loss
+from sparsebench_methods.wrapping import WrappingMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from sparsebench import Backbone, Family, Stage, TrainingData
-
-IGNORED = -100
-"""The label of a token that no loss counts."""
+    from sparsebench import Backbone
 
 
 class DistillConfig(MethodConfig):
@@ -71,7 +70,7 @@ class DistillConfig(MethodConfig):
         return {**own, **values, "settings": content}
 
 
-class Distill(Method):
+class Distill(WrappingMethod):
     """Trains another method on the outputs of a trained model, and on the labels.
 
     The loss is ``(1 - alpha) * task loss + alpha * T^2 * KL(teacher || student)``, of softmaxes at
@@ -98,14 +97,9 @@ class Distill(Method):
         return configure(self.config.student, {**self.config.settings, **rates})
 
     @property
-    def starts_pretrained(self) -> bool:
-        """Whether the student starts with the logits of the pretrained model."""
-        return self.student.starts_pretrained
-
-    @property
-    def target_sparsity(self) -> float | None:
-        """The sparsity that the student claims."""
-        return self.student.target_sparsity
+    def inner(self) -> Method:
+        """The student."""
+        return self.student
 
     @property
     def learns_sparsity(self) -> bool:
@@ -123,10 +117,6 @@ class Distill(Method):
         """The checks that the student is known to fail."""
         return self.student.expected_failures
 
-    def refuses(self, family: Family, form: Form) -> str | None:
-        """Return why the student cannot work on a family in a form, or None if it can."""
-        return self.student.refuses(family, form)
-
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Return the student's training view; note hidden states if they are used.
 
@@ -134,7 +124,7 @@ class Distill(Method):
             UserError: The hidden states of teacher and backbone have different widths.
         """
         self._form = backbone.form
-        view = self.student.prepare(backbone)
+        view = super().prepare(backbone)
         if self.config.hidden:
             own, given = backbone.model.config.hidden_size, self.teacher.config.hidden_size
             if own != given:
@@ -145,22 +135,6 @@ class Distill(Method):
             self._own = HiddenStates(backbone.model)
             self._given = HiddenStates(self.teacher, teaches=True)
         return view
-
-    def stages(self) -> Sequence[Stage]:
-        """Return the student's stages."""
-        return self.student.stages()
-
-    def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
-        """Begin a stage of the student."""
-        self.student.begin_stage(model, stage, data)
-
-    def before_step(self, model: nn.Module, progress: float) -> None:
-        """Update the student's masks and schedules."""
-        self.student.before_step(model, progress)
-
-    def is_final(self, progress: float) -> bool:
-        """Whether the student has its final form."""
-        return self.student.is_final(progress)
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         """Return the student's penalty, which ``loss`` contains."""
@@ -185,28 +159,16 @@ class Distill(Method):
             loss = loss + config.hidden * hidden_loss(*states, real=real)
         return loss
 
-    def after_backward(self, model: nn.Module, progress: float) -> None:
-        """Let the student see the gradients."""
-        self.student.after_backward(model, progress)
-
     def optimizer(self, model: nn.Module) -> Optimizer:
         """Return the student's optimizer."""
         return self.student.optimizer(model)
-
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Return the student's parameter groups."""
-        return self.student.parameter_groups(model)
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Return the student's deployed model, without a trace of the teacher."""
         for states in (self._own, self._given):
             if states is not None:
                 states.remove()
-        return self.student.deploy(model)
-
-    def remarks(self) -> Sequence[str]:
-        """Return the student's remarks."""
-        return self.student.remarks()
+        return super().deploy(model)
 
 
 def logits_loss(

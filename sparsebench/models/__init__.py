@@ -20,6 +20,7 @@ from sparsebench.models.backbone import Backbone, untie
 from sparsebench.models.families import (
     FAMILIES,
     GENERATING,
+    IGNORED,
     FamilyDefinition,
     Form,
     anatomy_of,
@@ -41,6 +42,7 @@ __all__ = [
     "BUILT_IN_FAMILIES",
     "FAMILIES",
     "GENERATING",
+    "IGNORED",
     "Adapted",
     "Anatomy",
     "Attention",
