@@ -10,10 +10,10 @@ import torch
 from pydantic import Field, model_validator
 
 from sparsebench import Method, Role, Stage, TrainingData
-from sparsebench.models import anatomy_of
-from sparsebench.sparsity import HALF, Masked, Pattern, attach, prune
+from sparsebench.models import IGNORED, anatomy_of
+from sparsebench.sparsity import Masked, Pattern, attach, prune
 from sparsebench_methods.lora_magnitude import MaskedLoRA
-from sparsebench_methods.scheduled import SparsityConfig
+from sparsebench_methods.scheduled import PatternConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from sparsebench import Backbone
     from sparsebench.models.anatomy import Block
-
-_IGNORED = -100
-"""The label of a token that is no target, such as padding."""
 
 _BATCH = 8
 
@@ -39,7 +36,7 @@ class Retune(StrEnum):
     """A low-rank update under the mask, so that merging it fills no zero, and the task head."""
 
 
-class CalibratedConfig(SparsityConfig):
+class CalibratedConfig(PatternConfig):
     """Settings of pruning from calibration data."""
 
     sparsity: float = Field(default=0.5, ge=0, lt=1)
@@ -68,8 +65,6 @@ class CalibratedConfig(SparsityConfig):
     def _known_pattern(self) -> Self:
         if self.pattern is Pattern.STRUCTURED:
             raise ValueError("the pattern is unstructured or 2:4: for heads and neurons use dsee")
-        if self.pattern is Pattern.TWO_OF_FOUR and self.sparsity != HALF:
-            raise ValueError("the pattern 2:4 means a sparsity of 0.5: leave sparsity out")
         return self
 
 
@@ -196,7 +191,7 @@ def _tokens(
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield each module of a block with the mask of the tokens that it reads."""
     read = batch["attention_mask"].bool()
-    own = batch["labels"] != _IGNORED if has_encoder and block.stack == "decoder" else read
+    own = batch["labels"] != IGNORED if has_encoder and block.stack == "decoder" else read
     for attention in block.attentions:
         for matrix in attention.matrices:
             other = attention.cross and matrix.role in {Role.KEY, Role.VALUE}

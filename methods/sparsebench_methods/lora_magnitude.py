@@ -11,7 +11,7 @@ from torch import nn
 
 from sparsebench import Method
 from sparsebench.sparsity import Masked, Pattern, attach, prune, remask, rounding_remarks
-from sparsebench_methods.scheduled import PatternConfig
+from sparsebench_methods.scheduled import ScopedPatternConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sparsebench import Backbone
 
 
-class LoRAMagnitudeConfig(PatternConfig):
+class LoRAMagnitudeConfig(ScopedPatternConfig):
     """Settings of ``lora_magnitude``."""
 
     learning_rate: float = Field(default=5e-4, gt=0)

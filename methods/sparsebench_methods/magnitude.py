@@ -9,7 +9,7 @@ from pydantic import Field
 
 from sparsebench import Stage, TrainingData
 from sparsebench.sparsity import Masked, Pattern, Schedule, Scope, attach
-from sparsebench_methods.scheduled import PatternConfig, ScheduleConfig, ScheduledSparsity
+from sparsebench_methods.scheduled import ScheduleConfig, ScheduledSparsity, ScopedPatternConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Mode(StrEnum):
     """On a cubic schedule in training."""
 
 
-class MagnitudeConfig(ScheduleConfig, PatternConfig):
+class MagnitudeConfig(ScheduleConfig, ScopedPatternConfig):
     """Settings of ``magnitude``."""
 
     mode: Mode = Mode.GRADUAL

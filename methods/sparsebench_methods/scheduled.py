@@ -32,9 +32,6 @@ class SparsityConfig(MethodConfig):
 class PatternConfig(SparsityConfig):
     """Settings of every method whose mask has a pattern."""
 
-    scope: Scope = Scope.PER_MATRIX
-    """Whether weights compete within each matrix or across all."""
-
     pattern: Pattern = Pattern.UNSTRUCTURED
     """``unstructured``; ``2:4``, a sparsity of 0.5; or ``structured``: sparsity is the share of
     attention heads and of FFN neurons that is removed."""
@@ -50,6 +47,13 @@ class PatternConfig(SparsityConfig):
         if self.pattern == Pattern.TWO_OF_FOUR and self.sparsity != HALF:
             raise ValueError("the pattern 2:4 means a sparsity of 0.5: leave sparsity out")
         return self
+
+
+class ScopedPatternConfig(PatternConfig):
+    """Settings of every method whose mask has a pattern, within matrices or across them."""
+
+    scope: Scope = Scope.PER_MATRIX
+    """Whether weights compete within each matrix or across all."""
 
 
 class ScheduleConfig(SparsityConfig):

@@ -13,16 +13,14 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from sparsebench.bounded_files import MIB, read_json
+from sparsebench.bounded_files import MIB, read_text
 from sparsebench.errors import UserError
 from sparsebench.profiling.parameters import nonzero_entries
 from sparsebench.results.base import Record
@@ -30,10 +28,12 @@ from sparsebench.results.costs import Costs
 from sparsebench.results.latency import NOISY
 from sparsebench.results.provenance import describe_device
 from sparsebench.results.store import COSTS
+from sparsebench.training.checkpoints import save_notes
 from sparsebench.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import torch
     from torch import nn
@@ -176,22 +176,15 @@ def _digest(conditions: dict[str, Any]) -> str:
 def _read(file: Path) -> SharedCosts | None:
     """Return a stored record; None without one, or if it cannot be read."""
     try:
-        return SharedCosts.model_validate_json(json.dumps(read_json(file, limit=10 * MIB)))
+        return SharedCosts.model_validate_json(read_text(file, limit=10 * MIB))
     except (UserError, ValidationError):
         return None
 
 
 def _write(file: Path, record: SharedCosts) -> None:
-    """Store a record in one step; a folder that cannot be written has none."""
+    """Store a record; a folder that cannot be written has none."""
     with suppress(OSError):
-        descriptor, name = tempfile.mkstemp(prefix=file.stem, dir=file.parent)
-        new = Path(name)
-        try:
-            with os.fdopen(descriptor, "w") as stream:
-                stream.write(record.model_dump_json())
-            new.replace(file)
-        finally:
-            new.unlink(missing_ok=True)
+        save_notes(record.model_dump(mode="json"), file)
 
 
 def _lock(path: Path) -> int | None:

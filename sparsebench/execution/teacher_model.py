@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparsebench import deployed
 from sparsebench.errors import UserError
 from sparsebench.models import Form
-from sparsebench.models.backbone import auto_class
+from sparsebench.models.backbone import load_weights
 from sparsebench.models.checks import check_files
 from sparsebench.suite.teachers import teacher_fingerprint, teacher_source
 
@@ -68,17 +68,9 @@ def _load(source: ModelSource, backbone: Backbone, *, labels: tuple[str, ...]) -
 
 
 def _load_plain(source: ModelSource, folder: Path, *, form: Form) -> nn.Module:
-    import torch
-
     check_files(folder, spec=source.spec)
     try:
-        model, report = auto_class(form).from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
+        model, report = load_weights(folder, form=form)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"the teacher {source.spec!r} does not load: {error}") from error
     if missing := sorted(report["missing_keys"]):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.models.families import Form, anatomy_of, family_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -68,6 +70,30 @@ def auto_class(form: Form) -> Any:
     import transformers
 
     return getattr(transformers, _AUTO_CLASSES[form])
+
+
+def load_weights(folder: Path, *, form: Form, **settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Load the weights of a folder, in fp32 and from safetensors only; nothing is downloaded.
+
+    Args:
+        folder: A folder as ``save_pretrained`` writes it.
+        form: The form of the model.
+        **settings: Further settings of ``from_pretrained``.
+
+    Returns:
+        The transformers model, and the report of what was loaded and what was missing.
+    """
+    import torch
+
+    model, report = auto_class(form).from_pretrained(
+        str(folder),
+        dtype=torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        output_loading_info=True,
+        **settings,
+    )
+    return model, report
 
 
 def untie(model: nn.Module, name: str) -> None:

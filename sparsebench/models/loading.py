@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparsebench.errors import UserError
 from sparsebench.models.anatomy import Family
-from sparsebench.models.backbone import Backbone, auto_class
+from sparsebench.models.backbone import Backbone, auto_class, load_weights
 from sparsebench.models.checks import check_config, check_files, check_loaded
 from sparsebench.models.families import FAMILIES, Form, check_anatomy, family_of
 
@@ -90,20 +90,10 @@ def _settings(source: ModelSource, *, form: Form, labels: tuple[str, ...]) -> di
 def _pretrained_backbone(
     source: ModelSource, folder: Path, *, form: Form, settings: dict[str, Any]
 ) -> Backbone:
-    import torch
-
     tokenizer = _tokenizer(source, folder)
     if source.config.get("pad_token_id", 0) is None:  # null: the class's default does not apply
         settings = {**settings, "pad_token_id": tokenizer.pad_token_id}
-    model, report = auto_class(form).from_pretrained(
-        str(folder),
-        dtype=torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **settings,
-    )
+    model, report = load_weights(folder, form=form, ignore_mismatched_sizes=True, **settings)
     words, rows = len(tokenizer), model.get_input_embeddings().weight.shape[0]
     if words > rows:
         raise UserError(
