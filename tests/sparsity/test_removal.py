@@ -54,6 +54,7 @@ def reduced_pair(backbone: Backbone) -> tuple[Any, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_equals_the_silenced_model(kind: str, attention: str) -> None:
     backbone = tiny_backbone(kind, attention=attention)
+    backbone.model.double()  # processors round the products of fp32 in their own order
     whole = outputs(backbone, copy.deepcopy(backbone.model))
     silenced, removed = reduced_pair(backbone)
     expected = outputs(backbone, silenced)
