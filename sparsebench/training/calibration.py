@@ -68,8 +68,8 @@ class CalibrationData:
         for number, value in {"examples": examples, "size": size}.items():
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"data.batches: {number} is {value!r}: give an integer from 1")
-        self._check_budget(examples)
         while examples > 0:
+            self._check_budget(examples)  # each time: another call may have taken some meanwhile
             if not self._is_open:
                 raise UserError("data.batches: training examples can be had in begin_stage only")
             places = list(itertools.islice(self._order, min(size, examples)))

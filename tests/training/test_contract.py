@@ -101,6 +101,16 @@ def test_more_than_the_stage_can_pay_for_is_refused(
         drive(Looks(*asked), tmp_path, budget="6 steps")
 
 
+def test_two_calls_at_a_time_cannot_take_more_than_the_stage_can_pay_for(tmp_path: Path) -> None:
+    class Interleaves(NotesCalls):
+        def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
+            for _ in zip(data.batches(32, 8), data.batches(32, 8), strict=True):
+                pass
+
+    with pytest.raises(UserError, match="which has 5 to spare"):
+        drive(Interleaves(), tmp_path, budget="6 steps")
+
+
 def test_examples_cannot_be_had_once_the_stage_has_begun(tmp_path: Path) -> None:
     class Hoards(NotesCalls):
         def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
