@@ -7,7 +7,8 @@ plain model. The harness calls, in this order::
     method.teacher = the trained model that method.teacher_name names, if it names one
     view = method.prepare(backbone)            with the seed of the run set
     for stage in method.stages():
-        method.begin_stage(view, stage, data)  in evaluation mode; may look at training examples
+        method.begin_stage(view, stage, data)  in evaluation mode, with a seed of the stage set;
+                                               may look at training examples
         method.optimizer(view)                 by default AdamW over method.parameter_groups(view)
         for every optimizer step:
             method.before_step(view, progress)

@@ -214,6 +214,7 @@ def _begin_stage(run: _TrainingState, index: int, stage: Stage, span: Span) -> S
         seed=seed,
     )
     run.model.eval()
+    set_seed(seed)  # a resumed run draws what it drew the first time, though it skipped a stage
     with run.group.shared_random_state(seed):
         run.method.begin_stage(run.model, stage, data)
     data.close()

@@ -135,6 +135,24 @@ def test_a_batch_has_the_task_loss_and_no_dropout(tmp_path: Path) -> None:
     assert losses[0] == losses[1] > 0
 
 
+@pytest.mark.parametrize("killed_at", [6, 7])
+def test_a_stage_draws_the_same_numbers_when_it_begins_again(
+    killed_at: int, tmp_path: Path
+) -> None:
+    class Draws(NotesCalls):
+        def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:
+            if stage.name == "prune":
+                weight = model.get_parameter("classifier.weight")
+                weight.data.add_(torch.randn_like(weight))
+
+    terms: dict[str, Any] = {"budget": "12 steps", "checkpoint_every": 1}
+    whole, _ = drive(Draws(HALVES), tmp_path / "a", **terms)
+    with pytest.raises(KeyboardInterrupt):
+        drive(Draws(HALVES), tmp_path / "b", on_step=kill_at(killed_at), **terms)
+    resumed, _ = drive(Draws(HALVES), tmp_path / "b", **terms)
+    assert same(state(whole), state(resumed))
+
+
 @pytest.mark.parametrize("killed_at", [2, 9])
 @pytest.mark.parametrize("make", [lambda: Looks((8, 4)), OwnOptimizer])
 def test_a_run_that_was_killed_goes_on_to_the_same_losses(
