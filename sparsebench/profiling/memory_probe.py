@@ -49,7 +49,7 @@ def fresh_inference_peak(
     batch_size, length = shapes["input_ids"]
     target = shapes.get("decoder_input_ids", (batch_size, length))[1]
     sizes = [str(size) for size in (batch_size, length, target)]
-    command = [sys.executable, "-m", __name__, str(folder), loader, device, dtype, *sizes]
+    command = [sys.executable, "-P", "-m", __name__, str(folder), loader, device, dtype, *sizes]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(

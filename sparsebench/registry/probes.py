@@ -120,7 +120,7 @@ class Probes:
         paths, limit = [str(path) for path in sys.path], _import_limit(default_limit)
         given = json.dumps([paths, point.name, point.value, point.group, int(limit)])
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROBE, given],
+            [sys.executable, "-P", "-c", _PROBE, given],
             stdin=subprocess.DEVNULL,
             stdout=report,
             stderr=subprocess.DEVNULL,

@@ -37,6 +37,8 @@ def warm_processes() -> BaseContext:
     """Return a context whose processes have imported the libraries, where the system can fork."""
     # Threads that wait by spinning slow each other down on shared cores; torch reads it on import.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else the server would import a file of the current folder that is named like a library's.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     if "forkserver" not in mp.get_all_start_methods():
         return mp.get_context("spawn")
     context = mp.get_context("forkserver")

@@ -87,7 +87,7 @@ def training_peak(untrained: UntrainedModel, condition: Condition) -> MemoryPeak
     spec = condition.spec
     sizes = [str(size) for size in (spec.batch_size, spec.length, spec.target_length)]
     model = [untrained.source.spec, untrained.form.value]
-    command = [sys.executable, "-m", __name__, *model, method, str(condition.device), *sizes]
+    command = [sys.executable, "-P", "-m", __name__, *model, method, str(condition.device), *sizes]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
