@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 
 from sparsebench import Backbone, Method, MethodConfig, UserError
 from sparsebench.method_registry import configure
-from sparsebench.models import ModuleWrapper, unwrap
+from sparsebench.models import IGNORED, ModuleWrapper, unwrap
 from sparsebench.sparsity.activation_density import Surrogate, mean_surrogate
 from sparsebench_methods.wrapping import WrappingMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
     from torch.utils.hooks import RemovableHandle
@@ -45,10 +45,13 @@ class DEFTConfig(MethodConfig):
     beta: float = Field(default=1.0, gt=0)
     """The constant of the surrogate ``tanh``."""
 
-    encoder_weight: float = Field(default=1.0, ge=0)
+    padding: bool = False
+    """Whether padding counts in the density, as in the authors' code."""
+
+    encoder_weight: float = Field(default=0.1, ge=0)
     """Weight of the mean density of the encoder's layers: all layers of BERT and RoBERTa."""
 
-    decoder_weight: float = Field(default=1.0, ge=0)
+    decoder_weight: float = Field(default=0.1, ge=0)
     """Weight of the mean density of the decoder's layers: all layers of GPT-2."""
 
     @model_validator(mode="before")
@@ -76,15 +79,19 @@ def _wrapped(name: Any, settings: Any) -> Method:
 class DEFT(WrappingMethod):
     """Density-efficient fine-tuning: another method, with a penalty on dense activations.
 
-    The penalty is the mean over layers of the mean over batch, tokens and neurons of a surrogate
-    for "this activation is not zero". Padding counts, as in the authors' code. The activations are
-    those of the backbone's feed-forward networks, not those of an adapter.
+    The penalty is the mean over layers of the mean over tokens and neurons of a surrogate for "this
+    activation is not zero". The activations are those of the backbone's feed-forward networks, not
+    those of an adapter.
+
+    The authors count padding too, of every example to the maximum length, with a weight of 1. Here
+    the mean is over real tokens, on which a weight of 1 would press several times as hard.
 
     The tuner of the same name in the PEFT library is another method.
     """
 
     Config: ClassVar[type[MethodConfig]] = DEFTConfig
     paper: ClassVar[str | None] = "arXiv:2402.01911"
+    version: ClassVar[str] = "2"
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
@@ -105,7 +112,8 @@ class DEFT(WrappingMethod):
         measure = partial(
             mean_surrogate, surrogate=config.surrogate, eps=config.eps, beta=config.beta
         )
-        add_meters(backbone.model, anatomy, whole=model, measure=measure)
+        padding = config.padding
+        add_meters(backbone.model, anatomy, whole=model, measure=measure, padding=padding)
         self._stacks = {block.path: block.stack for block in anatomy.blocks}
         return model
 
@@ -145,17 +153,20 @@ class Meter:
     later, as by gradient checkpointing in the backward pass, is not recorded.
 
     Attributes:
-        measure: Maps activations to a scalar.
+        measure: Maps activations, and ``mask=`` for the real tokens, to a scalar.
+        padding: Whether padding counts.
     """
 
-    measure: Callable[[Tensor], Tensor]
+    measure: Callable[..., Tensor]
+    padding: bool
     _recording: bool = False
+    _masks: dict[str, Tensor | None] = field(default_factory=dict)
     _values: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     _handles: list[RemovableHandle] = field(default_factory=list)
 
     def hook(self, model: nn.Module) -> None:
         """Record the forward passes of a model from now on."""
-        start = model.register_forward_pre_hook(self._start)
+        start = model.register_forward_pre_hook(self._start, with_kwargs=True)
         self._handles = [start, model.register_forward_hook(self._stop, always_call=True)]
 
     def unhook(self) -> None:
@@ -163,9 +174,10 @@ class Meter:
         for handle in self._handles:
             handle.remove()
 
-    def add(self, layer: str, activations: Tensor) -> None:
+    def add(self, layer: str, activations: Tensor, *, stack: str) -> None:
         """Measure the activations of a layer."""
-        value = self.measure(activations)  # always: checkpointing compares the operators
+        mask = self._masks.get(stack)
+        value = self.measure(activations, mask=mask)  # always: checkpointing compares the operators
         if self._recording:
             self._values[layer].append(value)
 
@@ -183,12 +195,25 @@ class Meter:
             )
         return values[0]
 
-    def _start(self, *_: Any) -> None:
+    def _start(self, model: nn.Module, _: tuple[Any, ...], batch: dict[str, Any]) -> None:
         self._values.clear()
+        self._masks = {} if self.padding else _real_tokens(model, batch)
         self._recording = True
 
     def _stop(self, *_: Any) -> None:
         self._recording = False
+
+
+def _real_tokens(model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor | None]:
+    """Return which tokens of each stack are not padding, None for all of them.
+
+    The decoder behind an encoder reads the labels, shifted by one.
+    """
+    mask = batch.get("attention_mask")
+    if not getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        return {"encoder": mask, "decoder": mask}
+    labels = batch.get("labels")
+    return {"encoder": mask, "decoder": None if labels is None else labels != IGNORED}
 
 
 class Metered(ModuleWrapper):
@@ -197,24 +222,31 @@ class Metered(ModuleWrapper):
     Args:
         inner: The activation function.
         layer: The path of the block.
+        stack: The stack of the block.
         meter: The meter.
     """
 
-    def __init__(self, inner: nn.Module, *, layer: str, meter: Meter) -> None:
+    def __init__(self, inner: nn.Module, *, layer: str, stack: str, meter: Meter) -> None:
         super().__init__(inner)
         self.layer = layer
+        self.stack = stack
         self.meter = meter
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the activations."""
         activations: Tensor = self.inner(inputs)
         if self.training and torch.is_grad_enabled():
-            self.meter.add(self.layer, activations)
+            self.meter.add(self.layer, activations, stack=self.stack)
         return activations
 
 
 def add_meters(
-    model: nn.Module, anatomy: Anatomy, *, whole: nn.Module, measure: Callable[[Tensor], Tensor]
+    model: nn.Module,
+    anatomy: Anatomy,
+    *,
+    whole: nn.Module,
+    measure: Callable[..., Tensor],
+    padding: bool,
 ) -> None:
     """Measure the outputs of the activation function of every FFN, in place.
 
@@ -222,14 +254,16 @@ def add_meters(
         model: The transformers model.
         anatomy: Its anatomy.
         whole: The module that training calls: the model, or a wrapper around it.
-        measure: Maps activations to a scalar.
+        measure: Maps activations, and ``mask=`` for the real tokens, to a scalar.
+        padding: Whether padding counts.
     """
-    meter = Meter(measure)
+    meter = Meter(measure, padding)
     meter.hook(whole)
     for block in anatomy.blocks:
         if block.ffn is not None:
             path = block.ffn.activation
-            metered = Metered(model.get_submodule(path), layer=block.path, meter=meter)
+            inner = model.get_submodule(path)
+            metered = Metered(inner, layer=block.path, stack=block.stack, meter=meter)
             model.set_submodule(path, metered)
 
 

@@ -15,8 +15,11 @@ from sparsebench.models.bundle import bundle_folder, check_files, read_bundle
 from sparsebench.tasks import TASKS
 from sparsebench.tasks.features import encoded
 from sparsebench.tasks.loading import load_data
+from sparsebench.training.prediction import collator_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from datasets import Dataset
 
@@ -71,6 +74,12 @@ class RunContext:
             max_length=self.job.spec.training.max_length,
             inputs_only=inputs_only,
         )
+
+    def collator(self) -> Callable[..., Any]:
+        """Return the collator of training batches."""
+        training = self.job.spec.training
+        length = training.max_length if training.pad_to_max_length else None
+        return collator_for(self.tokenizer, self.backbone.form, length=length)
 
 
 def load_context(job: Job, report: Report) -> RunContext:

@@ -11,7 +11,7 @@ from sparsebench.errors.memory import out_of_memory
 from sparsebench.execution.job import Outcome, failed
 from sparsebench.results.records import Status
 from sparsebench.training.prediction import NonFiniteOutputError
-from sparsebench.training.trainer import DivergedError
+from sparsebench.training.stage_callback import DivergedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -35,7 +35,7 @@ from sparsebench.schema.training import Protocol
 from sparsebench.training.checkpoints import load_notes, save_notes
 from sparsebench.training.distributed import ProcessGroup
 from sparsebench.training.loop import Selection, train
-from sparsebench.training.prediction import collator_for, forward_batches, predict
+from sparsebench.training.prediction import forward_batches, predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def _train(job: Job, report: Report, stop: Callable[[], bool], group: ProcessGro
             model,
             training=job.training,
             features=context.encode(examples),
-            collate=collator_for(context.tokenizer, backbone.form),
+            collate=context.collator(),
             seed=job.spec.seed,
             precision=context.precision,
             work=_work_folder(job),

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from sparsebench.models import anatomy_of
 from sparsebench.profiling.inference import inference, output_logits, relative_error
 from sparsebench.profiling.parameters import nonzero_entries, peft_base
 from sparsebench.results.costs import THRESHOLD, Activations, LayerDensity
+from sparsebench.sparsity.activation_density import token_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,7 +104,7 @@ class _Layer:
     def add(self, values: Tensor, mask: Tensor | None) -> None:
         """Count the activations ``[batch, tokens, units]`` of one forward pass."""
         values = values.detach()
-        mask = _full_mask(mask, values)
+        mask = token_mask(mask, values)
         self.padded += values.numel()
         self.nonzero += int(values.count_nonzero())
         for sequence, kept in zip(values, mask, strict=True):
@@ -184,15 +183,6 @@ def _mask(batch: Inputs, stack: str) -> Tensor | None:
     name = "decoder_attention_mask" if two_stacks and stack == "decoder" else "attention_mask"
     mask = batch.get(name)
     return None if mask is None else mask.bool()
-
-
-def _full_mask(mask: Tensor | None, values: Tensor) -> Tensor:
-    """Return a mask for all tokens; the virtual ones of a prompt come first and are not padding."""
-    batch, tokens, _ = values.shape
-    whole = torch.ones(batch, tokens, dtype=torch.bool, device=values.device)
-    if mask is not None:
-        whole[:, tokens - mask.shape[1] :] = mask
-    return whole
 
 
 def _tokens(batch: Inputs) -> int:

@@ -55,7 +55,7 @@ COSTS = ".costs"
 _STALE = 24 * 3600
 """Seconds after which a folder in ``.staging`` was left by a process that was killed."""
 
-_USUAL = {"calibration": "counted"}
+_USUAL = {"calibration": "counted", "pad_to_max_length": False, "label_smoothing": 0.0}
 """Terms of training that were added later -> the value that leaves a run's key as it was."""
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)

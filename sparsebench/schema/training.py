@@ -70,6 +70,13 @@ class Training(FrozenModel):
     max_length: int = Field(default=128, ge=8)
     """The maximum number of input tokens; longer inputs are truncated."""
 
+    pad_to_max_length: bool = False
+    """Whether training examples are padded to ``max_length``, not to the longest of their batch."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of each target that is spread evenly over all classes or tokens; a regression and
+    spans have no classes, and are trained as without it."""
+
     schedule: Literal["linear", "constant", "cosine"] = "linear"
     """The learning rate after the warm-up; ``linear`` and ``cosine`` end at 0."""
 

@@ -1,7 +1,7 @@
 """A differentiable substitute for the activation density, the share of activations not zero.
 
 The density itself has no gradient. A surrogate maps an activation to a number between 0 and about 1
-(``l1``: to its absolute value), and its mean over all activations is a penalty.
+(``l1``: to its absolute value), and its mean over activations is a penalty.
 
 The mean of a whole tensor is one operator. For its backward pass it keeps only the activations. It
 computes in fp32 whatever their type, and piece by piece, so that it needs the memory of one piece.
@@ -38,35 +38,69 @@ class Surrogate(StrEnum):
 
 class _Mean(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, surrogate: Surrogate, sharpness: float) -> Tensor:
-        ctx.save_for_backward(values)
+    def forward(
+        ctx: Any, values: Tensor, tokens: Tensor | None, surrogate: Surrogate, sharpness: float
+    ) -> Tensor:
+        ctx.save_for_backward(values, tokens)
         ctx.surrogate, ctx.sharpness = surrogate, sharpness
-        sums = [_sum(part, surrogate, sharpness) for part in _pieces(values)]
-        return torch.stack(sums).sum() / values.numel()
+        counted = values if tokens is None else values[tokens]
+        sums = [_sum(part, surrogate, sharpness) for part in _pieces(counted)]
+        return torch.stack(sums).sum() / max(counted.numel(), 1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (values,) = ctx.saved_tensors
-        result = torch.empty_like(values, memory_format=torch.contiguous_format)
-        factor = grad / values.numel()
-        for part, into in zip(_pieces(values), _pieces(result), strict=True):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        values, tokens = ctx.saved_tensors
+        counted = values if tokens is None else values[tokens]
+        result = torch.empty_like(counted, memory_format=torch.contiguous_format)
+        factor = grad / max(counted.numel(), 1)
+        for part, into in zip(_pieces(counted), _pieces(result), strict=True):
             into.copy_(_derivative(part, ctx.surrogate, ctx.sharpness).mul_(factor))
-        return result, None, None
+        if tokens is not None:
+            whole = torch.zeros_like(values, memory_format=torch.contiguous_format)
+            whole[tokens] = result
+            result = whole
+        return result, None, None, None
 
 
-def mean_surrogate(values: Tensor, surrogate: Surrogate, *, eps: float, beta: float) -> Tensor:
-    """Return the mean of a surrogate over all entries, a scalar in fp32.
+def mean_surrogate(
+    values: Tensor,
+    surrogate: Surrogate,
+    *,
+    eps: float,
+    beta: float,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Return the mean of a surrogate over the entries of all real tokens, a scalar in fp32.
 
     Args:
-        values: Activations of any shape and type.
+        values: Activations of any type: of any shape, or ``[batch, tokens, units]`` with a mask.
         surrogate: The surrogate.
         eps: The constant of ``ratio``.
         beta: The constant of ``tanh``.
+        mask: Which tokens ``[batch, tokens]`` are not padding, as ``token_mask`` reads it.
     """
     sharpness = eps if surrogate is Surrogate.RATIO else beta
-    mean: Tensor = _Mean.apply(values, surrogate, sharpness)  # type: ignore[no-untyped-call]
+    tokens = None if mask is None else token_mask(mask, values)
+    mean: Tensor = _Mean.apply(values, tokens, surrogate, sharpness)  # type: ignore[no-untyped-call]
     return mean
+
+
+def token_mask(mask: Tensor | None, activations: Tensor) -> Tensor:
+    """Return which tokens are not padding, a boolean ``[batch, tokens]`` for all activations.
+
+    Args:
+        mask: The mask of the model's inputs, 0 for padding; None for no padding. It may be shorter
+            than the activations: the virtual tokens of a prompt come first, and are not padding.
+            It may be longer: those of a prefix have no activations.
+        activations: Activations ``[batch, tokens, units]``.
+    """
+    batch, tokens, _ = activations.shape
+    whole = torch.ones(batch, tokens, dtype=torch.bool, device=activations.device)
+    if mask is not None:
+        known = min(tokens, mask.shape[1])
+        whole[:, tokens - known :] = mask[:, mask.shape[1] - known :].bool()
+    return whole
 
 
 def _pieces(values: Tensor) -> tuple[Tensor, ...]:

@@ -23,13 +23,8 @@ from sparsebench.training.checkpoints import (
     step_of,
 )
 from sparsebench.training.distributed import ProcessGroup
-from sparsebench.training.trainer import (
-    DivergedError,
-    Span,
-    StageCallback,
-    StageTrainer,
-    stage_arguments,
-)
+from sparsebench.training.stage_callback import DivergedError, Span, StageCallback
+from sparsebench.training.trainer import StageTrainer, stage_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,6 +257,7 @@ def _trainer(
             devices=run.group.size,
         ),
         data_collator=run.collate,
+        label_smoothing=run.training.label_smoothing,
         train_dataset=run.features,
         callbacks=[callback],
     )

@@ -29,17 +29,31 @@ class NonFiniteOutputError(ArithmeticError):
 
 
 def collator_for(
-    tokenizer: PreTrainedTokenizerBase, form: Form
+    tokenizer: PreTrainedTokenizerBase, form: Form, *, length: int | None = None
 ) -> Callable[..., dict[str, Tensor]]:
-    """Return a collator for training: it pads features to the longest one and makes tensors.
+    """Return a collator for training: it pads features to one length and makes tensors.
 
     Labels that are sequences are padded with ``IGNORED``.
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+        form: The task form.
+        length: The tokens to pad to; None for those of the longest input of a batch. Where an input
+            or a target is longer, that decides.
     """
     from transformers import DataCollatorForSeq2Seq, DataCollatorWithPadding
 
     kind = DataCollatorForSeq2Seq if form in GENERATING else DataCollatorWithPadding
-    pad = kind(tokenizer)
-    return lambda features: dict(pad([_without(row, EXTRA) for row in features]))
+
+    def collate(features: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        rows = [_without(row, EXTRA) for row in features]
+        if length is None:
+            return dict(kind(tokenizer)(rows))
+        padded = ["input_ids", *(["labels"] if form in GENERATING else [])]
+        longest = max(len(row[name]) for row in rows for name in padded)
+        return dict(kind(tokenizer, padding="max_length", max_length=max(length, longest))(rows))
+
+    return collate
 
 
 def input_collator_for(

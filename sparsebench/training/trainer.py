@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from sparsebench.errors import UserError
 from sparsebench.training.batches import WEIGHT, LengthGrouped, sharded, weigh
-from sparsebench.training.checkpoints import load_state, mark_complete, save_state
+from sparsebench.training.checkpoints import load_state, save_state
+from sparsebench.training.label_smoothing import smoothed_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,32 +26,10 @@ if TYPE_CHECKING:
     from sparsebench.method import Method, Stage
     from sparsebench.schema.training import Training
     from sparsebench.training.distributed import ProcessGroup
+    from sparsebench.training.stage_callback import Span
 
 WEIGHTS = "state.safetensors"
 GROUPED = "group_by_length"
-
-
-class DivergedError(ArithmeticError):
-    """The training loss is no longer finite."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """The optimizer steps of one stage, counted through all stages of the run.
-
-    Attributes:
-        start: Steps done before the stage.
-        steps: Steps of the stage.
-        total: Steps of the run.
-    """
-
-    start: int
-    steps: int
-    total: int
-
-    def progress(self, step: int) -> float:
-        """Return the share of the run's budget that is spent after ``step`` steps of the stage."""
-        return (self.start + step) / self.total
 
 
 class StageTrainer(Trainer):  # type: ignore[misc]
@@ -62,6 +40,7 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         stage: The stage.
         group: The processes that train together.
         model: The training view.
+        label_smoothing: The share of each target that all classes or tokens have together.
         data_collator: Turns rows into a batch.
         **arguments: The other arguments of ``transformers.Trainer``.
     """
@@ -74,10 +53,13 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         group: ProcessGroup,
         model: nn.Module,
         data_collator: Callable[..., Any],
+        label_smoothing: float = 0.0,
         **arguments: Any,
     ) -> None:
         has_encoder = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
-        collate = sharded(data_collator, group, shifts_labels=not has_encoder)
+        self.shifts_labels = not has_encoder  # those of each token; a class has nothing to shift
+        self.label_smoothing = label_smoothing
+        collate = sharded(data_collator, group, shifts_labels=self.shifts_labels)
         super().__init__(model=model, data_collator=collate, **arguments)
         self.remove_callback(PrinterCallback)
         self.method = method
@@ -122,6 +104,14 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         weight: Tensor,
     ) -> Tensor:
         """Return the weighted loss of a micro-batch; 0 without targets, whose mean loss is NaN."""
+        if self.label_smoothing:
+            task_loss = smoothed_loss(
+                task_loss,
+                outputs,
+                batch.get("labels"),
+                share=self.label_smoothing,
+                shifts_labels=self.shifts_labels,
+            )
         loss: object = self.method.loss(view, batch, outputs, task_loss)
         if not isinstance(loss, torch.Tensor) or loss.ndim:
             what = f"a tensor {list(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
@@ -208,75 +198,6 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         self, resume_from_checkpoint: str, model: nn.Module | None = None
     ) -> None:
         load_state(model or self.model, Path(resume_from_checkpoint) / WEIGHTS)
-
-
-class StageCallback(TrainerCallback):  # type: ignore[misc]
-    """Drive the method's schedules, evaluations, stops and checkpoints.
-
-    Args:
-        method: The method.
-        span: The steps of the stage.
-        on_step: Called with the steps of the run that are done and the latest loss.
-        on_evaluate: Called with the step at each of ``evaluate_at``.
-        evaluate_at: Steps of the run after which to evaluate.
-        stop: Returns whether to save a checkpoint after the current step and stop.
-        group: The processes that train together; the main one evaluates and decides when to stop.
-    """
-
-    def __init__(
-        self,
-        *,
-        method: Method,
-        span: Span,
-        on_step: Callable[[int, float | None], None],
-        on_evaluate: Callable[[int], None],
-        evaluate_at: frozenset[int],
-        stop: Callable[[], bool],
-        group: ProcessGroup,
-    ) -> None:
-        self.method = method
-        self.span = span
-        self.on_step = on_step
-        self.on_evaluate = on_evaluate
-        self.evaluate_at = evaluate_at
-        self.stop = stop
-        self.group = group
-        self.stopped = False
-        self.loss: float | None = None
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Let the method advance its schedules."""
-        with self.group.shared_random_state(args.seed + state.global_step):
-            self.method.before_step(kwargs["model"], self.span.progress(state.global_step))
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Let the method see the gradients."""
-        with self.group.shared_random_state(args.seed + state.global_step):
-            self.method.after_backward(kwargs["model"], self.span.progress(state.global_step))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Report the step, evaluate if one is due, and stop if requested."""
-        step = self.span.start + state.global_step
-        self.on_step(step, self.loss)
-        if step in self.evaluate_at:
-            if self.group.is_main:
-                self.on_evaluate(step)
-            self.group.barrier()
-        if state.global_step < self.span.steps and self.group.broadcast(self.stop()):
-            control.should_save = control.should_training_stop = self.stopped = True
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Mark a checkpoint as complete once every process has written its part."""
-        self.group.barrier()
-        if self.group.is_main:
-            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Stop a run whose loss is no longer finite."""
-        self.loss = (kwargs.get("logs") or {}).get("loss", self.loss)
-        if self.loss is not None and not math.isfinite(self.loss):
-            step = self.span.start + state.global_step
-            raise DivergedError(f"the loss is {self.loss} at step {step} of {self.span.total}")
 
 
 def stage_arguments(

@@ -65,7 +65,8 @@ def test_starts_as_the_backbone(kind: str) -> None:
 
 
 def test_the_penalty_weighs_gates_and_layers() -> None:
-    method, backbone = ada_deft(gate_weight=3.0), tiny_backbone("t5")
+    weights = {"encoder_weight": 1.0, "decoder_weight": 1.0}
+    method, backbone = ada_deft(gate_weight=3.0, padding=True, **weights), tiny_backbone("t5")
     view = method.prepare(backbone).train()
     set_gates(view, [0.0, 0.5, 1.0, 1.0, 1.0, 1.0])
     with torch.no_grad():

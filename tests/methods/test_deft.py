@@ -45,18 +45,25 @@ def activations(backbone: Backbone, model: Any) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_density_of_every_layer(kind: str) -> None:
+@pytest.mark.parametrize("padding", [False, True])
+def test_density_of_every_layer(kind: str, *, padding: bool) -> None:
     backbone = tiny_backbone(kind)
-    method = deft(eps=1e-2)
+    method = deft(eps=1e-2, padding=padding)
+    batch = tiny_batch(backbone)
+    real = {"encoder": batch["attention_mask"].bool(), "decoder": batch["attention_mask"].bool()}
+    if "t5" in kind:
+        real["decoder"] = batch["labels"] != -100
+    assert not all(mask.all() for mask in real.values())
     expected = activations(backbone, backbone.model.eval())
     view = method.prepare(backbone).eval()
     for module in view.modules():
         module.training = isinstance(module, Metered)  # dropout off, the meter on
-    view(**tiny_batch(backbone))
+    view(**batch)
     measured = densities(view)
     assert list(measured) == [block.path for block in backbone.anatomy.blocks]
+    stacks = {block.path: block.stack for block in backbone.anatomy.blocks}
     for path, value in measured.items():
-        a = expected[path]
+        a = expected[path] if padding else expected[path][real[stacks[path]]]
         torch.testing.assert_close(value, (a**2 / (a**2 + 1e-2)).mean(), atol=1e-6, rtol=1e-5)
 
 

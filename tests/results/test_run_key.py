@@ -42,6 +42,8 @@ CHANGES: dict[str, Any] = {
     "training.precision": "fp32",
     "training.group_by_length": False,
     "training.calibration": "free",
+    "training.pad_to_max_length": True,
+    "training.label_smoothing": 0.1,
     "held_out.share": 0.2,
     "held_out.evaluations": 6,
     "held_out.seed": 1,

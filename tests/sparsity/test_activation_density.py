@@ -39,6 +39,32 @@ def test_equals_its_formula(
     torch.testing.assert_close(values.grad.double(), reference.grad, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("surrogate", Surrogate)
+@pytest.mark.parametrize("seen", [3, 5])
+def test_padding_is_left_out(surrogate: Surrogate, seen: int) -> None:
+    """Virtual tokens come before those of a shorter mask; a longer mask has a prefix."""
+    values = activations(2, 4, 11)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])[:, -seen:]
+    kept = torch.ones(2, 4, dtype=torch.bool)
+    kept[0, 2:] = False
+    reference = values.detach().double().requires_grad_()
+    mean = mean_surrogate(values, surrogate, eps=EPS, beta=BETA, mask=mask)
+    expected = FORMULAS[surrogate](reference[kept]).mean()
+    torch.testing.assert_close(mean.double(), expected, atol=1e-6, rtol=1e-5)
+    mean.backward()
+    expected.backward()
+    torch.testing.assert_close(values.grad.double(), reference.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_without_a_real_token_the_mean_is_zero() -> None:
+    values = activations(1, 2, 3)
+    mask = torch.zeros(1, 2)
+    mean = mean_surrogate(values, Surrogate.L1, eps=EPS, beta=BETA, mask=mask)
+    mean.backward()
+    assert mean.item() == 0.0
+    assert values.grad.abs().sum().item() == 0.0
+
+
 def test_the_published_eps_counts() -> None:
     values = torch.tensor([0.0, 1e-6, 0.5, -2.0, 300.0])
     mean = mean_surrogate(values, Surrogate.RATIO, eps=1e-7, beta=1.0)

@@ -13,7 +13,7 @@ from training_runs import NotesCalls, drive, same, state
 from sparsebench import Stage
 from sparsebench.models import Form
 from sparsebench.training.loop import Selection
-from sparsebench.training.trainer import DivergedError
+from sparsebench.training.stage_callback import DivergedError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,8 @@ from sparsebench.models import Form
 from sparsebench.models.families import IGNORED
 from sparsebench.schema.training import Training
 from sparsebench.training.distributed import ProcessGroup
-from sparsebench.training.trainer import Span, StageTrainer, stage_arguments
+from sparsebench.training.stage_callback import Span
+from sparsebench.training.trainer import StageTrainer, stage_arguments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -145,6 +145,21 @@ def test_padding_of_answers_is_not_learnt(word_tokenizer: PreTrainedTokenizerFas
     assert "length" not in batch
 
 
+@pytest.mark.parametrize("form", [Form.CLASSIFICATION, Form.TEXT_TO_TEXT, Form.LANGUAGE_MODEL])
+@pytest.mark.parametrize(("length", "width"), [(None, 3), (6, 6), (2, 3)])
+def test_inputs_and_answers_are_padded_to_a_length(
+    form: Form, length: int | None, width: int, word_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    rows = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in ([5, 6, 7], [5])]
+    labels = [0, 1] if form is Form.CLASSIFICATION else [[7], [8, 9, 10]]
+    rows = [{**row, "labels": label} for row, label in zip(rows, labels, strict=True)]
+    batch = collator_for(word_tokenizer, form, length=length)(rows)
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (2, width)
+    assert batch["attention_mask"].sum(1).tolist() == [3, 1]
+    expected = (2,) if form is Form.CLASSIFICATION else (2, width)
+    assert batch["labels"].shape == expected
+
+
 def test_a_forward_pass_is_given_no_answers(word_tokenizer: PreTrainedTokenizerFast) -> None:
     model = tiny_backbone("bert").model
     batches = forward_batches(
