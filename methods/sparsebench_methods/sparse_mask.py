@@ -91,15 +91,8 @@ class SparseMask(Method):
     def begin_stage(self, model: nn.Module, stage: Stage, data: TrainingData) -> None:  # noqa: ARG002
         """Choose the weights, and give them an update."""
         scores = self._scores(model, data)
-        places = chosen(scores, share=self.config.share, scope=self.config.scope)
-        updates = {
-            matrix: SparseUpdate(
-                place, shape=_shape(matrix, model), entries=place.numel(), scale=1.0
-            )
-            for matrix, place in places.items()
-            if place.numel()
-        }
-        attach_branches(model, updates)
+        config = self.config
+        attach_branches(model, sparse_updates(scores, share=config.share, scope=config.scope))
 
     def _scores(self, model: nn.Module, data: TrainingData) -> Mapping[Matrix, Tensor]:
         config = self.config
@@ -122,9 +115,29 @@ class SparseMask(Method):
         return model
 
 
-def _shape(matrix: Matrix, model: nn.Module) -> tuple[int, int]:
-    rows, columns = matrix.weight(model).shape
-    return rows, columns
+def sparse_updates(
+    scores: Mapping[Matrix, Tensor], *, share: float, scope: Scope
+) -> dict[Matrix, SparseUpdate]:
+    """Return an update, zero at first, of the weights with the highest scores.
+
+    Args:
+        scores: Scores ``[out, in]`` of every matrix.
+        share: The share of the weights to update.
+        scope: Between which matrices scores compete.
+
+    Returns:
+        The update of every matrix that has a chosen weight.
+    """
+    return {
+        matrix: SparseUpdate(
+            places,
+            shape=(scores[matrix].shape[0], scores[matrix].shape[1]),
+            entries=places.numel(),
+            scale=1.0,
+        )
+        for matrix, places in chosen(scores, share=share, scope=scope).items()
+        if places.numel()
+    }
 
 
 def chosen(
