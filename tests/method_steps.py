@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sparsebench import Backbone, Form, Method, load
+from sparsebench.conformance.outcomes import state_difference
+from sparsebench.conformance.run_trace import RunOptions, trace_run
 from sparsebench.deployed import save
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Batch = dict[str, torch.Tensor]
@@ -75,3 +77,14 @@ def snapshot(model: Any) -> dict[str, torch.Tensor]:
     """Return a copy of every parameter, a shared one under each of its names."""
     named = model.named_parameters(remove_duplicate=False)
     return {name: parameter.detach().clone() for name, parameter in named}
+
+
+def assert_survives_a_kill(make: Callable[[], Method], backbone: Backbone, *, at: int) -> None:
+    """Kill a run of 8 steps after a step, resume it, and compare with an uninterrupted run."""
+    whole, resumed = (
+        trace_run(make, backbone.family, form=backbone.form, options=RunOptions(cut_at=cut))
+        for cut in (None, at)
+    )
+    assert whole.failure is None
+    assert resumed.failure is None
+    assert not state_difference(whole.model, resumed.model)

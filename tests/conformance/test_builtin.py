@@ -16,6 +16,7 @@ BUILT_IN = [name for name, e in METHODS.entries.items() if e.package.startswith(
 MODES: list[tuple[str, dict[str, Any]]] = [
     ("distill", {"student": "movement", "hidden": 0.5}),
     ("dsee", {"prune": "structured"}),
+    ("lt_sft", {"scope": "per_matrix"}),
     ("magnitude", {"mode": "one_shot"}),
     ("magnitude", {"pattern": "2:4"}),
     ("magnitude", {"pattern": "structured", "sparsity": 0.5}),
