@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
-from sparsebench import Backbone, MethodConfig, UserError
+from sparsebench import Backbone, Method, MethodConfig, UserError
+from sparsebench.method_registry import METHODS
 from sparsebench.models import Adapted, ModuleWrapper, anatomy_of, unwrap
 from sparsebench.sparsity.removal import remove_ffn
 from sparsebench_methods.deft import DEFT, DEFTConfig
@@ -55,6 +56,15 @@ class ADADEFTConfig(DEFTConfig):
 
     blocks: int | None = Field(default=None, ge=0)
     """The number of FFNs to drop; by default ``tau`` and ``max_share`` decide."""
+
+    @model_validator(mode="after")
+    def _gates_need_a_place_in_the_optimizer(self) -> ADADEFTConfig:
+        if METHODS.get(self.wraps).optimizer is not Method.optimizer:
+            raise ValueError(
+                f"wraps: {self.wraps!r} brings an optimizer of its own, in which the gates have no "
+                "learning rate; name another method, or use deft"
+            )
+        return self
 
 
 class ADADEFT(DEFT):

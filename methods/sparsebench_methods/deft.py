@@ -71,9 +71,12 @@ def _wrapped(name: Any, settings: Any) -> Method:
     if not isinstance(name, str) or not isinstance(settings, dict):
         raise ValueError("wraps should be a name, and settings a mapping of keys to values")  # noqa: TRY004 - pydantic reports it
     try:
-        return configure(name, settings)
+        method = configure(name, settings)
     except UserError as error:
         raise ValueError(str(error)) from None
+    if method.teacher_name is not None:
+        raise ValueError(f"{name} has a teacher: let it wrap deft, with student: deft")
+    return method
 
 
 class DEFT(WrappingMethod):
@@ -95,9 +98,8 @@ class DEFT(WrappingMethod):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
-        rate = self.config.head_learning_rate
-        head = {} if rate is None else {"head_learning_rate": rate}
-        self._inner = _wrapped(self.config.wraps, self.config.settings | head)
+        rates = {name: getattr(self.config, name) for name in MethodConfig.model_fields}
+        self._inner = _wrapped(self.config.wraps, {**self.config.settings, **rates})
 
     @property
     def inner(self) -> Method:
@@ -118,7 +120,7 @@ class DEFT(WrappingMethod):
         return model
 
     def penalty(self, model: nn.Module) -> Tensor:
-        """Return the density penalty plus the penalty of the wrapped method."""
+        """Return the density penalty, which is added to the loss of the wrapped method."""
         measured = densities(model)
         weights = {"encoder": self.config.encoder_weight, "decoder": self.config.decoder_weight}
         terms = []
@@ -127,8 +129,13 @@ class DEFT(WrappingMethod):
             if layers:
                 values = torch.stack([measured[path] for path in layers])
                 terms.append(weight * (self.layer_weights(model, layers) * values).sum())
-        own = self.inner.penalty(model)
-        return torch.stack(terms if own is None else [*terms, own]).sum()
+        return torch.stack(terms).sum()
+
+    def loss(
+        self, model: nn.Module, batch: Mapping[str, Tensor], outputs: Any, task_loss: Tensor
+    ) -> Tensor:
+        """Return the loss of the wrapped method plus the penalty."""
+        return super().loss(model, batch, outputs, task_loss) + self.penalty(model)
 
     def layer_weights(self, model: nn.Module, layers: Sequence[str]) -> Tensor | float:  # noqa: ARG002
         """Return the weight of the density of each layer of a stack, here the same for all.

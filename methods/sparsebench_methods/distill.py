@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
-    from torch.optim import Optimizer
 
     from sparsebench import Backbone
 
@@ -102,11 +101,6 @@ class Distill(WrappingMethod):
         return self.student
 
     @property
-    def learns_sparsity(self) -> bool:
-        """Whether the student learns how much is removed."""
-        return self.student.learns_sparsity
-
-    @property
     def profile_settings(self) -> Mapping[str, Any]:  # type: ignore[override]
         """The student's defaults for ``sparsebench profile``."""
         settings = self.student.profile_settings
@@ -149,7 +143,7 @@ class Distill(WrappingMethod):
         distilled = logits_loss(
             outputs, given, batch=batch, form=self._form, temperature=config.temperature
         )
-        own = self.student.loss(model, batch, outputs, task_loss)
+        own = super().loss(model, batch, outputs, task_loss)
         loss = own + config.alpha * (distilled - task_loss)
         if self._own and self._given:
             real = dict.fromkeys(("encoder", "decoder"), batch["attention_mask"] > 0)
@@ -158,10 +152,6 @@ class Distill(WrappingMethod):
             states = self._own.take(), self._given.take()
             loss = loss + config.hidden * hidden_loss(*states, real=real)
         return loss
-
-    def optimizer(self, model: nn.Module) -> Optimizer:
-        """Return the student's optimizer."""
-        return self.student.optimizer(model)
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Return the student's deployed model, without a trace of the teacher."""

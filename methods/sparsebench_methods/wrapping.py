@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any
 from sparsebench import Method
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from sparsebench import Backbone, Family, Form, Stage, TrainingData
 
 
 class WrappingMethod(Method):
-    """Does what the wrapped method does.
-
-    The optimizer and the loss are not passed on: rates and terms of the loss are what a subclass
-    decides.
-    """
+    """Does what the wrapped method does, with the same rates; a subclass adds to the loss."""
 
     @property
     @abstractmethod
@@ -36,6 +33,11 @@ class WrappingMethod(Method):
     def target_sparsity(self) -> float | None:
         """The sparsity that the wrapped method claims."""
         return self.inner.target_sparsity
+
+    @property
+    def learns_sparsity(self) -> bool:
+        """Whether the wrapped method learns how much is removed."""
+        return self.inner.learns_sparsity
 
     def refuses(self, family: Family, form: Form) -> str | None:
         """Return why the wrapped method cannot work on a family in a form, or None if it can."""
@@ -68,6 +70,17 @@ class WrappingMethod(Method):
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Return the groups of the wrapped method."""
         return self.inner.parameter_groups(model)
+
+    def loss(
+        self, model: nn.Module, batch: Mapping[str, Tensor], outputs: Any, task_loss: Tensor
+    ) -> Tensor:
+        """Return the loss of the wrapped method."""
+        return self.inner.loss(model, batch, outputs, task_loss)
+
+    def optimizer(self, model: nn.Module) -> Optimizer:
+        """Return the optimizer that the wrapped method brings, or the usual one."""
+        brings_one = type(self.inner).optimizer is not Method.optimizer
+        return self.inner.optimizer(model) if brings_one else super().optimizer(model)
 
     def deploy(self, model: nn.Module) -> nn.Module:
         """Deploy as the wrapped method does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,9 @@ from sparsebench_methods.lora import LoRA
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench import UserError
-from sparsebench.method_registry import configure
+from sparsebench.method_registry import METHODS, configure
 from sparsebench.models import anatomy_of
+from sparsebench.registry import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,6 +131,34 @@ def test_ships_as_the_wrapped_method_does(
     assert largest_difference(after, predict(deployed, batch, backbone.form)) < 1e-5
 
 
+def test_the_loss_and_the_optimizer_of_the_wrapped_method_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Own(LoRA):
+        def loss(self, model: Any, batch: Any, outputs: Any, task_loss: Any) -> Any:
+            return 3 * task_loss
+
+        def optimizer(self, model: Any) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameter_groups(model), lr=self.config.learning_rate)
+
+    point = EntryPoint("own", "tests:Own", METHODS.group)
+    entry = Entry(name="own", target="tests:Own", package="a 1", check=METHODS._check, point=point)
+    vars(entry)["_outcome"] = (Own, None)
+    monkeypatch.setitem(METHODS.entries, "own", entry)
+    method, backbone = deft(wraps="own", learning_rate=0.25), tiny_backbone("bert")
+    view, batch = method.prepare(backbone).train(), tiny_batch(backbone)
+    outputs = view(**batch)
+    loss = method.loss(view, batch, outputs, torch.tensor(2.0))
+    view(**batch)
+    assert loss.item() - method.penalty(view).item() == pytest.approx(6.0, abs=1e-3)
+    optimizer = method.optimizer(view)
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.defaults["lr"] == 0.25
+
+    with pytest.raises(UserError, match="the gates have no learning rate"):
+        configure("ada_deft", {"wraps": "own"})
+
+
 class TestOneRecordALayer:
     @pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
     def test_gradient_checkpointing_changes_nothing(self, kind: str) -> None:
@@ -204,6 +234,7 @@ class TestSettings:
             ({"wraps": "lorra"}, "did you mean 'lora'"),
             ({"wraps": "deft"}, "cannot wrap itself"),
             ({"wraps": 3}, "should be a name"),
+            ({"wraps": "distill"}, "student: deft"),
             ({"settings": {"rank": 3}}, "rank"),
             ({"eps": 0}, "eps"),
         ],
