@@ -172,6 +172,14 @@ class Method(ABC):
         """
         return False
 
+    @classmethod
+    def variants(cls) -> Mapping[str, Mapping[str, Any]]:
+        """Return settings that decide what the method refuses, each with a name.
+
+        ``sparsebench list methods --matrix`` has a row for each; without any, one for the defaults.
+        """
+        return {}
+
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
         """Return why the method cannot work on a family in a form, or None if it can."""
         return None

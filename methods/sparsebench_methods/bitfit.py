@@ -27,7 +27,11 @@ class BitFit(Method):
 
     def refuses(self, family: Family, form: Form) -> str | None:  # noqa: ARG002
         """Refuse T5, which has no bias."""
-        return "T5 has no biases to train" if family == Family.T5 else None
+        return (
+            "T5 has no biases to train; peft with tuner: ln_tuning trains its normalisation"
+            if family == Family.T5
+            else None
+        )
 
     def prepare(self, backbone: Backbone) -> nn.Module:
         """Freeze everything but the biases and the head."""

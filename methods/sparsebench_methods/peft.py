@@ -12,6 +12,8 @@ from sparsebench_methods import peft_tuners
 from sparsebench_methods.peft_adalora import RankSchedule
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor, nn
 
 _REFUSALS = (
@@ -65,6 +67,13 @@ class PEFT(Method):
     def starts_pretrained(self) -> bool:
         """Whether the tuner changes matrices: an untrained prompt already changes the outputs."""
         return not peft_tuners.is_prompt(self.tuner)
+
+    @classmethod
+    def variants(cls) -> Mapping[str, Mapping[str, Any]]:
+        """Return every tuner of the installed PEFT, unless a subclass has chosen one."""
+        if "tuner" not in cls.Config.model_fields:
+            return {}
+        return {tuner: {"tuner": tuner} for tuner in sorted(peft_tuners.tuners())}
 
     def refuses(self, family: Family, form: Form) -> str | None:
         """Refuse tuners that PEFT lacks for the family, or that do not fit the task."""

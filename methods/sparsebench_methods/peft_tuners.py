@@ -114,14 +114,15 @@ def refusal(tuner: str, settings: Mapping[str, Any], *, family: Family, form: Fo
         "adamss counts raw steps with use_asa; schedules here are shares of the run": (
             tuner == "adamss" and bool(settings.get("use_asa"))
         ),
-        "beft trains biases, and T5 has none": tuner == "beft" and family == Family.T5,
-        f"{tuner} cannot adapt the transposed matrices of GPT-2 (Conv1D)": (
+        "beft trains biases, and T5 has none; ln_tuning trains its normalisation": tuner == "beft"
+        and family == Family.T5,
+        f"{tuner} cannot adapt GPT-2's transposed matrices (Conv1D); lora, vera and ia3 can": (
             gpt2 and tuner in _LINEAR_ONLY
         ),
         f"with {tuner}, the predictions of GPT-2 depend on padding; use prefix_tuning": (
             gpt2 and tuner in _PROMPTS
         ),
-        f"the virtual tokens of {tuner} shift the positions of spans; use prefix_tuning": (
+        f"{tuner} adds virtual tokens, which shift the positions of spans; use prefix_tuning": (
             form is Form.SPAN and tuner in _PROMPTS
         ),
     }

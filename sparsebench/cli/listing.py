@@ -10,8 +10,10 @@ import typer
 
 from sparsebench.api.console import SafeConsole, activity
 from sparsebench.cli import options
+from sparsebench.cli.matrix import matrix_rows, print_matrix
 from sparsebench.cli.output import Format, print_json, print_table
 from sparsebench.cli.terminal import stdout_reserved
+from sparsebench.errors import UserError
 from sparsebench.registry import unknown_groups
 
 if TYPE_CHECKING:
@@ -47,6 +49,12 @@ def list_(
         ),
     ],
     *,
+    matrix: Annotated[
+        bool,
+        typer.Option(
+            "--matrix", help="Show for which families and tasks each method works, and why not."
+        ),
+    ] = False,
     format_: Annotated[Format, options.format_option(Format.TABLE, Format.JSON)] = Format.TABLE,
 ) -> None:
     """List what is installed; a plugin that cannot be used is a row with its error.
@@ -56,16 +64,22 @@ def list_(
     For example:
 
         sparsebench list methods
+        sparsebench list methods --matrix
         sparsebench list suites --format json
     """
+    if matrix and what is not What.METHODS:
+        raise UserError("--matrix is for methods: sparsebench list methods --matrix")
     with stdout_reserved(), activity(f"Reading {what}"):
-        rows = list(_LISTS[what]())
+        rows = matrix_rows() if matrix else list(_LISTS[what]())
     for message in unknown_groups():
         SafeConsole(stderr=True, soft_wrap=True).print(f"note: {message}")
     if format_ is Format.JSON:
         print_json(rows)
         return
     console = SafeConsole()
+    if matrix:
+        print_matrix(console, rows)
+        return
     _print(console, rows)
     if what is What.MODELS:
         from sparsebench.models import FAMILIES

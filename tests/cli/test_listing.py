@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from plugins import METHOD, install
 
+from sparsebench.method_registry import METHODS, configure, refusal
+from sparsebench.models import Family, Form
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -37,6 +40,35 @@ def test_a_pipe_gets_one_line_a_name(cli: Callable[..., Said], what: str, name: 
     lines = cli("list", what).out.splitlines()
     assert lines[0].split()[0] == "name"
     assert sum(line.split()[0] == name for line in lines if line) == 1
+
+
+class TestMatrix:
+    def test_it_is_what_each_method_says_of_itself(self, cli: Callable[..., Said]) -> None:
+        said = cli("list", "methods", "--matrix", "--format", "json")
+        rows = json.loads(said.out)
+        assert {row["family"] for row in rows} == {"bert", "roberta", "gpt2", "t5"}
+        assert {row["method"].partition(":")[0] for row in rows} == set(METHODS)
+        for row in rows:
+            if ":" not in row["method"]:
+                method = configure(row["method"], {})
+                assert row["refused"] == refusal(method, Family(row["family"]), Form(row["form"]))
+        shira = {row["family"]: row["refused"] for row in rows if row["method"] == "peft: shira"}
+        assert "Conv1D" in shira["gpt2"]
+        assert shira["bert"] is None
+
+    def test_variants_share_a_reason(self, cli: Callable[..., Said]) -> None:
+        said = cli("list", "methods", "--matrix")
+        assert said.code == 0, said
+        cells = dict(line.split(maxsplit=1) for line in said.out.splitlines() if line.strip())
+        assert cells["lora"].split() == ["yes"] * 4
+        assert said.out.count("Conv1D") == 1
+        assert "peft: p_tuning" in said.out
+        assert "glue (" in said.out
+
+    def test_it_is_for_methods(self, cli: Callable[..., Said]) -> None:
+        said = cli("list", "tasks", "--matrix")
+        assert said.code == 2
+        assert "--matrix is for methods" in said.err
 
 
 def test_what_cannot_be_listed_says_what_can(cli: Callable[..., Said]) -> None:
