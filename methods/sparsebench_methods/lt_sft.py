@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _COPY = "pretrained_"
-"""Prefix of the buffer beside a parameter that holds its pretrained values."""
+"""Prefix of the attribute beside a parameter that holds its pretrained values."""
 
 
 class LTSFTConfig(MethodConfig):
@@ -93,14 +93,15 @@ class LTSFT(Method):
 
 
 def keep_values(model: nn.Module) -> None:
-    """Copy every parameter into a buffer beside it.
+    """Copy every parameter into an attribute of its module.
 
-    Checkpoints leave these buffers out: a resumed run copies the same values again.
+    The copies are no buffers: they stay on the device on which the model is prepared (the CPU), and
+    neither checkpoints nor the processes of a distributed run exchange them. A resumed run copies
+    the same values again.
     """
     for name, parameter in model.named_parameters():
         path, _, leaf = name.rpartition(".")
-        values = parameter.detach().clone()
-        model.get_submodule(path).register_buffer(_COPY + leaf, values, persistent=False)
+        setattr(model.get_submodule(path), _COPY + leaf, parameter.detach().clone())
 
 
 @torch.no_grad()
@@ -108,6 +109,5 @@ def restore_values(model: nn.Module) -> None:
     """Write the values that ``keep_values`` has copied back, and remove the copies."""
     for module in model.modules():
         for leaf, parameter in module.named_parameters(recurse=False):
-            if _COPY + leaf in dict(module.named_buffers(recurse=False)):
-                parameter.copy_(module.get_buffer(_COPY + leaf))
-                delattr(module, _COPY + leaf)
+            if _COPY + leaf in vars(module):
+                parameter.copy_(vars(module).pop(_COPY + leaf))
