@@ -1,4 +1,4 @@
-"""An update with values at a few fixed positions of a matrix, and no gradient of its size."""
+"""Updates with values at a few fixed positions of a matrix, and no gradient of its size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sparsebench.sparsity.branches import Branch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from sparsebench.sparsity.branches import LowRank
 
 
 class _AddProduct(torch.autograd.Function):
@@ -148,3 +150,33 @@ class SparseUpdate(Branch):
         self.values = nn.Parameter(kept, requires_grad=self.values.requires_grad)
         self.places = torch.stack([new_rows, self.places[1]])[:, left]
         self.shape = (rows.numel(), self.shape[1])
+
+
+class LowRankAndSparse(Branch):
+    """An update of two parts: one of low rank, and one with values at a few positions.
+
+    Args:
+        low: The part of low rank.
+        sparse: The part with few values; None if there is none (yet).
+    """
+
+    def __init__(self, low: LowRank, sparse: SparseUpdate | None) -> None:
+        super().__init__()
+        self.low = low
+        self.sparse = sparse
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the addition ``[..., out]`` for inputs ``[..., in]``."""
+        added: Tensor = self.low(inputs)
+        return added if self.sparse is None else self.sparse.add_to(added, inputs)
+
+    def delta(self) -> Tensor:
+        """Return the update as a matrix ``[out, in]``."""
+        low = self.low.delta()
+        return low if self.sparse is None else low + self.sparse.delta()
+
+    def keep_rows(self, rows: Tensor) -> None:
+        """Keep only some rows of the matrix, after a removal of heads."""
+        self.low.keep_rows(rows)
+        if self.sparse is not None:
+            self.sparse.keep_rows(rows)

@@ -17,7 +17,7 @@ from method_steps import (
 )
 from sparsebench_methods.dsee import DSEE, DSEEConfig, Prune, Score, Support
 from sparsebench_methods.dsee.pruning import coefficients
-from sparsebench_methods.dsee.update import Update, positions, residual
+from sparsebench_methods.dsee.update import positions, residual
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
 from sparsebench.models import Role, anatomy_of, load_backbone, model_source
@@ -26,6 +26,7 @@ from sparsebench.profiling import dummy_inputs
 from sparsebench.profiling.flops import count_flops
 from sparsebench.results.costs import FlopStatus
 from sparsebench.sparsity.branches import branches
+from sparsebench.sparsity.sparse_update import LowRankAndSparse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ class TestUpdate:
     def test_scale_is_alpha_over_rank(self) -> None:
         backbone = tiny_backbone("bert")
         view = dsee(alpha=12.0, rank=3).prepare(backbone)
-        update = next(iter(branches(view, Update).values()))
+        update = next(iter(branches(view, LowRankAndSparse).values()))
         torch.nn.init.ones_(update.low.B)
         torch.nn.init.ones_(update.sparse.values)
         dense = torch.zeros(32, 32)
@@ -105,7 +106,7 @@ class TestUpdate:
             state = torch.get_rng_state()
             view = dsee(support="grebsmo").prepare(backbone)
             assert torch.equal(torch.get_rng_state(), state)
-            return next(iter(branches(view, Update).values())).low.A
+            return next(iter(branches(view, LowRankAndSparse).values())).low.A
 
         assert torch.equal(factors(3), factors(3))
         assert not torch.equal(factors(3), factors(4))
@@ -178,7 +179,7 @@ class TestUnstructured:
     def test_adapted_matrices_are_ranked_by_the_score(self, score: Score) -> None:
         method, backbone = dsee(score=score, sparsity=0.5), tiny_backbone("bert")
         view = trained(method, backbone, stages=1)
-        updates = branches(view, Update)
+        updates = branches(view, LowRankAndSparse)
         weights = torch.stack([m.weight(view) for m in updates]).detach().clone()
         deltas = torch.stack([update.delta() for update in updates.values()]).detach()
         ranks = {"update": deltas, "weight": weights, "merged": weights + deltas}[score].abs()
@@ -215,7 +216,7 @@ class TestStructured:
         view = trained(method, backbone, stages=1)
         silent = copy.deepcopy(view)
         for attention in (a for block in anatomy_of(view).blocks for a in block.attentions):
-            updates = branches(view, Update)
+            updates = branches(view, LowRankAndSparse)
             scores = [updates[m].delta().abs() for m in (attention.query, attention.value)]
             lowest = sum(s.view(4, -1).sum(1) for s in scores).argsort()[:2]
             with torch.no_grad():
@@ -245,7 +246,7 @@ class TestStructured:
     def test_counts_of_the_update_after_removal(self) -> None:
         method = dsee(prune="structured", head_share=0.25, rank=3, entries=5)
         view = trained(method, tiny_backbone("gpt2"))
-        for update in branches(view, Update).values():
+        for update in branches(view, LowRankAndSparse).values():
             assert update.low.B.shape == (24, 3)
             assert update.sparse.values.shape == (5,)
             assert int(update.sparse.support[0].max()) < 24

@@ -11,7 +11,7 @@ from pydantic import Field
 from sparsebench import Backbone, Method, MethodConfig, Stage, TrainingData
 from sparsebench.sparsity.branches import LowRank, attach_branches, fold_branches
 from sparsebench.sparsity.pruning import rounding_remark
-from sparsebench.sparsity.sparse_update import SparseUpdate
+from sparsebench.sparsity.sparse_update import LowRankAndSparse, SparseUpdate
 from sparsebench_methods.dsee.pruning import (
     Score,
     add_coefficients,
@@ -20,7 +20,7 @@ from sparsebench_methods.dsee.pruning import (
     prune_parts,
     prune_weights,
 )
-from sparsebench_methods.dsee.update import Support, Update, positions
+from sparsebench_methods.dsee.update import Support, positions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +101,7 @@ class DSEE(Method):
         backbone.freeze()
         model: nn.Module = backbone.model
         generator = torch.Generator().manual_seed(torch.initial_seed())
-        updates: dict[Matrix, Update] = {}
+        updates: dict[Matrix, LowRankAndSparse] = {}
         for block in backbone.anatomy.blocks:
             for attention in block.attentions:
                 for matrix in (attention.query, attention.value):
@@ -113,12 +113,12 @@ class DSEE(Method):
 
     def _update(
         self, model: nn.Module, matrix: Matrix, attention: Attention, generator: torch.Generator
-    ) -> Update:
+    ) -> LowRankAndSparse:
         config, weight = self.config, matrix.weight(model)
         shape, scale = (weight.shape[0], weight.shape[1]), config.alpha / config.rank
         low = LowRank(shape, rank=config.rank, scale=scale, std=_STD, generator=generator)
         if config.support is Support.NONE or not config.entries:
-            return Update(low, None)
+            return LowRankAndSparse(low, None)
         places = positions(
             weight,
             config.support,
@@ -127,7 +127,7 @@ class DSEE(Method):
             generator=generator,
         )
         sparse = SparseUpdate(places, shape=shape, entries=config.entries, scale=scale)
-        return Update(low, sparse)
+        return LowRankAndSparse(low, sparse)
 
     def stages(self) -> tuple[Stage, Stage]:
         """Return the two stages, which share one budget."""

@@ -12,7 +12,7 @@ from sparsebench.models import ModuleWrapper, Role, anatomy_of, unwrap
 from sparsebench.sparsity.branches import attach_branches, branches, detach_branches
 from sparsebench.sparsity.masks import Scope, keep_highest
 from sparsebench.sparsity.removal import remove_heads, remove_neurons
-from sparsebench_methods.dsee.update import Update
+from sparsebench.sparsity.sparse_update import LowRankAndSparse
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ def prune_weights(model: nn.Module, *, sparsity: float, score: Score) -> None:
         sparsity: The share of each pool to prune: exactly ``int(share * weights)`` of them.
         score: The score of the weights of the matrices with an update.
     """
-    updates = branches(model, Update)
+    updates = branches(model, LowRankAndSparse)
     adapted = [matrix.weight(model) for matrix in updates]
     scores = [_score(matrix.weight(model), update, score) for matrix, update in updates.items()]
     others = _other_weights(model, updates)
@@ -111,7 +111,7 @@ def prune_weights(model: nn.Module, *, sparsity: float, score: Score) -> None:
             weight.mul_(mask)
 
 
-def _score(weight: Tensor, update: Update, score: Score) -> Tensor:
+def _score(weight: Tensor, update: LowRankAndSparse, score: Score) -> Tensor:
     if score is Score.WEIGHT:
         return weight.abs()
     if score is Score.UPDATE:
@@ -119,7 +119,7 @@ def _score(weight: Tensor, update: Update, score: Score) -> Tensor:
     return (weight + update.delta()).abs()
 
 
-def _other_weights(model: nn.Module, updates: dict[Matrix, Update]) -> list[Tensor]:
+def _other_weights(model: nn.Module, updates: dict[Matrix, LowRankAndSparse]) -> list[Tensor]:
     matrices = [matrix for matrix in anatomy_of(model).matrices() if matrix not in updates]
     poolers = [
         module.dense.weight
@@ -152,7 +152,7 @@ def prune_parts(
     }
     neurons = _lowest_neurons(model, share=neuron_share)
     fold_coefficients(model)
-    updates = branches(model, Update)
+    updates = branches(model, LowRankAndSparse)
     detach_branches(model)
     anatomy = anatomy_of(model)
     for block in anatomy.blocks:
@@ -174,7 +174,7 @@ def prune_parts(
 
 def _least_updated(model: nn.Module, attention: Attention, *, share: float) -> list[int]:
     """Return the heads to remove from an attention; at least one stays."""
-    updates = branches(model, Update)
+    updates = branches(model, LowRankAndSparse)
     deltas = [updates[matrix].delta() for matrix in (attention.query, attention.value)]
     scores = sum(d.abs().reshape(attention.heads, -1).sum(1) for d in deltas)
     count = min(round(share * attention.heads), attention.heads - 1)
@@ -208,7 +208,7 @@ def _rows_left(attention: Attention, removed: list[int]) -> Tensor:
     return (left[:, None] * attention.head_size + torch.arange(attention.head_size)).flatten()
 
 
-def _reattach(model: nn.Module, updates: dict[Matrix, Update]) -> None:
+def _reattach(model: nn.Module, updates: dict[Matrix, LowRankAndSparse]) -> None:
     """Attach updates to their matrices again, whose rows in a fused module have changed."""
     now = {matrix.name: matrix for matrix in anatomy_of(model).matrices(Role.QUERY, Role.VALUE)}
     attach_branches(model, {now[matrix.name]: update for matrix, update in updates.items()})

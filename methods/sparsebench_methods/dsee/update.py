@@ -1,4 +1,4 @@
-"""The update that DSEE trains: a low-rank part, and a few free values at chosen positions."""
+"""The positions at which DSEE's update has free values beside its low-rank part."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparsebench.sparsity.branches import Branch
-
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sparsebench.sparsity.branches import LowRank
-    from sparsebench.sparsity.sparse_update import SparseUpdate
 
 ROUNDS = 100
 """Rounds of the decomposition."""
@@ -43,36 +38,6 @@ class Support(StrEnum):
 
     NONE = "none"
     """No positions: the update is of low rank only, as in LoRA."""
-
-
-class Update(Branch):
-    """The update ``s (B A + S2)``: one part of low rank, and one with few entries.
-
-    Args:
-        low: ``s B A``.
-        sparse: ``s S2``, or None.
-    """
-
-    def __init__(self, low: LowRank, sparse: SparseUpdate | None) -> None:
-        super().__init__()
-        self.low = low
-        self.sparse = sparse
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the addition ``[..., out]`` for inputs ``[..., in]``."""
-        added: Tensor = self.low(inputs)
-        return added if self.sparse is None else self.sparse.add_to(added, inputs)
-
-    def delta(self) -> Tensor:
-        """Return the update as a matrix ``[out, in]``."""
-        low = self.low.delta()
-        return low if self.sparse is None else low + self.sparse.delta()
-
-    def keep_rows(self, rows: Tensor) -> None:
-        """Keep only some rows of the matrix, after a removal of heads."""
-        self.low.keep_rows(rows)
-        if self.sparse is not None:
-            self.sparse.keep_rows(rows)
 
 
 def positions(
