@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from method_steps import NO_DATA, snapshot, train_steps
-from some_data import EXAMPLES, SomeData
+from some_data import EXAMPLES, SomeData, plain_scores
 from sparsebench_methods.sparse_mask import Score, SparseMask, SparseMaskConfig
 from tiny_models import KINDS, tiny_backbone, tiny_batch
 
-from sparsebench.models import anatomy_of
 from sparsebench.sparsity.branches import branches
 from sparsebench.sparsity.sparse_update import SparseUpdate
 
@@ -26,29 +25,11 @@ def begun(backbone: Backbone, data: Any = NO_DATA, **settings: Any) -> tuple[Spa
     return method, view
 
 
-def expected_scores(backbone: Backbone, score: Score, data: SomeData) -> dict[str, torch.Tensor]:
-    """Each matrix's scores, from plain gradients of the whole model and all at once."""
-    model = backbone.model.eval().requires_grad_()
-    sums: dict[str, torch.Tensor] = {}
-    for batch in data.batches(EXAMPLES, size=1 if score is Score.FISHER else 8):
-        model.zero_grad()
-        model(**batch).loss.backward()
-        share = len(batch["input_ids"]) / EXAMPLES
-        for matrix in anatomy_of(model).matrices():
-            gradient = matrix.view(matrix.module(model).weight.grad).double()  # type: ignore[union-attr, arg-type]
-            gradient = gradient**2 if score is Score.FISHER else gradient
-            sums[matrix.name] = sums.get(matrix.name, 0) + gradient * share
-    model.zero_grad()
-    weights = {matrix.name: matrix.weight(model) for matrix in anatomy_of(model).matrices()}
-    factor = weights if score is Score.SNIP else dict.fromkeys(weights, 1.0)
-    return {name: (value * factor[name]).abs().detach() for name, value in sums.items()}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("score", [Score.GRADIENT, Score.SNIP, Score.FISHER])
 def test_the_highest_scores_are_chosen(kind: str, score: Score) -> None:
     data = SomeData(tiny_backbone(kind))
-    expected = expected_scores(tiny_backbone(kind), score, data)
+    expected = plain_scores(tiny_backbone(kind).model, score, data)
     _, view = begun(tiny_backbone(kind), data, score=score, share=0.02)
     updates = branches(view, SparseUpdate)
     assert {matrix.name for matrix in updates} == set(expected)
