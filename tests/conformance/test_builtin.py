@@ -23,6 +23,7 @@ MODES: list[tuple[str, dict[str, Any]]] = [
     ("movement", {"scope": "global"}),
     ("peft", {"tuner": "adalora"}),
     ("peft", {"tuner": "prefix_tuning"}),
+    ("rosa", {"score": "gradient", "scope": "global", "warmup_share": 0}),
     ("sparse_mask", {"score": "fisher", "scope": "global"}),
     ("sparsegpt", {"pattern": "2:4"}),
     ("wanda", {"retune": "lora"}),
