@@ -11,6 +11,7 @@ from sparsebench.results.verified import Verified
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sparsebench.leaderboard.details import RowDetails
     from sparsebench.schema.spec import MethodChoice
     from sparsebench.schema.training import Protocol
     from sparsebench.statistics import Standing
@@ -172,6 +173,7 @@ class Row:
         verified: How far its scores are verified: the weakest of its runs.
         search_trials: The number of search trials that its settings were chosen from; None where
             not recorded.
+        details: Its terms, environment and loss curves; None where not collected.
     """
 
     name: str
@@ -184,6 +186,7 @@ class Row:
     worse_than: tuple[str, ...] = ()
     verified: Verified = Verified.REPORTED
     search_trials: int | None = None
+    details: RowDetails | None = None
 
     @property
     def verified_in_words(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.board import ConfidenceInterval, Group, Leaderboard, Row
 from sparsebench.leaderboard.build.cost_summary import summarize_costs
+from sparsebench.leaderboard.build.details import details_of
 from sparsebench.leaderboard.build.notes import notes_of, statistics_notes
 from sparsebench.leaderboard.build.rows import (
     average_of,
@@ -149,6 +150,7 @@ def _draft(
         status=status_of(cells),
         search_trials=_search_trials(scored),
         verified=least_verified(known.verified.get(run.key, Verified.REPORTED) for run in scored),
+        details=details_of(source),
     )
     return _Draft(source, row, tuple(scores))
 

@@ -1,0 +1,53 @@
+"""The details of a row, shown when it is opened: its terms, environment, ranges and loss curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """The training loss of one run.
+
+    Attributes:
+        task: The name of the task.
+        seed: The seed of the run.
+        points: Step and loss, in order.
+    """
+
+    task: str
+    seed: int
+    points: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class RowDetails:
+    """The details of a row, which tables have no room for.
+
+    Attributes:
+        terms: The terms that all its runs share, ``varies`` where they differ, with dotted keys
+            such as ``training.batch_size``.
+        budgets: Name of a task -> the budget of its runs.
+        machines: The devices that its runs were trained on.
+        platforms: Their operating systems.
+        versions: Package -> the versions that its runs were trained with.
+        commits: The commits of the package.
+        dates: The first and the last day on which a run ended; empty where not recorded.
+        ranges: Name of a cost -> its lowest and highest value: for the latency, the 95 % confidence
+            interval, and for other costs the range over the runs. Without those of one value.
+        curves: The loss curves, by task and seed.
+    """
+
+    terms: Mapping[str, str] = field(default_factory=dict)
+    budgets: Mapping[str, str] = field(default_factory=dict)
+    machines: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    commits: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    curves: tuple[LossCurve, ...] = ()
