@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from board_pages import dots, first_column, results
 from factories import make_costs, make_densities, make_result
 
 from sparsebench.leaderboard import FORMATS
@@ -15,30 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Opened
-    from playwright.sync_api import Page
 
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>|\n"\'x'
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-def results(*, methods: int = 6, seeds: int = 2, tasks: int = 2) -> list:
-    return [
-        make_result(
-            0.5 + ((7 * n) % methods) / methods / 3 + seed / 500,
-            method=f"method-{n}",
-            task=f"task-{task}",
-            seed=seed,
-            costs=make_costs(trainable=10 ** (n % 6 + 1), gmacs=1 + n % 5, ratio=0.5 + n % 9 / 10),
-        )
-        for n in range(methods)
-        for task in range(tasks)
-        for seed in range(1, seeds + 1)
-    ]
-
-
-def first_column(page: Page) -> list[str]:
-    return page.locator("tbody tr:not([hidden]) th").all_inner_texts()
 
 
 @pytest.fixture
@@ -53,49 +34,42 @@ def test_it_opens_without_a_complaint(opened: Opened) -> None:
     assert opened.errors == []
 
 
-def test_a_heading_sorts_and_what_is_missing_stays_last(opened: Opened) -> None:
+def test_a_heading_sorts_the_best_first_and_what_is_missing_stays_last(opened: Opened) -> None:
     page = opened.page
-    button = page.get_by_role("button", name="average")
-    button.click()
-    upwards = first_column(page)
-    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    headings = page.locator("th[scope=col]")
+    button = headings.get_by_role("button", name="average")
     button.click()
     downwards = first_column(page)
-
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    button.click()
+    upwards = first_column(page)
+
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
     assert upwards[-1] == downwards[-1] == "full"
     assert upwards[:-1] == downwards[:-1][::-1]
-    page.get_by_role("button", name="trainable").press("Enter")  # by keyboard, by number
+    headings.get_by_role("button", name="trainable").press("Enter")  # by keyboard, by number
     assert first_column(page)[:6] == [f"method-{n}" for n in range(6)]
+    headings.get_by_role("button", name="method").click()
+    assert first_column(page) == ["full", *(f"method-{n}" for n in range(6))]
     assert opened.errors == []
 
 
 def test_fields_filter(opened: Opened) -> None:
     page = opened.page
+    count = page.locator(".count")
     page.get_by_label("Find a method").fill("METHOD-3")
     assert first_column(page) == ["method-3"]
-    assert page.get_by_role("status").inner_text() == "1 of 7 rows"
+    assert count.inner_text() == "1 of 7 rows"
     page.get_by_role("button", name="Clear filters").click()
+    assert page.get_by_label("Filter GMACs").is_hidden()
+    page.get_by_role("button", name="Column filters").click()
     page.get_by_label("Filter GMACs").fill(">= 4")
     assert sorted(first_column(page)) == ["method-3", "method-4"]
+    assert dots(page) == ["method-3", "method-4"]
     page.get_by_label("Filter status").fill("missing")
     assert first_column(page) == []
     page.get_by_role("button", name="Clear filters").click()
-    assert page.get_by_role("status").inner_text() == "7 rows"
-
-
-def test_the_plot_follows_the_choice(opened: Opened) -> None:
-    page = opened.page
-    shown = page.locator("figure:not([hidden])")
-    assert shown.count() == 1
-    assert shown.get_attribute("data-cost") == "trainable"
-    assert shown.locator("circle").count() == 6
-    page.get_by_role("combobox").select_option("latency")
-
-    assert shown.get_attribute("data-cost") == "latency"
-    assert "latency relative to the untouched backbone" in (
-        shown.get_by_role("img").get_attribute("aria-label") or ""
-    )
+    assert count.inner_text() == "7 rows"
 
 
 def test_density_is_shown_layer_by_layer(open_page: Callable[..., Opened]) -> None:
@@ -103,7 +77,10 @@ def test_density_is_shown_layer_by_layer(open_page: Callable[..., Opened]) -> No
     shorter = make_costs(density=make_densities(0.75))
     measured = [make_result(0.9, costs=sparse), make_result(0.8, method=HOSTILE, costs=shorter)]
     opened = open_page(FORMATS["html"](build([*measured, make_result(0.7, method="full")])))
-    table = opened.page.get_by_role("table").nth(1)
+    table = opened.page.locator("table.layers")
+    assert table.is_hidden()
+    opened.page.get_by_text("Activation density by layer").click()
+    assert table.is_visible()
 
     headings = table.locator("thead th").all_inner_texts()
     assert headings == ["method", "encoder 0", "encoder 1"]
@@ -113,8 +90,6 @@ def test_density_is_shown_layer_by_layer(open_page: Callable[..., Opened]) -> No
     assert rows.count() == 2
     box = "(cell) => getComputedStyle(cell).backgroundImage"
     assert "25%" in rows.first.locator("td").first.evaluate(box)
-    opened.page.get_by_text("Activation density by layer").click()
-    assert opened.page.locator("table.layers").is_hidden()
     assert opened.errors == []
 
 
@@ -126,8 +101,14 @@ def test_a_hostile_name_does_nothing(open_page: Callable[..., Opened]) -> None:
     opened.page.on("dialog", lambda dialog: said.append(dialog.message))
 
     assert opened.page.locator("img").count() == 0
-    assert opened.page.locator("script").count() == 1
+    assert opened.page.locator("script:not([type])").count() == 1
+    assert opened.page.locator("script[type='application/json']").count() == 1
     assert "<script>alert(2)</script>" in opened.page.locator("tbody th").first.inner_text()
+    opened.page.locator("button.open").first.click()
+    assert "<script>alert(2)</script>" in opened.page.locator(".sheet").inner_text()
+    opened.page.locator("g.dot").first.hover()
+    assert "<script>alert(2)</script>" in opened.page.locator(".tip").inner_text()
+    assert opened.page.locator("img").count() == 0
     assert (said, opened.errors) == ([], [])
 
 
@@ -152,7 +133,7 @@ def test_on_a_phone_only_the_table_scrolls_sideways(
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(14, 18, 23)"}[scheme]
+    assert paper == {"light": "rgb(247, 248, 249)", "dark": "rgb(16, 20, 24)"}[scheme]
 
 
 def test_without_scripts_everything_is_there_to_read(open_page: Callable[..., Opened]) -> None:
@@ -160,15 +141,14 @@ def test_without_scripts_everything_is_there_to_read(open_page: Callable[..., Op
 
     assert opened.page.locator("tbody tr").count() == 6
     assert opened.page.locator("figure:visible").count() > 1
-    assert opened.page.locator(".tools:visible").count() == 0
+    assert opened.page.locator(".scripted:visible").count() == 0
 
 
 def test_ten_thousand_results_still_sort(open_page: Callable[..., Opened]) -> None:
     many = results(methods=1000, seeds=5, tasks=2)
     assert len(many) == 10_000
     opened = open_page(FORMATS["html"](build(many)))
-    button = opened.page.get_by_role("button", name="average")
-    button.click()
+    button = opened.page.locator("th[scope=col]").get_by_role("button", name="average")
     button.click()
     button.click()
 

@@ -1,8 +1,11 @@
 """The leaderboard as one HTML page that opens from disk, offline, and needs nothing else.
 
-The page is complete before any script runs; the script adds sorting, filtering and the choice of a
-plot. The content security policy allows that one script by its hash, so that no name could run
-another even if it were not escaped.
+The table, the plots and the notes are there before any script runs; the script adds the budget,
+the choice of axes, sorting, filtering and details. The content security policy allows that one
+script by its hash, so that no name could run another even if it were not escaped.
+
+The plot is drawn by our own script. A plotting library such as Vega-Lite or ECharts would make each
+page several times as large, and none has a front that follows tests of significance.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from sparsebench.leaderboard.cost_columns import COSTS
+from sparsebench.leaderboard.page.data import embedded
 from sparsebench.leaderboard.plot import STYLE, draw_group, svg
 from sparsebench.leaderboard.scores_table import scores_document
-from sparsebench.leaderboard.text import clean
+from sparsebench.leaderboard.text import clean, seeds_in_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,11 +32,27 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.render.document import TextColumn, TextSection
 
 
+SCRIPTS = (
+    "state",
+    "quantities",
+    "front",
+    "scale",
+    "plot",
+    "budget",
+    "table",
+    "details",
+    "significance",
+    "main",
+)
+"""The files that are one script on the page; ``main`` runs the others and comes last."""
+
+STYLES = ("base", "controls", "table", "plot")
+
+
 @dataclass(frozen=True)
 class _Plot:
-    """A plot of the page: the name and axis of its cost, and the picture."""
+    """A plot for readers without scripts: the axis of its cost, and the picture."""
 
-    name: str
     axis: str
     picture: Markup
 
@@ -56,8 +76,13 @@ class _Section:
     """A group of the page; a cell of ``rows`` is its text, its sort key, and its emphasis."""
 
     heading: str
+    name: str
+    facts: tuple[str, ...]
+    flagged: bool
     columns: tuple[TextColumn, ...]
+    more_is_better: frozenset[str]
     rows: list[tuple[tuple[str, str, bool], ...]]
+    data: Markup
     layers: LayerTable | None
     plots: list[_Plot]
     notes: tuple[str, ...]
@@ -65,7 +90,8 @@ class _Section:
 
 def to_html(board: Leaderboard) -> str:
     """Return the page."""
-    script = _file("page.js")
+    script = '"use strict";\n' + "".join(_file(f"js/{name}.js") for name in SCRIPTS)
+    style = "".join(_file(f"css/{name}.css") for name in STYLES)
     document = scores_document(board)
     return (
         _environment()
@@ -74,7 +100,7 @@ def to_html(board: Leaderboard) -> str:
             sections=map(_section, document.sections, board.groups),
             warnings=document.warnings,
             legend=document.legend,
-            style=Markup(_file("page.css") + STYLE),  # noqa: S704 - our own files
+            style=Markup(style + STYLE),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704 - our own file
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -91,12 +117,33 @@ def _section(section: TextSection, group: Group) -> _Section:
         for column in columns
     ]
     plots = [
-        _Plot(cost.name, cost.axis, Markup(svg(draw_group(group, cost))))  # noqa: S704 - escaped there
+        _Plot(cost.axis, Markup(svg(draw_group(group, cost))))  # noqa: S704 - escaped there
         for cost in COSTS
         if any(row.average and cost.key(row) is not None for row in group.rows)
     ]
-    rows = list(zip(*cells, strict=True))
-    return _Section(section.heading, columns, rows, layer_table(group), plots, section.notes)
+    return _Section(
+        heading=section.heading,
+        name=clean(group.name),
+        facts=(
+            clean(f"protocol {group.protocol}"),
+            seeds_in_words(group.seeds),
+            f"{len(group.rows)} method{'s' if len(group.rows) > 1 else ''}",
+        ),
+        flagged=group.flagged,
+        columns=columns,
+        more_is_better=_more_is_better(group),
+        rows=list(zip(*cells, strict=True)),
+        data=embedded(group),
+        layers=layer_table(group),
+        plots=plots,
+        notes=section.notes,
+    )
+
+
+def _more_is_better(group: Group) -> frozenset[str]:
+    """Return the headings of the columns that a first click sorts from high to low."""
+    tasks = {clean(column.name) for column in group.columns}
+    return frozenset({"average", "sparsity", "efficiency", *tasks})
 
 
 def layer_table(group: Group) -> LayerTable | None:
