@@ -31,8 +31,8 @@ class LTSFTConfig(MethodConfig):
     tune_share: float = Field(default=0.5, gt=0, lt=1)
     """The share of the budget of the first stage, in which everything trains."""
 
-    sparse_rate: float = Field(default=1.0, gt=0)
-    """A factor on all peak learning rates in the second stage."""
+    sparse_rate: float = Field(default=10.0, gt=0)
+    """A factor on all peak learning rates in the second stage, that of the task head included."""
 
     scope: Scope = Scope.GLOBAL
     """Whether weights compete across all matrices or within each."""
