@@ -1,4 +1,4 @@
-"""The details of a row, shown when it is opened: its terms, environment, ranges and loss curves."""
+"""The details of a row, shown when it is opened: terms, environment, curves."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class RowDetails:
         versions: Package -> the versions that its runs were trained with.
         commits: The commits of the package.
         dates: The first and the last day on which a run ended; empty where not recorded.
-        ranges: Name of a cost -> its lowest and highest value: for the latency, the 95 % confidence
-            interval, and for other costs the range over the runs. Without those of one value.
+        uncertainties: Name of a cost -> how far its value may lie below and above: for the latency,
+            the 95 % confidence interval, and for other costs the range over the seeds of a task.
+            Without those that are certain.
         curves: The loss curves, by task and seed.
     """
 
@@ -49,5 +50,5 @@ class RowDetails:
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     commits: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    uncertainties: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     curves: tuple[LossCurve, ...] = ()

@@ -87,9 +87,8 @@ def test_both_axes_are_free(opened: Opened) -> None:
     page.get_by_label("Horizontal").select_option("latency")
     page.get_by_label("Vertical").select_option("task-1")
 
-    assert picture.get_attribute("aria-label") == (
-        "task-1 against latency, relative to the untouched backbone"
-    )
+    label = picture.get_attribute("aria-label")
+    assert label == "task-1 against latency, relative to the backbone"
     page.get_by_label("Vertical").select_option("macs")
     assert "multiply-adds per sequence \u00b7 less is better" in picture.inner_html()
 
@@ -126,6 +125,43 @@ def test_the_front_does_not_run_through_noise(open_page: Callable[..., Opened]) 
     assert page.locator(".front-list").inner_text() == "On the front: cheap, better."
     page.get_by_role("textbox", name="Trainable parameters").fill("5k")
     assert page.locator(".front-list").inner_text() == "On the front: cheap."
+
+
+def test_of_rows_with_the_same_cost_the_front_names_the_higher(
+    open_page: Callable[..., Opened],
+) -> None:
+    rows = {"low": (0.70, 300, 340), "high": (0.72, 310, 350), "dear": (0.73, 900, 910)}
+    made = [
+        make_result(
+            score + seed / 10,
+            method=name,
+            seed=seed,
+            costs=make_costs(training_bytes=sizes[seed] * 2**20),
+        )
+        for name, (score, *sizes) in rows.items()
+        for seed in (0, 1)
+    ]
+    page = open_page(FORMATS["html"](build(made))).page
+    page.get_by_label("Vertical").select_option("task-0")
+    page.get_by_label("Horizontal").select_option("train-memory")
+
+    assert page.locator(".front-list").inner_text() == "On the front: high."
+
+
+def test_the_front_is_the_same_with_the_axes_exchanged(open_page: Callable[..., Opened]) -> None:
+    page = open_page(
+        scored(
+            ("cheap", 10, (0.500, 0.502, 0.501)),
+            ("lucky", 1_000, (0.45, 0.50, 0.60)),
+            ("better", 10_000, (0.700, 0.701, 0.702)),
+        )
+    ).page
+    page.get_by_label("Horizontal").select_option("average")
+    page.get_by_label("Vertical").select_option("trainable")
+
+    assert page.locator(".front-list").inner_text() == "On the front: cheap, better."
+    assert dots(page, "even") == ["lucky"]
+    assert "H" in (page.locator("path.front").get_attribute("d") or "")
 
 
 def test_the_address_contains_the_state(open_page: Callable[..., Opened]) -> None:

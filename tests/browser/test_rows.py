@@ -65,6 +65,9 @@ def test_a_dot_opens_its_row_by_keyboard(open_page: Callable[..., Opened]) -> No
     page = open_page(scored(*THREE)).page
     page.locator("g.dot").first.focus()
     assert page.locator(".tip").inner_text().splitlines()[0] == "worst"
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".tip").inner_text().splitlines()[0] == "middle"
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
 
     assert page.get_by_role("button", name="worst", exact=True).get_attribute("aria-expanded") == (

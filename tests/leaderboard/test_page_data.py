@@ -59,9 +59,21 @@ def test_values_have_their_intervals() -> None:
         (76.6667, 76.6667 - 100 * interval.half_width, 76.6667 + 100 * interval.half_width),
         abs=1e-3,
     )
-    assert values["train-memory"] == (100, 100, 300)
+    assert values["train-memory"] == (100, 100, 300)  # the median, and the range over the seeds
     assert values["trainable"] == (5_000,)
     assert "act-density" not in values
+
+
+def test_a_cost_that_differs_between_tasks_only_is_certain() -> None:
+    group = group_of(
+        *(
+            make_result(0.7, task=task, seed=seed, costs=make_costs(training_bytes=size))
+            for task, size in (("mrpc", 100), ("rte", 300))
+            for seed in (1, 2)
+        )
+    )
+
+    assert group_data(group)["rows"][0]["values"]["train-memory"] == (100,)
 
 
 def test_shares_refer_to_the_backbone_or_to_full_fine_tuning() -> None:

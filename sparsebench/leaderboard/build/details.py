@@ -10,9 +10,10 @@ from sparsebench.leaderboard.build.run_terms import group_by
 from sparsebench.leaderboard.details import LossCurve, RowDetails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sparsebench.leaderboard.build.rows import RowRuns
+    from sparsebench.results.costs import Costs
     from sparsebench.results.records import Provenance, RunResult
 
 
@@ -33,7 +34,7 @@ def details_of(source: RowRuns) -> RowDetails:
         versions=_versions(known),
         commits=_distinct(record.git for record in known if record.git),
         dates=(days[0], days[-1]) if days else (),
-        ranges=_ranges(runs),
+        uncertainties=_uncertainties(runs),
         curves=tuple(_curves(runs)),
     )
 
@@ -60,29 +61,42 @@ def _versions(known: Sequence[Provenance]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _ranges(runs: Sequence[RunResult]) -> dict[str, tuple[float, float]]:
-    costs = [run.costs for run in runs if run.costs]
-    parameters = [cost.parameters for cost in costs if cost.parameters]
-    memories = [cost.memory for cost in costs if cost.memory]
-    found = {
-        "trainable": _range(part.trainable for part in parameters),
-        "sparsity": _range(part.encoder_sparsity for part in parameters),
-        "act-density": _range(cost.density.density for cost in costs if cost.density),
-        "macs": _range(cost.flops.matrix for cost in costs if cost.flops),
-        "efficiency": _range(cost.runtimes[0].efficiency for cost in costs if cost.runtimes),
-        "train-memory": _range(part.training.bytes for part in memories if part.training),
-        "infer-memory": _range(part.inference for part in memories),
-    }
-    intervals = [cost.latency.interval for cost in costs if cost.latency and cost.latency.interval]
-    if intervals:
-        lows, highs = zip(*intervals, strict=True)
-        found["latency"] = statistics.median(lows), statistics.median(highs)
-    return {name: ends for name, ends in found.items() if ends is not None and ends[0] < ends[1]}
+COSTS: Mapping[str, Callable[[Costs], float | None]] = {
+    "trainable": lambda costs: costs.parameters.trainable if costs.parameters else None,
+    "sparsity": lambda costs: costs.parameters.encoder_sparsity if costs.parameters else None,
+    "act-density": lambda costs: costs.density.density if costs.density else None,
+    "macs": lambda costs: costs.flops.matrix if costs.flops else None,
+    "efficiency": lambda costs: costs.runtimes[0].efficiency if costs.runtimes else None,
+    "train-memory": lambda costs: (
+        costs.memory.training.bytes if costs.memory and costs.memory.training else None
+    ),
+    "infer-memory": lambda costs: costs.memory.inference if costs.memory else None,
+}
+"""Name of a cost -> its value in one run."""
 
 
-def _range(values: Iterable[float | None]) -> tuple[float, float] | None:
-    known = [value for value in values if value is not None]
-    return (min(known), max(known)) if known else None
+def _uncertainties(runs: Sequence[RunResult]) -> dict[str, tuple[float, float]]:
+    by_task = group_by(runs, lambda run: run.spec.task).values()
+    found = {}
+    for name, value in COSTS.items():
+        tasks = [[value(run.costs) for run in own if run.costs] for own in by_task]
+        found[name] = _spread([[each for each in task if each is not None] for task in tasks])
+    latencies = [run.costs.latency for run in runs if run.costs and run.costs.latency]
+    known = [(part.ratio, *part.interval) for part in latencies if part.interval]
+    if known:
+        middle, low, high = map(statistics.median, zip(*known, strict=True))
+        found["latency"] = max(0.0, middle - low), max(0.0, high - middle)
+    return {name: ends for name, ends in found.items() if any(ends)}
+
+
+def _spread(tasks: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return how far seeds lie below and above the median of their task, mean over tasks."""
+    measured = [(statistics.median(values), values) for values in tasks if values]
+    if not measured:
+        return 0.0, 0.0
+    below = statistics.fmean(middle - min(values) for middle, values in measured)
+    above = statistics.fmean(max(values) - middle for middle, values in measured)
+    return below, above
 
 
 def _curves(runs: Sequence[RunResult]) -> Iterator[LossCurve]:

@@ -80,7 +80,7 @@ AXES = (
     ),
     CostAxis(
         name="latency",
-        title="latency, relative to the untouched backbone",
+        title="latency, relative to the backbone",
         field="Latency",
         kind="ratio",
         key=lambda costs: costs.latency_ratio,
@@ -203,13 +203,14 @@ def _score(source: Average | Cell | None, mean: float | None) -> Value | None:
 
 
 def _costs(row: Row, axes: Sequence[CostAxis]) -> dict[str, Value]:
-    ranges = row.details.ranges if row.details else {}
+    known = row.details.uncertainties if row.details else {}
     values: dict[str, Value] = {}
     for axis in axes:
         value = axis.key(row.costs)
         if value is not None:
-            low, high = ranges.get(axis.name, (value, value))
-            values[axis.name] = (value, low, high) if low < high else (value,)
+            below, above = known.get(axis.name, (0, 0))
+            certain = below <= 0 and above <= 0
+            values[axis.name] = (value,) if certain else (value, value - below, value + above)
     return values
 
 

@@ -21,6 +21,7 @@ PAPERS = {
     "pst": "arXiv:2205.11005",
     "qlora": "arXiv:2305.14314",
     "sparse_mask": "arXiv:2111.09839",
+    "rosa": "arXiv:2401.04679",
     "soft_movement": "arXiv:2005.07683",
     "sparsegpt": "arXiv:2301.00774",
     "wanda": "arXiv:2306.11695",

@@ -58,10 +58,12 @@ function plot(view) {
   picture.append(...gridOf(frame, x, y), ...limitShades(view, frame, x, y));
   const ghosts = all.filter((row) => !view.shown.has(row));
   for (const row of ghosts) picture.append(draw("circle", { class: "ghost", ...centre(frame.at(row)), r: 3 }));
-  picture.append(...barsOf(frame, rows, found, x, y), frontLine(frame, found.front, x));
+  picture.append(...barsOf(frame, rows, found, x, y), frontLine(frame, found.front, x, y));
   view.dots = new Map();
   const inOrder = [...rows].sort((a, b) => frame.at(a).x - frame.at(b).x);
   for (const row of inOrder) picture.append(dotOf(view, frame, row, found, x, y));
+  picture.querySelector(".dot")?.setAttribute("tabindex", 0);
+  picture.addEventListener("keydown", moveBetweenDots);
   picture.append(...namesOf(frame, rows, found));
   view.tip.hidden = true;
   view.canvas.replaceChildren(picture, view.tip);
@@ -71,14 +73,22 @@ function plot(view) {
 const centre = ({ x, y }) => ({ cx: x.toFixed(1), cy: y.toFixed(1) });
 
 function frameOf(view, rows, x, y, width) {
-  const height = Math.round(Math.min(540, Math.max(320, width * 0.52)));
-  const [left, right, top, bottom] = [62, width - 16, 18, height - 52];
+  const height = Math.round(Math.max(320, Math.min(540, width * 0.52), Math.min(600, roomFor(view))));
+  const [left, right, top, bottom] = [y.kind === "score" ? 62 : 80, width - 16, 18, height - 52];
   const spread = (axis) => rows.flatMap((row) => ends(valueOf(row, axis))).concat(rows.map((row) => valueOf(row, axis)[0]));
   const [across, down] = [scaleOf(x, spread(x), width < 500 ? 3 : 6), scaleOf(y, spread(y), 5)];
   const px = (value) => left + across.place(value) * (right - left);
   const py = (value) => bottom - down.place(value) * (bottom - top);
   const at = (row) => ({ x: px(valueOf(row, x)[0]), y: py(valueOf(row, y)[0]), top, bottom });
   return { width, height, left, right, top, bottom, across, down, px, py, at };
+}
+
+// Return the height at which the plot is as tall as the budget beside it; 0 if it is above.
+function roomFor(view) {
+  const [panel, card] = [".budget", ".explorer"].map((name) => view.element.querySelector(name));
+  if (panel.offsetTop !== card.offsetTop) return 0;
+  const others = [...card.children].filter((child) => child !== view.canvas);
+  return panel.offsetHeight - others.reduce((sum, child) => sum + child.offsetHeight, 60);
 }
 
 function gridOf(frame, x, y) {
@@ -100,7 +110,7 @@ function gridOf(frame, x, y) {
   parts.push(
     line("base", left, bottom, right, bottom),
     text("name", (left + right) / 2, height - 10, "middle", frame.width < 500 ? x.title : `${x.title} \u00b7 ${better(x)}`),
-    text("name", 14, middle, "middle", y.kind === "score" ? y.title : `${y.title} \u00b7 ${better(y)}`, `rotate(-90 14 ${middle})`),
+    text("name", 14, middle, "middle", y.kind === "score" || y.title.length > 32 ? y.title : `${y.title} \u00b7 ${better(y)}`, `rotate(-90 14 ${middle})`),
   );
   return parts;
 }
@@ -138,11 +148,14 @@ function barsOf(frame, rows, found, x, y) {
   });
 }
 
-function frontLine(frame, front, x) {
+// Draw steps along the cost first, then along the score, and on to the dear end of the cost.
+function frontLine(frame, front, x, y) {
+  const turned = isTurned(x, y);
+  const step = (place) => (turned ? `V${place.y}H${place.x}` : `H${place.x}V${place.y}`);
   const places = front.map((row) => frame.at(row));
-  let path = "";
-  places.forEach((place, at) => { path += at ? `H${place.x}V${place.y}` : `M${place.x} ${place.y}`; });
-  if (path) path += `H${x.more ? frame.left : frame.right}`;
+  let path = places.map((place, at) => (at ? step(place) : `M${place.x} ${place.y}`)).join("");
+  const [near, far] = turned ? [frame.bottom, frame.top] : [frame.left, frame.right];
+  if (path) path += `${turned ? "V" : "H"}${(turned ? y : x).more ? near : far}`;
   return draw("path", { class: "front", d: path });
 }
 
@@ -151,7 +164,7 @@ const lookOf = (row, { front, beaten }) => (front.includes(row) ? "best" : beate
 function dotOf(view, frame, row, found, x, y) {
   const place = frame.at(row);
   const words = `${row.name}: ${withEnds(y, valueOf(row, y))}, ${withEnds(x, valueOf(row, x))}`;
-  const dot = draw("g", { class: `dot ${lookOf(row, found)}`, tabindex: 0, role: "button", "aria-label": words },
+  const dot = draw("g", { class: `dot ${lookOf(row, found)}`, tabindex: -1, role: "button", "aria-label": words },
     draw("circle", { class: "reach", ...centre(place), r: 12 }), draw("circle", { ...centre(place), r: 5 }));
   const tell = () => {
     const lines = [y, x].map((axis) => make("span", {}, `${axis.title}: ${withEnds(axis, valueOf(row, axis))}`));
@@ -176,6 +189,19 @@ function dotOf(view, frame, row, found, x, y) {
   return dot;
 }
 
+// One dot is a stop of the Tab key; arrow keys move to the others, from left to right.
+function moveBetweenDots(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const all = [...event.currentTarget.querySelectorAll(".dot")];
+  const at = all.indexOf(document.activeElement);
+  if (!step || at < 0) return;
+  event.preventDefault();
+  const next = all[(at + step + all.length) % all.length];
+  all[at].setAttribute("tabindex", -1);
+  next.setAttribute("tabindex", 0);
+  next.focus();
+}
+
 function withEnds(axis, value) {
   const text = shown(axis, value[0]);
   return value.length > 1 ? `${text} (${shown(axis, value[1])} to ${shown(axis, value[2])})` : text;
@@ -193,10 +219,10 @@ function namesOf(frame, rows, found) {
 
 function caption(view, { front }, rows, x, y) {
   const list = front.map(({ name }) => name).join(", ");
-  const tests = y.id === "average" && view.data.ranked;
+  const tests = [x.id, y.id].includes("average") && view.data.ranked;
   view.element.querySelector(".front-list").textContent = list ? `On the front: ${list}.` : "No row is left.";
   view.element.querySelector(".front-rule").textContent = tests
-    ? "A step up is a significant difference of the averages."
-    : "A step is a difference larger than the intervals, which do not overlap.";
+    ? "A better average counts if the difference is significant, a lower cost if the intervals do not overlap."
+    : "A difference counts if the intervals do not overlap.";
   view.element.querySelector(".bars-rule").hidden = !rows.some((row) => valueOf(row, x).length > 1 || valueOf(row, y).length > 1);
 }

@@ -38,16 +38,17 @@ function significance(view) {
     for (const mark of view.table.querySelectorAll(".letters")) mark.hidden = chosen !== "letters";
     key.hidden = chosen !== "letters";
     area.hidden = chosen !== "matrix";
-    if (chosen === "matrix") area.replaceChildren(matrixOf(ranked.filter((row) => view.shown.has(row))));
+    if (chosen === "matrix") area.replaceChildren(...matrixOf(ranked.filter((row) => view.shown.has(row))));
   });
 }
 
 function matrixOf(rows) {
-  if (rows.length > MOST_IN_MATRIX) return make("p", {}, `The matrix has room for ${MOST_IN_MATRIX} rows: filter the table.`);
-  const caption = make("caption", {}, "Is the row significantly better (\u25b2) or worse (\u25bc) than the column? A dot: not significantly different.");
+  if (rows.length > MOST_IN_MATRIX) return [make("p", { class: "about" }, `The matrix has room for ${MOST_IN_MATRIX} rows: filter the table.`)];
+  const key = make("p", { class: "about" }, "Is the row significantly better (\u25b2) or worse (\u25bc) than the column? A dot: not significantly different.");
   const head = make("tr", {}, make("td"), ...rows.map((row) => make("th", { scope: "col" }, make("span", {}, row.name))));
   const body = rows.map((row) => make("tr", {}, make("th", { scope: "row" }, row.name), ...rows.map((other) => matrixCell(row, other))));
-  return make("table", {}, caption, make("thead", {}, head), make("tbody", {}, ...body));
+  const table = make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+  return [key, make("div", { class: "scroll", role: "region", "aria-label": "Significant differences", tabindex: 0 }, table)];
 }
 
 function matrixCell(row, other) {
