@@ -207,7 +207,9 @@ class ExecutorOptions:
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at a time; 1 on this machine.", rich_help_panel=_WHERE),
+        typer.Option(
+            min=1, help="Runs at a time; on a CPU by default one a core.", rich_help_panel=_WHERE
+        ),
     ] = None
     device: DeviceName = "auto"
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import psutil
 import torch
 
 from sparsebench.errors import suggestion
+from sparsebench.execution.free_memory import free_memory
 
 _KNOWN = ("auto", "cpu", "cuda", "meta", "mps", "xpu")
-_LIMIT, _USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
 
 
 class NoDeviceError(Exception):
@@ -49,12 +47,7 @@ def free_bytes(device: torch.device) -> int | None:
         return torch.cuda.mem_get_info(device)[0]
     if device.type != "cpu":
         return None
-    free = psutil.virtual_memory().available
-    try:
-        limit = int(_LIMIT.read_text()) - int(_USED.read_text())
-    except (OSError, ValueError):  # no control group, or one without a limit
-        return free
-    return min(free, limit)
+    return free_memory()
 
 
 def training_precision(name: str, device: torch.device) -> str:

@@ -18,6 +18,7 @@ from sparsebench.execution.executors.resources import (
     check_device,
     check_gpus,
     check_memory_limit,
+    default_workers,
     divide_machine,
     lacks_bf16,
     visible_gpus,
@@ -77,7 +78,8 @@ class LocalExecutor(Executor):
         for job in jobs:
             check_memory_limit(job.limits.memory)
         context, backlog = warm_processes(), Backlog(jobs, report)
-        free = divide_machine(self.workers or 1, self.device, processes=devices)
+        workers = self.workers or (1 if devices > 1 else default_workers(jobs, self.device))
+        free = divide_machine(workers, self.device, processes=devices)
         running: list[RunProcess] = []
         with interrupted_by_sigterm():
             try:

@@ -12,15 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import UserError
+from sparsebench.execution.free_memory import free_memory
+from sparsebench.models.sources import FolderSource, model_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sparsebench.execution.job import Job
+
+MEMORY_OF_A_RUN = 2**29
+"""The bytes of a run's process, apart from models and batches."""
+
+MEMORY_OF_A_BACKBONE = 20
+"""The most bytes in training for each byte of the backbone's files: weights, gradients, moments,
+activations, and copies to compare with."""
 
 _STATUS = Path("/proc/self/status")
 _COUNTERS = Path("/proc/vmstat")
 _PROCESSOR = Path("/proc/cpuinfo")
+_DRIVERS = tuple(Path("/dev") / name for name in ("nvidiactl", "kfd", "dxg"))
 _FAST_BF16 = {"avx512bw", "avx_ne_convert", "bf16"}
 
 
@@ -79,6 +89,30 @@ def divide_machine(workers: int, device: str, *, processes: int = 1) -> list[tup
         for place in range(count)
     ]
     return [tuple(parts[first : first + processes]) for first in range(0, count, processes)]
+
+
+def default_workers(jobs: Sequence[Job], device: str) -> int:
+    """Return how many runs to execute at a time: one a core of a CPU, if their memory has room.
+
+    The memory of a run is estimated by the size of its backbone's files. With a GPU, or a backbone
+    whose files are not known to be here, the answer is 1.
+    """
+    if device.startswith("cuda") or (device == "auto" and visible_gpus()):
+        return 1
+    sizes = [_size(model) for model in {job.model for job in jobs}]
+    known = [size for size in sizes if size is not None]
+    if not known or len(known) < len(sizes):
+        return 1
+    room = free_memory() // (MEMORY_OF_A_RUN + max(known) * MEMORY_OF_A_BACKBONE)
+    return max(1, min(threads(), len(jobs), room))
+
+
+def _size(model: str) -> int | None:
+    """Return the bytes of the weights of a backbone in a folder, None for another one."""
+    source = model_source(model)
+    if not isinstance(source, FolderSource):
+        return None
+    return sum(file.stat().st_size for file in source.folder().glob("*.safetensors"))
 
 
 def check_gpus(gpus: int, device: str) -> None:
@@ -147,10 +181,15 @@ def threads() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """Return the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the GPUs that may be used, as CUDA_VISIBLE_DEVICES names them.
+
+    Without a driver of GPUs, torch need not be imported for the answer.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name.strip()]
+    if sys.platform == "linux" and not any(driver.exists() for driver in _DRIVERS):
+        return []
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]

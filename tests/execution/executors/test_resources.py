@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,3 +79,40 @@ def test_training_in_bfloat16_without_it_is_noted(
     job = SimpleNamespace(spec=SimpleNamespace(training=training))
     notes = LocalExecutor(device=device).notes([job])  # type: ignore[list-item]
     assert len(notes) == noted
+
+
+class TestDefaultWorkers:
+    """How many runs go at a time where nobody says so."""
+
+    @pytest.fixture(autouse=True)
+    def _machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(resources, "threads", lambda: 4)
+        monkeypatch.setattr(resources, "free_memory", lambda: 16 * 2**30)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+    @staticmethod
+    def workers(count: int, *models: str, device: str = "auto") -> int:
+        jobs: list[Any] = [SimpleNamespace(model=model) for model in models for _ in range(count)]
+        return resources.default_workers(jobs, device)
+
+    def test_small_backbones_fill_the_cores(self) -> None:
+        assert self.workers(9, "quick/bert", "quick/t5") == 4
+        assert self.workers(3, "quick/bert") == 3
+
+    def test_large_ones_share_the_memory(self, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+        with (tmp_path / "model.safetensors").open("wb") as weights:
+            weights.truncate(2**28)  # 256 MiB: 5.5 GiB a run
+        assert self.workers(9, "quick/bert", str(tmp_path)) == 2
+        with (tmp_path / "model.safetensors").open("wb") as weights:
+            weights.truncate(2**31)
+        assert self.workers(9, str(tmp_path)) == 1
+
+    def test_one_where_the_size_or_the_device_asks_for_care(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.workers(9, "quick/bert", "bert-base-uncased") == 1
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+        assert self.workers(9, "quick/bert") == 1
+        assert self.workers(9, "quick/bert", device="cuda:1") == 1
+        assert self.workers(9, "quick/bert", device="cpu") == 4
