@@ -85,7 +85,7 @@ def run(
 
     For example:
 
-        sparsebench run quick --workers 2
+        sparsebench run quick --methods full,dsee,wanda
         sparsebench run quick --methods full,dsee --models quick/bert
         sparsebench run suites/glue.yaml --tasks rte --data DIR -o results
     """

@@ -57,6 +57,7 @@ class Job:
         replaces: The stamp of the result that it replaces; None if there is none.
         retried: How a second attempt differs from the first, which ran out of memory.
         teacher: The model that it learns from; None without one.
+        notes: Remarks for its result.
     """
 
     spec: RunSpec
@@ -72,6 +73,7 @@ class Job:
     replaces: str | None = None
     retried: Retried | None = None
     teacher: TeacherModel | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:

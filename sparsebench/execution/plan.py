@@ -142,8 +142,16 @@ class _Planner:
             limits=suite.limits,
             replaces=store.stamp(spec),
             teacher=teacher,
+            notes=_notes(suite, cell.label),
         )
         return _cell(job, source=source, found=found, find=store.find, rerun=self._rerun)
+
+
+def _notes(suite: Suite, label: str) -> tuple[str, ...]:
+    """Return the remark that a row has no settings for this suite, if so."""
+    if suite.methods[label].settings or label in suite.tuned:
+        return ()
+    return ("default settings: the suite has none for it",)
 
 
 def _tuned(suite: Suite, label: str) -> TuningRecord | None:

@@ -209,7 +209,7 @@ def _measure(job: Job, report: Report) -> Outcome:
         suite=job.suite,
         spec=job.spec,
         status=Status.OK,
-        notes=(*trained.remarks, *_calibration_note(trained.record)),
+        notes=(*job.notes, *trained.remarks, *_calibration_note(trained.record)),
         score=task.headline(scores),
         headline_metric=task.headline_metric,
         scores=scores,

@@ -169,7 +169,7 @@ def _from_options(data: dict[str, Any], overrides: Overrides) -> SuiteFile:
 
 
 def _checked(path: Path, draft: Draft, overrides: Overrides | None) -> SuiteFile:
-    for section in ("tasks", "methods"):
+    for section in ("tasks", "methods", "recipes"):
         _name_entries(draft, section)
     if overrides is not None:
         command_line.apply(overrides, draft, methods=METHODS, tasks=TASKS)

@@ -22,8 +22,8 @@ class Overrides:
     """Options that change a suite; None or an empty value changes nothing.
 
     Attributes:
-        methods: Labels of the suite, which keep their settings, or registered methods, with
-            default settings; the rows that teach them are added.
+        methods: Labels of the suite or of its recipes, which keep their settings, or registered
+            methods, with default settings; the rows that teach them are added.
         models: Backbones that replace those of the suite.
         tasks: Tasks of the suite, which keep their entries, or other registered tasks.
         seeds: Seeds that replace those of the suite.
@@ -90,9 +90,9 @@ def apply(
         methods: The names of the registered methods.
         tasks: The names of the registered tasks.
     """
-    rows = _entries(draft, "methods")
-    _select(draft, "methods", overrides.methods, registered=methods)
-    _select(draft, "tasks", overrides.tasks, registered=tasks)
+    rows = {**_entries(draft, "recipes"), **_entries(draft, "methods")}
+    _select(draft, "methods", overrides.methods, entries=rows, registered=methods)
+    _select(draft, "tasks", overrides.tasks, entries=_entries(draft, "tasks"), registered=tasks)
     _replace(draft, "models", overrides.models)
     _replace(draft, "seeds", overrides.seeds)
     if overrides.budget is not None:
@@ -113,11 +113,16 @@ def apply(
 
 
 def _select(
-    draft: Draft, section: str, names: tuple[str, ...] | None, *, registered: Iterable[str]
+    draft: Draft,
+    section: str,
+    names: tuple[str, ...] | None,
+    *,
+    entries: Mapping[str, Any],
+    registered: Iterable[str],
 ) -> None:
+    """Reduce a section to some names: entries, or registered names without settings."""
     if names is None:
         return
-    entries = _entries(draft, section)
     known = {*entries, *registered}
     chosen: dict[str, Any] = {}
     for name in names:
@@ -126,7 +131,7 @@ def _select(
             draft.add_error(f"--{section}", str(error))
             continue
         chosen[name] = entries.get(name, {})
-        if name not in entries:
+        if name not in _entries(draft, section):
             draft.places[section, name] = f"--{section}"
     if chosen:
         draft.data = {**draft.data, section: chosen}

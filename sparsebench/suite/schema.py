@@ -137,6 +137,12 @@ class Suite(FrozenModel):
     methods: Annotated[dict[Name, MethodEntry], BeforeValidator(entries)] = Field(min_length=1)
     """Methods by label with their settings, or a list of names."""
 
+    recipes: Annotated[dict[Name, MethodEntry], BeforeValidator(entries)] = Field(
+        default_factory=dict
+    )
+    """Settings of further methods, by label; such a row runs only when ``--methods`` names it, or
+    as the teacher of another."""
+
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(1,), min_length=1)
     """Seeds; one run for each."""
 
@@ -172,7 +178,7 @@ class Suite(FrozenModel):
 
     @model_validator(mode="after")
     def _labels_are_free(self) -> Suite:
-        for label in self.methods:
+        for label in (*self.methods, *self.recipes):
             if label in RESERVED:
                 raise ValueError(
                     f"a method cannot have the label {label!r}, which is the name of a section"

@@ -75,14 +75,16 @@ class _Check:
     def methods(self) -> dict[str, Method]:
         """Check the methods and their settings; return the valid ones by label."""
         valid = {}
+        for label in self.file.suite.recipes:
+            self._method(label, section="recipes")
         for label in self.file.suite.methods:
-            method = self._method(label)
+            method = self._method(label, section="methods")
             if method is not None:
                 valid[label] = method
         return valid
 
-    def _method(self, label: str) -> Method | None:
-        entry, path = self.file.suite.methods[label], ("methods", label)
+    def _method(self, label: str, *, section: str) -> Method | None:
+        entry, path = getattr(self.file.suite, section)[label], (section, label)
         near = difflib.get_close_matches("method", entry.settings, n=1)
         if entry.method is None and label not in METHODS and near:
             self.error((*path, near[0]), f"unknown key {near[0]!r}; did you mean 'method'?")
@@ -90,7 +92,7 @@ class _Check:
         try:
             method = METHODS.get(entry.method or label)
         except UserError as error:
-            self.error((*path, "method"), f"methods.{label}: {error}")
+            self.error((*path, "method"), f"{section}.{label}: {error}")
             return None
         faults = setting_faults(method, entry.settings)
         for inner, message in faults:
@@ -100,7 +102,7 @@ class _Check:
         try:
             return method(method.Config.model_validate(entry.settings))
         except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
-            self.error(path, f"methods.{label}: {one_line(error)}")
+            self.error(path, f"{section}.{label}: {one_line(error)}")
         return None
 
     def teachers(self, methods: dict[str, Method]) -> None:

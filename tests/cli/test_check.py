@@ -118,7 +118,7 @@ def test_all_shows_what_fails_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lroa"], "unknown method 'lroa'; did you mean 'lora'?"),
+        (["lorra"], "unknown method 'lorra'; did you mean 'lora'?"),
         (["lora", "--set", "rr=3"], "method 'lora': rr: unknown key; did you mean 'r'?"),
         (["lora", "--set", "r"], "write it as KEY=VALUE"),
         (["lora", "--set", "r=1", "--set", "r.x=2"], "'r' is set to a value that has no keys"),

@@ -28,7 +28,7 @@ tasks: [rte, mrcp]
 models: [./bert]
 methods:
   full: {learning_rat: 1e-4}
-  lroa:
+  lorra:
 training:
   bugdet: 3 epochs
 """
@@ -67,7 +67,7 @@ def test_every_mistake_has_a_line(cli: Callable[..., Said], suite: Callable[[str
     assert said.out.splitlines() == [
         "error: s.yaml:2: tasks: unknown task 'mrcp'; did you mean 'mrpc'?",
         "error: s.yaml:5: methods.full.learning_rat: unknown key; did you mean 'learning_rate'?",
-        "error: s.yaml:6: methods.lroa: unknown method 'lroa'; did you mean 'lora'?",
+        "error: s.yaml:6: methods.lorra: unknown method 'lorra'; did you mean 'lora'?",
         "error: s.yaml:8: training.bugdet: unknown key; did you mean 'budget'?",
         "sample: 4 errors",
     ]
@@ -90,7 +90,7 @@ def test_a_run_is_refused_with_the_same_lines(
     ("arguments", "message"),
     [
         (("--set", "ful.learning_rate=1"), "--set ful.learning_rate=1: unknown method label"),
-        (("--methods", "lroa"), "--methods: unknown method 'lroa'; did you mean 'lora'?"),
+        (("--methods", "lorra"), "--methods: unknown method 'lorra'; did you mean 'lora'?"),
         (("--tasks", "mrcp"), "--tasks: unknown task 'mrcp'; did you mean 'mrpc'?"),
         (("--budget", "long"), "--budget: training.budget: 'long' is not a budget"),
     ],

@@ -279,8 +279,8 @@ class TestOverrides:
         ("overrides", "message"),
         [
             (
-                {"methods": ("lroa-16",)},
-                "--methods: unknown method 'lroa-16'; did you mean 'lora-16'?",
+                {"methods": ("lorra-16",)},
+                "--methods: unknown method 'lorra-16'; did you mean 'lora-16'?",
             ),
             (
                 {"methods": ("bitfti",)},
@@ -330,7 +330,7 @@ class TestOverrides:
     def test_all_mistakes_are_told_at_once(self, folder: Path) -> None:
         found = problems(
             SUITE.replace("3 epochs", "3 epics"),
-            methods=("full", "lroa"),
+            methods=("full", "lorra"),
             tasks=("mrcp",),
             sets=("ful.x=1", "costs.lenght=2"),
         )

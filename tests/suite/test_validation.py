@@ -157,7 +157,7 @@ def test_all_mistakes_are_found_in_one_pass() -> None:
         models: [./bert, ./nothing]
         methods:
           full: {learning_rat: 1, weight_decay: -1}
-          lroa: {}
+          lorra: {}
         seeds: [1, x]
         training:
           bugdet: 3 epochs
