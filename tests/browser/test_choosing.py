@@ -68,6 +68,18 @@ def test_a_budget_that_cannot_be_read_limits_nothing_and_is_marked(opened: Opene
     assert len(first_column(opened.page)) == 7
 
 
+def test_a_latency_shown_as_the_limit_fits(open_page: Callable[..., Opened]) -> None:
+    ratios = {"same": 1.004, "slow": 1.006}
+    made = [
+        make_result(0.8, method=name, costs=make_costs(ratio=ratio))
+        for name, ratio in ratios.items()
+    ]
+    page = open_page(FORMATS["html"](build(made))).page
+    page.get_by_role("textbox", name="Latency").fill("1.0x")
+
+    assert first_column(page) == ["same"]
+
+
 def test_a_slider_steps_through_the_rows_by_keyboard(opened: Opened) -> None:
     page = opened.page
     slider = page.get_by_role("slider", name="Trainable parameters, at most")

@@ -136,6 +136,26 @@ def test_on_a_phone_only_the_table_scrolls_sideways(
     assert paper == {"light": "rgb(247, 248, 249)", "dark": "rgb(16, 20, 24)"}[scheme]
 
 
+def test_on_a_phone_open_rows_and_the_matrix_fit(open_page: Callable[..., Opened]) -> None:
+    opened = open_page(
+        FORMATS["html"](build(results(seeds=3))),
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+    )
+    page = opened.page
+    page.locator("g.dot").nth(1).tap()
+    assert page.locator(".tip").is_visible()
+    assert page.locator("tr.details").count() == 0
+    page.locator("g.dot").nth(1).tap()
+    assert page.locator("tr.details").count() == 1
+    page.get_by_label("Significance").select_option("matrix")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".sheet").evaluate("(sheet) => sheet.offsetWidth") <= 390
+    assert opened.errors == []
+
+
 def test_without_scripts_everything_is_there_to_read(open_page: Callable[..., Opened]) -> None:
     opened = open_page(FORMATS["html"](build(results())), java_script_enabled=False)
 

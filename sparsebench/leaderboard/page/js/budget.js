@@ -48,7 +48,9 @@ function budgetField(view, axis, steps) {
     make("label", { for: id }, axis.field, make("small", {}, ` ${sign}`)), text, slider);
 }
 
-function fitsLimit(value, limit, axis) {
+// Ratios are compared as the table shows them, so that 1.00 fits a limit of 1.
+function fitsLimit(exact, limit, axis) {
+  const value = axis.kind === "ratio" ? Math.round(100 * exact) / 100 : exact;
   const slack = 1e-9 * Math.abs(limit);
   return axis.more ? value >= limit - slack : value <= limit + slack;
 }

@@ -180,7 +180,12 @@ function dotOf(view, frame, row, found, x, y) {
   const open = () => { openRow(view, row, true); row.element.scrollIntoView({ block: "center" }); };
   for (const event of ["pointerenter", "focus"]) dot.addEventListener(event, tell);
   for (const event of ["pointerleave", "blur"]) dot.addEventListener(event, hush);
-  dot.addEventListener("click", open);
+  dot.addEventListener("click", (event) => {
+    const first = event.pointerType === "touch" && view.tapped !== row; // the first tap shows numbers
+    view.tapped = row;
+    if (first) tell();
+    else open();
+  });
   dot.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); }
     if (event.key === "Escape") hush();
