@@ -210,3 +210,20 @@ def test_a_hostile_address_does_nothing(open_page: Callable[..., Opened]) -> Non
     assert page.locator("svg.explore").count() == 1
     assert page.locator("img").count() == 0
     assert opened.errors == []
+
+
+def test_each_group_has_a_budget_of_its_own(open_page: Callable[..., Opened]) -> None:
+    made = [
+        make_result(0.8, model=model, method=method, costs=make_costs(trainable=trainable))
+        for model in ("bert", "gpt2")
+        for method, trainable in (("small", 10), ("large", 1_000))
+    ]
+    page = open_page(FORMATS["html"](build(made))).page
+    page.get_by_role("textbox", name="Trainable parameters").nth(1).fill("100")
+    sections = page.locator("main > section")
+    rows = "table.board > tbody > tr:not([hidden])"
+    assert page.url.endswith("#2.trainable=100")
+    page.reload()
+
+    assert sections.nth(0).locator(rows).count() == 2
+    assert sections.nth(1).locator(rows).count() == 1
