@@ -62,11 +62,13 @@ class Cell:
         scores: Seed -> score, of the runs that have one.
         failures: The runs without a score, by seed.
         confidence_interval: That of the mean; None without a mean or an estimate of its error.
+        constant: The seeds whose run predicts the same for all examples.
     """
 
     scores: Mapping[int, float]
     failures: tuple[Failure, ...] = ()
     confidence_interval: ConfidenceInterval | None = None
+    constant: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float | None:
@@ -147,6 +149,8 @@ class Column:
         version: The version of the task.
         data_fingerprint: The hash of its examples.
         metrics: The names of its headline metric.
+        baseline: The score of the most frequent label for every example, or 0 where labels are
+            numbers, with which a constant does not correlate; None where unknown.
     """
 
     name: str
@@ -154,6 +158,25 @@ class Column:
     version: str
     data_fingerprint: str
     metrics: tuple[str, ...]
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference of a row to the dense one, paired by task, seed and example.
+
+    Attributes:
+        value: The mean difference.
+        half_width: Half of its 95 % confidence interval, as of a single comparison.
+    """
+
+    value: float
+    half_width: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return abs(self.value) > self.half_width
 
 
 @dataclass(frozen=True)
@@ -174,6 +197,7 @@ class Row:
         search_trials: The number of search trials that its settings were chosen from; None where
             not recorded.
         details: Its terms, environment and loss curves; None where not collected.
+        to_dense: The difference to the dense row; None for that row, or without an estimate.
     """
 
     name: str
@@ -187,6 +211,7 @@ class Row:
     verified: Verified = Verified.REPORTED
     search_trials: int | None = None
     details: RowDetails | None = None
+    to_dense: Difference | None = None
 
     @property
     def verified_in_words(self) -> str:
@@ -209,6 +234,7 @@ class Group:
         rows: Best average first; those without one last.
         unequal_budgets: True if runs on one task were trained for different numbers of steps.
         notes: Failures with their reasons, and differences that limit the comparison.
+        dense: The name of the dense row, that of full fine-tuning; None without one.
     """
 
     name: str
@@ -221,6 +247,18 @@ class Group:
     rows: tuple[Row, ...]
     unequal_budgets: bool
     notes: tuple[str, ...]
+    dense: str | None = None
+
+    @property
+    def baseline(self) -> float | None:
+        """The average of the majority classes; None where that of a task is unknown."""
+        known = [column.baseline for column in self.columns if column.baseline is not None]
+        return statistics.fmean(known) if known and len(known) == len(self.columns) else None
+
+    def is_below_baseline(self, row: Row) -> bool:
+        """Return whether the average of a row is not above that of the majority classes."""
+        baseline = self.baseline
+        return baseline is not None and row.average is not None and row.average.value <= baseline
 
 
 @dataclass(frozen=True)

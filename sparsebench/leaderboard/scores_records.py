@@ -40,6 +40,8 @@ def _record(group: Group, row: Row) -> dict[str, Value]:
         "average": average.value if average else None,
         "half_width": interval.half_width if interval else None,
         "spread": average.spread if average else None,
+        "to_dense": row.to_dense.value if row.to_dense else None,
+        "to_dense_half_width": row.to_dense.half_width if row.to_dense else None,
         "rank": standing.rank if standing else None,
         "seeds": len(group.seeds),
         "verified": row.verified_in_words,
@@ -73,6 +75,8 @@ def _group(group: Group) -> dict[str, Any]:
         "protocol": group.protocol.value,
         "selected_on_reported_split": group.flagged,
         "tasks": [asdict(column) for column in group.columns],
+        "majority_class": group.baseline,
+        "dense": group.dense,
         "seeds": group.seeds,
         "rows": [_row(group, row) for row in group.rows],
         "notes": group.notes,
@@ -85,6 +89,7 @@ def _row(group: Group, row: Row) -> dict[str, Any]:
         "name": row.name,
         "method": row.method.model_dump(mode="json"),
         "average": row.average and asdict(row.average),
+        "to_dense": row.to_dense and asdict(row.to_dense),
         "scores": {column.name: _cell(cell) for column, cell in pairs},
         "standing": row.standing
         and {"rank": row.standing.rank, "alone": row.standing.alone, "worse_than": row.worse_than},
@@ -101,5 +106,6 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "spread": cell.spread,
         "confidence_interval": cell.confidence_interval and asdict(cell.confidence_interval),
         "seeds": cell.scores,
+        "constant": cell.constant,
         "failures": [asdict(failure) for failure in cell.failures],
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.cost_columns import costs_shown
+from sparsebench.leaderboard.footnotes import footnotes
 from sparsebench.leaderboard.render.document import (
     ColumnKind,
     TextColumn,
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.board import Cell, Column, Failure, Group, Leaderboard, Row
 
 FLAG = "†"
+"""Marks scores of checkpoints that were selected on the split that is reported."""
+
+CONSTANT = "‡"
+"""Marks scores of runs that predict the same for all examples."""
+
+BELOW = "§"
+"""Marks averages that are not above that of the majority class."""
+
+MAJORITY = "majority class"
+"""The name of the closing row."""
 
 RANK = (
     "1 + number of significantly better rows (paired t-tests, Holm-corrected, 5 % per group); "
@@ -30,6 +41,10 @@ RANK = (
 )
 VERIFIED = "recomputed from predictions, or rerun, by 'sparsebench verify'"
 AVERAGE = "mean over tasks and seeds, ± half of its 95 % confidence interval"
+TO_DENSE = (
+    "difference to the row '{}', paired by task, seed and example, ± half of its 95 % confidence "
+    "interval"
+)
 SEARCH_TRIALS = "number of settings tried on a held-out part"
 
 EXPLAINED = ("rank", "sparsity", "act. density", "GMACs", "latency", "efficiency", "verified")
@@ -56,16 +71,25 @@ def heading(group: Group) -> str:
 
 
 def _section(group: Group) -> TextSection:
-    return TextSection(heading(group), (TextTable(tuple(_columns(group))),), tuple(_notes(group)))
+    return TextSection(
+        heading=heading(group),
+        tables=(TextTable(tuple(_columns(group))),),
+        notes=tuple(_notes(group)),
+        footnotes=tuple(map(clean, footnotes(group.rows))),
+    )
 
 
 def _legend(columns: Sequence[TextColumn]) -> str:
     meanings = {column.heading: column.note for column in columns}
     parts = [f"{name}: {meanings[name]}." for name in EXPLAINED if name in meanings]
     costs = any(column.kind is ColumnKind.COST for column in columns)
+    differences = next((note for name, note in meanings.items() if name.startswith("Δ ")), None)
+    closing = any(column.last for column in columns)
     return " ".join(
         [
             "Scores are ×100, ± half of the 95 % confidence interval over seeds and examples.",
+            *([f"Δ: {differences}; bold: it leaves out 0."] if differences else ()),
+            *(["majority class: the most frequent label for every example."] if closing else ()),
             *parts,
             *(["Costs are medians over the runs."] if costs else ()),
         ]
@@ -83,18 +107,41 @@ def _warnings(board: Leaderboard) -> Iterator[str]:
 def _notes(group: Group) -> Iterator[str]:
     if group.flagged:
         yield f"{FLAG} the checkpoint was selected on the split that is reported"
+    constant = list(_constant_cells(group))
+    if constant:
+        yield clean(f"{CONSTANT} predicts the same for all examples: {'; '.join(constant)}")
+    baseline = group.baseline
+    if baseline is not None and any(map(group.is_below_baseline, group.rows)):
+        average = percent(baseline)
+        yield f"{BELOW} average not above that of the majority class of every task, {average}"
     yield from map(clean, group.notes)
+
+
+def _constant_cells(group: Group) -> Iterator[str]:
+    """Yield each row with the tasks on which runs predict the same for all examples."""
+    for row in group.rows:
+        tasks = [
+            f"{column.name} ({len(cell.constant)} of {len(cell.scores)} seeds)"
+            for column, cell in zip(group.columns, row.cells, strict=True)
+            if cell.constant
+        ]
+        if tasks:
+            yield f"{row.name} on {', '.join(tasks)}"
 
 
 def _columns(group: Group) -> Iterator[TextColumn]:
     """Yield the columns of a group, without those that no row has a value for."""
     rows, flag = group.rows, FLAG if group.flagged else ""
-    yield _words(rows, "method", lambda row: row.name, kind=ColumnKind.NAME)
+    baselines = [column.baseline for column in group.columns]
+    name = _words(rows, "method", lambda row: row.name, kind=ColumnKind.NAME)
+    yield replace(name, last=MAJORITY if any(each is not None for each in baselines) else "")
     if any(row.standing for row in rows):
         yield _numbers(rows, "rank", _rank, key=_rank_key, note=RANK)
-    yield _averages(rows, flag)
+    yield replace(_averages(group, flag), last=_percent(group.baseline))
+    if any(row.to_dense for row in rows):
+        yield _differences(group)
     for at, column in enumerate(group.columns):
-        yield _task(rows, at, column, flag)
+        yield replace(_task(rows, at, column, flag), last=_percent(baselines[at]))
     for cost in costs_shown(group):
         numbers = _numbers(
             rows, cost.heading, cost.text, key=cost.shown or cost.key, note=cost.meaning
@@ -138,11 +185,39 @@ def _numbers(
     return TextColumn(clean(heading), ColumnKind.SCORE, values, keys=keys, note=note)
 
 
-def _averages(rows: Sequence[Row], flag: str) -> TextColumn:
+def _percent(score: float | None) -> str:
+    return "" if score is None else percent(score)
+
+
+def _differences(group: Group) -> TextColumn:
+    """Return the paired differences to the dense row; significant ones are emphasised."""
+    numbers = _numbers(
+        group.rows,
+        f"Δ {group.dense}",
+        _difference,
+        key=lambda row: row.to_dense.value if row.to_dense else None,
+        note=TO_DENSE.format(clean(group.dense or "")),
+    )
+    found = (
+        at for at, row in enumerate(group.rows) if row.to_dense and row.to_dense.is_significant
+    )
+    return replace(numbers, strong=frozenset(found))
+
+
+def _difference(row: Row) -> str:
+    found = row.to_dense
+    if found is None:
+        return NOTHING
+    sign = "\N{MINUS SIGN}" if found.value < 0 else "+"
+    return f"{sign}{percent(abs(found.value))} ± {percent(found.half_width)}"
+
+
+def _averages(group: Group, flag: str) -> TextColumn:
+    rows = group.rows
     numbers = _numbers(
         rows,
         "average",
-        lambda row: _average(row, flag),
+        lambda row: _average(row, f"{flag}{BELOW if group.is_below_baseline(row) else ''}"),
         key=lambda row: row.average.value if row.average else None,
         note=AVERAGE,
     )
@@ -182,7 +257,7 @@ def _average(row: Row, flag: str) -> str:
 
 def _score(cell: Cell, flag: str) -> str:
     if cell.mean is not None:
-        return f"{percent(cell.mean)}{flag}"
+        return f"{percent(cell.mean)}{flag}{CONSTANT if cell.constant else ''}"
     kinds: dict[str, list[Failure]] = {}
     for failure in cell.failures:
         kinds.setdefault(failure.kind, []).append(failure)

@@ -163,6 +163,7 @@ def test_json_holds_every_seed_and_setting() -> None:
     assert lora["scores"]["rte"] == {
         "mean": None,
         "spread": None,
+        "constant": [],
         "confidence_interval": None,
         "seeds": {"2": 0.5},
         "failures": [{"seed": 1, "kind": "oom", "reason": "too | large"}],

@@ -18,7 +18,10 @@ def test_by_eye() -> None:
     lines = FORMATS["tex"](build(results)).splitlines()
 
     assert r"\toprule" in lines
-    assert r"a\_b \& c & 1 & 81.5 $\pm$ 6.4 & 81.5 & 0.500 \% (5,000) & 2.000" in "\n".join(lines)
+    assert (
+        r"a\_b \& c & 1 & 81.5 $\pm$ 6.4 & +0.0 $\pm$ 0.0 & 81.5 & 0.500 \% (5,000) & 2.000"
+        in "\n".join(lines)
+    )
     assert lines.count(r"\begin{table*}") == lines.count(r"\end{table*}") == 1
 
 

@@ -11,7 +11,7 @@ from factories import make_costs, make_result
 from sparsebench.leaderboard.build import build
 from sparsebench.leaderboard.page import data
 from sparsebench.leaderboard.page.data import embedded, group_data
-from sparsebench.leaderboard.page.papers import PAPERS
+from sparsebench.leaderboard.papers import PAPERS
 from sparsebench.method_registry import METHODS
 from sparsebench.results.records import LossPoint, RunResult, TrainingRecord
 

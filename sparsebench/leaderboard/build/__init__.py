@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.board import ConfidenceInterval, Group, Leaderboard, Row
+from sparsebench.leaderboard.board import ConfidenceInterval, Difference, Group, Leaderboard, Row
+from sparsebench.leaderboard.build.baselines import with_baselines
 from sparsebench.leaderboard.build.cost_summary import summarize_costs
 from sparsebench.leaderboard.build.details import details_of
 from sparsebench.leaderboard.build.notes import notes_of, statistics_notes
@@ -22,6 +23,7 @@ from sparsebench.leaderboard.build.rows import (
 )
 from sparsebench.leaderboard.build.scores import (
     PairableScores,
+    difference_of,
     overall,
     pairable_scores,
     standings_of,
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.build.scores import ReadPredictions
     from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate
+
+DENSE = "full"
+"""The method whose rows are dense."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,12 @@ def grouped(results: Iterable[RunResult]) -> Iterator[tuple[str, list[RunResult]
 
 def _group(results: list[RunResult], *, name: str, known: _Known) -> Group:
     first = results[0]
-    columns, sources = columns_of(results), rows_of(results)
+    columns = with_baselines(columns_of(results), results, known.read)
+    sources = rows_of(results)
     seeds = sorted({result.spec.seed for result in results})
     drafts = [_draft(source, columns=columns, seeds=seeds, known=known) for source in sources]
-    rows = _ranked(drafts, seeds=len(seeds))
+    dense = _dense(drafts)
+    rows = _compared(_ranked(drafts, seeds=len(seeds)), drafts, dense)
     rows.sort(key=lambda row: (row.average is None, row.average and -row.average.value, row.name))
     notes = notes_of(rows, sources=sources, columns=columns)
     return Group(
@@ -118,7 +125,32 @@ def _group(results: list[RunResult], *, name: str, known: _Known) -> Group:
         rows=tuple(rows),
         unequal_budgets=any(len(_steps(results, column)) > 1 for column in columns),
         notes=(*notes, *statistics_notes(rows, columns=columns, seeds=seeds)),
+        dense=dense.row.name if dense else None,
     )
+
+
+def _dense(drafts: Sequence[_Draft]) -> _Draft | None:
+    """Return the row of full fine-tuning, the best of several; None without one."""
+    found = [
+        (each.row.average.value, -at, each)
+        for at, each in enumerate(drafts)
+        if each.row.average and each.row.method.name == DENSE
+    ]
+    return max(found)[2] if found else None
+
+
+def _compared(rows: Sequence[Row], drafts: Sequence[_Draft], dense: _Draft | None) -> list[Row]:
+    """Return the rows with their difference to the dense one."""
+    compared = []
+    for row, draft in zip(rows, drafts, strict=True):
+        found = None
+        if dense and draft is not dense and row.average:
+            estimated = difference_of(draft.scores, dense.scores)
+            half = estimated.half_width
+            if half is not None and math.isfinite(half):
+                found = Difference(estimated.value, half)
+        compared.append(replace(row, to_dense=found))
+    return compared
 
 
 def _steps(results: Iterable[RunResult], column: Column) -> set[int]:
@@ -135,7 +167,8 @@ def _draft(
         cell = cell_of(chosen)
         if not cell.failures:
             scores.append(pairable_scores(chosen, cell, known.read))
-            cell = replace(cell, confidence_interval=_interval(estimate([scores[-1].scores])))
+            interval = _interval(estimate([scores[-1].scores]))
+            cell = replace(cell, confidence_interval=interval, constant=scores[-1].constant)
         cells.append(cell)
     average = average_of(cells, seeds=seeds)
     if average:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparsebench.results.predictions import examples_digest
-from sparsebench.statistics import TaskScores, estimate, influence, pairwise, standings
+from sparsebench.statistics import TaskScores, difference, estimate, influence, pairwise, standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,10 +36,12 @@ class PairableScores:
     Attributes:
         scores: The scores, and the influence of each example on their mean.
         examples: A hash of the examples; None where the predictions are not stored.
+        constant: The seeds whose run predicts the same for all examples.
     """
 
     scores: TaskScores
     examples: str | None
+    constant: tuple[int, ...] = ()
 
 
 def pairable_scores(
@@ -54,13 +56,24 @@ def pairable_scores(
     """
     runs = [run for seed, run in chosen.items() if run and seed in cell.scores]
     scores = np.array([cell.scores[run.spec.seed] for run in runs], dtype=np.float64)
-    influences = [_influences(run, read(run)) for run in runs]
+    predictions = [read(run) for run in runs]
+    pairs = list(zip(runs, predictions, strict=True))
+    constant = tuple(run.spec.seed for run, found in pairs if found and _is_constant(found))
+    influences = [_influences(run, found) for run, found in pairs]
     known = [found for found in influences if found is not None]
     examples = {found.examples for found in known}
     if len(known) < len(runs) or len(examples) != 1:
-        return PairableScores(TaskScores(scores), None)
+        return PairableScores(TaskScores(scores), None, constant)
     terms = np.mean([found.terms for found in known], axis=0)
-    return PairableScores(TaskScores(scores, terms), examples.pop())
+    return PairableScores(TaskScores(scores, terms), examples.pop(), constant)
+
+
+def _is_constant(predictions: Mapping[str, Predictions]) -> bool:
+    """Return whether a run predicts the same for all examples of each split."""
+    return all(
+        len({repr(value) for value in split.predictions}) == 1 < len(split.predictions)
+        for split in predictions.values()
+    )
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,12 @@ def paired(rows: Sequence[Sequence[PairableScores]]) -> list[list[TaskScores]]:
         ]
         for row in rows
     ]
+
+
+def difference_of(row: Sequence[PairableScores], dense: Sequence[PairableScores]) -> Estimate:
+    """Return the mean difference of a row to the dense one, on the same tasks and seeds."""
+    first, second = paired([row, dense])
+    return estimate(difference(first, second))
 
 
 def overall(row: Sequence[PairableScores]) -> Estimate:

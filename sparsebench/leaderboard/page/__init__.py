@@ -82,6 +82,7 @@ class _Section:
     columns: tuple[TextColumn, ...]
     more_is_better: frozenset[str]
     rows: list[tuple[tuple[str, str, bool], ...]]
+    last: tuple[str, ...]
     data: Markup
     layers: LayerTable | None
     plots: list[_Plot]
@@ -133,6 +134,7 @@ def _section(section: TextSection, group: Group) -> _Section:
         columns=columns,
         more_is_better=_more_is_better(group),
         rows=list(zip(*cells, strict=True)),
+        last=section.tables[0].last,
         data=embedded(group),
         layers=layer_table(group),
         plots=plots,

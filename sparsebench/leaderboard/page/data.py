@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from sparsebench.leaderboard.page.papers import paper_of
+from sparsebench.leaderboard.papers import paper_of
 from sparsebench.leaderboard.text import clean
 
 if TYPE_CHECKING:
@@ -150,9 +150,17 @@ def group_data(group: Group) -> dict[str, Any]:
 def _score_axes(group: Group) -> list[dict[str, Any]]:
     names = {"average": "average score"}
     names |= {f"task-{at}": clean(column.name) for at, column in enumerate(group.columns)}
+    baselines = [group.baseline, *(column.baseline for column in group.columns)]
     return [
-        {"id": name, "title": title, "field": "", "kind": "score", "more": True}
-        for name, title in names.items()
+        {
+            "id": name,
+            "title": title,
+            "field": "",
+            "kind": "score",
+            "more": True,
+            "baseline": None if baseline is None else round(100 * baseline, 4),
+        }
+        for (name, title), baseline in zip(names.items(), baselines, strict=True)
     ]
 
 

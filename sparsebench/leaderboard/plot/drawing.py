@@ -30,6 +30,7 @@ class Look(StrEnum):
 
     GRID = "grid"
     AXIS = "axis"
+    BASELINE = "baseline"
     BAR = "bar"
     FRONT = "front"
     BEST = "best"
@@ -157,9 +158,13 @@ def draw_group(group: Group, cost: Cost) -> Drawing:
     title = heading(group)
     parts: list[Part] = [Label((LEFT, 20), title, Look.TITLE, anchor="start")]
     if points:
+        baseline = group.baseline
         ends = [end for point in points for end in _ends(point)]
+        ends += [] if baseline is None else [baseline]
         x, y = cost_axis([point.cost for point in points]), linear_axis([100 * e for e in ends])
-        parts = [*parts, *_frame(x, y, cost.axis), *_data(points, best, x, y)]
+        parts = [*parts, *_frame(x, y, cost.axis)]
+        parts += [] if baseline is None else _baseline(baseline, y)
+        parts += _data(points, best, x, y)
     else:
         parts.append(Label((WIDTH / 2, HEIGHT / 2), "nothing was measured", Look.TEXT))
     return Drawing(WIDTH, HEIGHT, tuple(parts), title, _in_words(title, points, best, cost))
@@ -179,6 +184,13 @@ def _frame(x: Axis, y: Axis, title: str) -> Iterator[Part]:
     yield Label(((LEFT + right) / 2, HEIGHT - 14), title, Look.TEXT)
     middle = (16.0, (TOP + bottom) / 2)
     yield Label(middle, "average score, 95 % interval", Look.TEXT, upright=True)
+
+
+def _baseline(score: float, y: Axis) -> Iterator[Part]:
+    """Yield the line of the majority class, with its name at the right end."""
+    at, right = _y(y, 100 * score), WIDTH - RIGHT
+    yield Line(((LEFT, at), (right, at)), Look.BASELINE)
+    yield Label((right - 4, at - 5), "majority class", Look.TEXT, anchor="end")
 
 
 def _data(points: Sequence[Point], best: Sequence[Point], x: Axis, y: Axis) -> Iterator[Part]:

@@ -24,6 +24,7 @@ STYLE = """
 .plot .label{fill:var(--ink);font-size:11px}
 .plot polyline{fill:none;stroke:var(--line)}
 .plot .axis{stroke:var(--soft)}
+.plot .baseline{stroke:var(--soft);stroke-dasharray:2 4}
 .plot .front{stroke:var(--best);stroke-width:1.5;stroke-dasharray:5 3}
 .plot .bar{stroke:var(--soft);stroke-width:1.2}
 .plot .best{fill:var(--best)}
@@ -38,6 +39,7 @@ SCALE = 2
 _COLOURS = {
     Look.GRID: "#d0d7de",
     Look.AXIS: "#57606a",
+    Look.BASELINE: "#57606a",
     Look.BAR: "#57606a",
     Look.FRONT: "#0a58a6",
     Look.BEST: "#0a58a6",
@@ -122,7 +124,7 @@ def _paint(axes: Any, part: Part) -> None:
     match part:
         case Line(places, look):
             xs, ys = zip(*places, strict=True)
-            style = "--" if look is Look.FRONT else "-"
+            style = {Look.FRONT: "--", Look.BASELINE: ":"}.get(look, "-")
             axes.plot(xs, ys, color=colour, linestyle=style, linewidth=0.9, clip_on=False)
         case Dot((x, y), _, _):
             axes.plot([x], [y], "o", color=colour, markersize=5, clip_on=False)

@@ -44,6 +44,7 @@ class TextColumn:
         strong: The places of the rows whose value is emphasised.
         keys: The values that rows are sorted by, one per row, None where missing; or none at all.
         note: The meaning of the column in a few words.
+        last: Its value in a closing row that is not ranked, sorted or filtered; empty for none.
     """
 
     heading: str
@@ -53,6 +54,7 @@ class TextColumn:
     strong: frozenset[int] = frozenset()
     keys: tuple[SortKey, ...] = ()
     note: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,12 @@ class TextTable:
         """The cells, row by row."""
         return list(zip(*(column.values for column in self.columns), strict=True))
 
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The cells of the closing row; none without it."""
+        cells = tuple(column.last for column in self.columns)
+        return cells if any(cells) else ()
+
 
 @dataclass(frozen=True)
 class TextSection:
@@ -80,11 +88,13 @@ class TextSection:
         heading: What they have in common: the backbone, the protocol or the conditions.
         tables: One table, or several about the same rows.
         notes: Failures, gaps and differences, one line each.
+        footnotes: Where the rows come from, one line each; for documents that are read later.
     """
 
     heading: str
     tables: tuple[TextTable, ...]
     notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

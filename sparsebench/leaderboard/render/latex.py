@@ -26,6 +26,10 @@ _SPECIAL = {
     "—": "---",
     "·": r"$\cdot$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
+    "Δ": r"$\Delta$",
+    "\N{MINUS SIGN}": r"$-$",
     "…": r"\dots{}",
 }
 
@@ -50,6 +54,7 @@ def _table(section: TextSection, table: TextTable) -> str:
     sides = "".join("r" if column.is_number else "l" for column in table.columns)
     headings = " & ".join(escape(column.heading) for column in table.columns)
     rows = (" & ".join(row) for row in zip(*map(_cells, table.columns), strict=True))
+    last = " & ".join(map(escape, table.last))
     return "\n".join(
         [
             r"\begin{table*}",
@@ -60,6 +65,7 @@ def _table(section: TextSection, table: TextTable) -> str:
             rf"{headings} \\",
             r"\midrule",
             *(rf"{{}}{row} \\" for row in rows),  # else \\ takes a name in brackets, or a star
+            *((r"\midrule", rf"{{}}{last} \\") if table.last else ()),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table*}",

@@ -29,14 +29,17 @@ def to_markdown(document: TextDocument) -> str:
 
 
 def _section(section: TextSection) -> str:
-    notes = "\n".join(f"- {escape(note)}" for note in section.notes)
+    notes = "\n".join(f"- {escape(note)}" for note in (*section.notes, *section.footnotes))
     parts = (f"## {escape(section.heading)}", *map(_table, section.tables), notes)
     return "\n\n".join(part for part in parts if part)
 
 
 def _table(table: TextTable) -> str:
+    rows = list(zip(*map(_cells, table.columns), strict=True))
+    if table.last:
+        rows.append(tuple(f"_{escape(text)}_" if text else "" for text in table.last))
     return tabulate(
-        list(zip(*map(_cells, table.columns), strict=True)),
+        rows,
         headers=[escape(column.heading) for column in table.columns],
         tablefmt="pipe",
         colalign=["right" if column.is_number else "left" for column in table.columns],

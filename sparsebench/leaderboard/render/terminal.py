@@ -80,4 +80,6 @@ def _rich_table(table: TextTable) -> RichTable:
     for at, values in enumerate(table.rows):
         styles = ("bold" if at in column.strong else "" for column in table.columns)
         shown.add_row(*map(Text, values, styles))
+    if table.last:
+        shown.add_row(*(Text(text, style="dim italic") for text in table.last))
     return shown

@@ -75,7 +75,7 @@ const centre = ({ x, y }) => ({ cx: x.toFixed(1), cy: y.toFixed(1) });
 function frameOf(view, rows, x, y, width) {
   const height = Math.round(Math.max(320, Math.min(540, width * 0.52), Math.min(600, roomFor(view))));
   const [left, right, top, bottom] = [y.kind === "score" ? 62 : 80, width - 16, 18, height - 52];
-  const spread = (axis) => rows.flatMap((row) => ends(valueOf(row, axis))).concat(rows.map((row) => valueOf(row, axis)[0]));
+  const spread = (axis) => rows.flatMap((row) => ends(valueOf(row, axis))).concat(rows.map((row) => valueOf(row, axis)[0]), axis.baseline ?? []);
   const [across, down] = [scaleOf(x, spread(x), width < 500 ? 3 : 6), scaleOf(y, spread(y), 5)];
   const px = (value) => left + across.place(value) * (right - left);
   const py = (value) => bottom - down.place(value) * (bottom - top);
@@ -104,6 +104,14 @@ function gridOf(frame, x, y) {
   for (const tick of frame.across.ticks) {
     const at = frame.px(tick).toFixed(1);
     parts.push(line("grid", at, top, at, bottom), text("tick", at, bottom + 20, "middle", tickText(x, tick)));
+  }
+  if (typeof y.baseline === "number") {
+    const at = frame.py(y.baseline).toFixed(1);
+    parts.push(line("majority", left, at, right, at), text("tick", right - 4, Number(at) - 6, "end", "majority class"));
+  }
+  if (typeof x.baseline === "number") {
+    const at = frame.px(x.baseline).toFixed(1);
+    parts.push(line("majority", at, top, at, bottom));
   }
   const better = (axis) => (axis.more ? "more is better" : "less is better");
   const middle = (top + bottom) / 2;

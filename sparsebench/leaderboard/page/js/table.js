@@ -126,7 +126,8 @@ function columnChooser(view) {
     const hidden = names(before);
     for (const [name, box, at] of boxes) {
       box.checked = !hidden.includes(name);
-      for (const line of [...view.table.tHead.rows, ...view.rows.map(({ element }) => element)]) {
+      const lines = [...view.table.tHead.rows, ...view.rows.map(({ element }) => element)];
+      for (const line of lines.concat(...(view.table.tFoot?.rows ?? []))) {
         line.cells[at].hidden = !box.checked;
       }
     }

@@ -1,4 +1,4 @@
-"""The papers of the built-in methods, which a page links to."""
+"""The papers of the built-in methods, which tables and pages link to."""
 
 from __future__ import annotations
 
