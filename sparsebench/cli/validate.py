@@ -38,7 +38,7 @@ def validate(suite: options.RunOptions) -> None:
     suite_file = read_suite(find_suite(suite.suite), suite.overrides)
     source = DataSource(folder=suite.data, revision=suite_file.suite.revision)
     with activity("Reading backbones and data"):
-        found = problems(suite_file, data=source)
+        found = problems(suite_file, data=source, recipes=True)
     for problem in found:
         style = "red" if problem.severity is Severity.ERROR else None
         console.print(f"{problem.severity}: {problem}", style=style)

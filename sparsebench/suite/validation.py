@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 
 def problems(
-    suite_file: SuiteFile, *, data: DataSource | None = None, teachers: bool = True
+    suite_file: SuiteFile,
+    *,
+    data: DataSource | None = None,
+    teachers: bool = True,
+    recipes: bool = False,
 ) -> list[Problem]:
     """Return all problems of a suite, in the order of its lines.
 
@@ -39,12 +43,15 @@ def problems(
         suite_file: The suite.
         data: The source of the data of its tasks, to read all of it; None to skip this check.
         teachers: Whether to check teachers, which measuring costs does without.
+        recipes: Whether to check recipes, for which their methods are imported.
     """
     check = _Check(suite_file, list(suite_file.problems))
     check.repeats("seeds", suite_file.suite.seeds)
     check.runtimes()
     tasks = check.tasks()
     methods = check.methods()
+    if recipes:
+        check.recipes()
     check.pairs(methods, tasks, check.models())
     if teachers:
         check.teachers(methods)
@@ -75,13 +82,16 @@ class _Check:
     def methods(self) -> dict[str, Method]:
         """Check the methods and their settings; return the valid ones by label."""
         valid = {}
-        for label in self.file.suite.recipes:
-            self._method(label, section="recipes")
         for label in self.file.suite.methods:
             method = self._method(label, section="methods")
             if method is not None:
                 valid[label] = method
         return valid
+
+    def recipes(self) -> None:
+        """Check the methods of the recipes and their settings."""
+        for label in self.file.suite.recipes:
+            self._method(label, section="recipes")
 
     def _method(self, label: str, *, section: str) -> Method | None:
         entry, path = getattr(self.file.suite, section)[label], (section, label)

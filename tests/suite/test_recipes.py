@@ -52,7 +52,9 @@ def test_their_teachers_come_with_them(file: Path) -> None:
 
 def test_their_mistakes_are_found_although_they_do_not_run(file: Path) -> None:
     file.write_text(TEXT.replace("dsee: {learning_rate", "dsee: {learning_rat"), encoding="utf-8")
-    (problem,) = [p for p in problems(read_suite(file)) if p.severity is Severity.ERROR]
+    (problem,) = [
+        p for p in problems(read_suite(file), recipes=True) if p.severity is Severity.ERROR
+    ]
     assert problem.where == f"{file}:9"
     assert "learning_rate" in problem.message
 
