@@ -140,6 +140,7 @@ class Experiment:
             return
         for note in (*_order_notes(cells), *executor.notes(jobs)):
             console.print(f"note: {note}", soft_wrap=True)
+        executor.planned = [cell.job for cell in cells if cell.state is not PlanState.SKIP]
         titles = {job.key: job.spec.title for job in jobs}
         with _without_main(), progress(titles, cached=cached, console=console) as report:
             executor.run(jobs, report)

@@ -31,6 +31,10 @@ class Executor(ABC):
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: Its own options, by name.
 
+    Attributes:
+        planned: All runs of a plan, cached ones too; empty for those that ``run`` is given. What
+            depends on their number is the same when a command is repeated.
+
     Raises:
         UserError: An option or the device is unknown or bad, or a package is missing.
     """
@@ -48,6 +52,7 @@ class Executor(ABC):
         if device not in DEVICES and not device.startswith("cuda:"):
             raise UserError(f"--device: unknown device {device!r}; write auto, cpu, cuda or cuda:N")
         self.workers = workers
+        self.planned: Sequence[Job] = ()
         self.device = device
         try:
             self.options = self.Options.model_validate(options or {})

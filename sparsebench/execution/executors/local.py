@@ -78,7 +78,8 @@ class LocalExecutor(Executor):
         for job in jobs:
             check_memory_limit(job.limits.memory)
         context, backlog = warm_processes(), Backlog(jobs, report)
-        workers = self.workers or (1 if devices > 1 else default_workers(jobs, self.device))
+        planned = self.planned or jobs  # else fewer runs would have more threads, and other losses
+        workers = self.workers or (1 if devices > 1 else default_workers(planned, self.device))
         free = divide_machine(workers, self.device, processes=devices)
         running: list[RunProcess] = []
         with interrupted_by_sigterm():
