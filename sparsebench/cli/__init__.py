@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def _every_command(
 def main() -> None:
     """Run the command line; a mistake of the user ends in one message and exit code 2."""
     terminal.prepare()
+    # Else the Hub's library reports each attempt to reach it, before our message on its absence.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     try:
         with terminal.flushed():
             app()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparsebench.leaderboard.papers import paper_of
+from sparsebench.leaderboard.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +19,13 @@ VERSIONS = ("sparsebench", "torch", "transformers", "peft")
 
 def footnotes(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a note each on learning rates, budgets, machines, versions, dates and papers."""
-    known = [(row.name, row.details) for row in rows if row.details]
-    rates = [(row.name, _rate(row)) for row in rows]
+    known = [(clean(row.name), row.details) for row in rows if row.details]
+    rates = [(clean(row.name), _rate(row)) for row in rows]
     if any(rate for _, rate in rates):
         yield f"learning rates: {', '.join(f'{name} {rate}' for name, rate in rates if rate)}"
     for heading, value in _NOTES.items():
         yield from _note(heading, [(name, value(details)) for name, details in known])
-    papers = dict.fromkeys((row.method.name, paper_of(row.method)) for row in rows)
+    papers = dict.fromkeys((clean(row.method.name), paper_of(row.method)) for row in rows)
     if any(paper for _, paper in papers):
         yield f"papers: {', '.join(f'{name} {paper}' for name, paper in papers if paper)}"
 
@@ -32,8 +33,8 @@ def footnotes(rows: Sequence[Row]) -> Iterator[str]:
 def _note(heading: str, values: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Yield one text for all rows if they agree, else the names of the rows for each text."""
     by_text: dict[str, list[str]] = {}
-    for name, text in values:
-        if text:
+    for name, value in values:
+        if text := clean(value):
             by_text.setdefault(text, []).append(name)
     if len(by_text) == 1:
         yield f"{heading}: {next(iter(by_text))}"

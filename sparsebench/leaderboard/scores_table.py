@@ -75,7 +75,7 @@ def _section(group: Group) -> TextSection:
         heading=heading(group),
         tables=(TextTable(tuple(_columns(group))),),
         notes=tuple(_notes(group)),
-        footnotes=tuple(map(clean, footnotes(group.rows))),
+        footnotes=tuple(footnotes(group.rows)),
     )
 
 
@@ -109,7 +109,7 @@ def _notes(group: Group) -> Iterator[str]:
         yield f"{FLAG} the checkpoint was selected on the split that is reported"
     constant = list(_constant_cells(group))
     if constant:
-        yield clean(f"{CONSTANT} predicts the same for all examples: {'; '.join(constant)}")
+        yield f"{CONSTANT} predicts the same for all examples: {'; '.join(constant)}"
     baseline = group.baseline
     if baseline is not None and any(map(group.is_below_baseline, group.rows)):
         average = percent(baseline)
@@ -121,12 +121,18 @@ def _constant_cells(group: Group) -> Iterator[str]:
     """Yield each row with the tasks on which runs predict the same for all examples."""
     for row in group.rows:
         tasks = [
-            f"{column.name} ({len(cell.constant)} of {len(cell.scores)} seeds)"
+            f"{clean(column.name)} ({_of_seeds(cell)})"
             for column, cell in zip(group.columns, row.cells, strict=True)
             if cell.constant
         ]
         if tasks:
-            yield f"{row.name} on {', '.join(tasks)}"
+            yield f"{clean(row.name)} on {', '.join(tasks)}"
+
+
+def _of_seeds(cell: Cell) -> str:
+    if len(cell.scores) == 1:
+        return "its one seed"
+    return f"{len(cell.constant)} of {len(cell.scores)} seeds"
 
 
 def _columns(group: Group) -> Iterator[TextColumn]:

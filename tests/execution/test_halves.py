@@ -48,7 +48,7 @@ def test_a_relative_folder_of_results_and_a_method_that_changes_the_directory(
 ) -> None:
     monkeypatch.chdir(root.parent)
     jobs = make_jobs(root.relative_to(root.parent), "wanders")
-    make(LocalExecutor(), jobs)
+    make(LocalExecutor(workers=1), jobs)
     assert results(root)["wanders"].status is Status.OK
 
 
@@ -78,7 +78,7 @@ def test_a_model_that_was_replaced_after_the_plan_is_an_error(root: Path) -> Non
     shutil.copytree(QUICK / "bert", folder)
     (job,) = make_jobs(root, "plain", models=[str(folder)])
     swap(folder)
-    make(LocalExecutor(), [job])
+    make(LocalExecutor(workers=1), [job])
     result = results(root)["plain"]
     assert result.status is Status.ERROR
     assert "has changed since the run was planned" in (result.reason or "")
@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_off_after_its_training_is_only_measured(root: Path) 
 
     with pytest.raises(Cut):
         run(job, report)
-    events = make(LocalExecutor(), [job])
+    events = make(LocalExecutor(workers=1), [job])
     phases = {event.phase for event in events if isinstance(event, Progressed)}
     assert not phases & {"prepare", "train", "deploy"}
     assert results(root)["plain"].status is Status.OK

@@ -44,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(planned: list, executor: Executor | None = None) -> list[Event]:
     jobs = [each.job for each in planned if each.state.value == "run"]
-    return make(executor or LocalExecutor(), jobs)
+    return make(executor or LocalExecutor(workers=1), jobs)
 
 
 class TestPlan:
@@ -177,7 +177,7 @@ class TestRuns:
                 for child in psutil_children():
                     os.kill(child, signal.SIGTERM)
 
-        LocalExecutor().run([each.job for each in planned], stop)
+        LocalExecutor(workers=1).run([each.job for each in planned], stop)
         assert {e.key for e in events if isinstance(e, Stopped)} == {p.job.key for p in planned}
         assert not results(root)
 
@@ -187,7 +187,7 @@ class TestRuns:
 
     def test_a_teacher_whose_model_was_not_kept_is_named(self, root: Path) -> None:
         teacher, student = (each.job for each in plan_pupils(root, PAIR))
-        make(LocalExecutor(), [replace(teacher, keep_model=False), student])
+        make(LocalExecutor(workers=1), [replace(teacher, keep_model=False), student])
         assert "did not keep its model" in (results(root)["pupil"].reason or "")
         assert labels(plan_pupils(root, PAIR)) == {"full": "run", "pupil": "run"}
 
@@ -197,7 +197,7 @@ class TestRuns:
         stored = {r.key: r for r in found.values()}
         new = tmp_path / "again"
         jobs = jobs_for(found["pupil"], data=DataSource(), store=new, results=stored)
-        make(LocalExecutor(), jobs)
+        make(LocalExecutor(workers=1), jobs)
         assert results(new)["pupil"].score == found["pupil"].score
         with pytest.raises(UserError, match=r"its teacher full .* is not among the results"):
             jobs_for(found["pupil"], data=DataSource(), store=new, results={})

@@ -200,7 +200,7 @@ class TestSettings:
         assert dsee.profile_settings == {"settings": configure("dsee", {}).profile_settings}
 
     def test_every_call_of_the_contract_is_passed_on(self) -> None:
-        kept = {"teacher_name", "Config", "config", "paper", "version", "teacher"}
+        kept = {"teacher_name", "Config", "config", "paper", "version", "teacher", "variants"}
         own = {name for name in vars(Method) if not name.startswith("_")} - kept
         below = Distill.mro()[: Distill.mro().index(Method)]
         assert own <= {name for kind in below for name in vars(kind)}

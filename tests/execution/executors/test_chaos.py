@@ -127,7 +127,7 @@ def test_fifty_kills_tear_lose_and_change_nothing(tmp_path: Path) -> None:
 
     calm = tmp_path / "calm"
     jobs = make_jobs(calm, *METHODS, **TERMS)  # type: ignore[arg-type]
-    make(LocalExecutor(), jobs)
+    make(LocalExecutor(workers=1), jobs)
     found, expected = results(root), results(calm)
     assert {label: (r.key, r.status, r.scores) for label, r in found.items()} == {
         label: (r.key, Status.OK, r.scores) for label, r in expected.items()

@@ -54,7 +54,7 @@ def interrupt_in_training(event: Event) -> None:
 def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(root: Path) -> None:
     (job,) = make_jobs(root, "plain", steps=STEPS)
     with pytest.raises(KeyboardInterrupt):
-        LocalExecutor().run([job], interrupt_in_training)
+        LocalExecutor(workers=1).run([job], interrupt_in_training)
     work = Store(root).work_folder(job.spec)
     assert results(root) == {}
     checkpoint = last_checkpoint(work / "stage-0")
@@ -63,10 +63,14 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_end(root: Pa
     assert held is not None  # nobody is at work
     held.release()
 
-    steps = [e.done for e in make(LocalExecutor(), [job]) if isinstance(e, Progressed) and e.total]
+    steps = [
+        e.done
+        for e in make(LocalExecutor(workers=1), [job])
+        if isinstance(e, Progressed) and e.total
+    ]
     assert steps[0] > 1
     untouched = root.with_name("untouched")
-    make(LocalExecutor(), make_jobs(untouched, "plain", steps=STEPS))
+    make(LocalExecutor(workers=1), make_jobs(untouched, "plain", steps=STEPS))
     one, other = results(root)["plain"], results(untouched)["plain"]
     assert one.status is Status.OK
     assert one.scores == other.scores
@@ -83,16 +87,16 @@ def test_a_run_that_was_cut_off_after_its_training_does_not_train_again(root: Pa
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        LocalExecutor().run([job], interrupt)
+        LocalExecutor(workers=1).run([job], interrupt)
     assert results(root) == {}
 
-    phases = {e.phase for e in make(LocalExecutor(), [job]) if isinstance(e, Progressed)}
+    phases = {e.phase for e in make(LocalExecutor(workers=1), [job]) if isinstance(e, Progressed)}
     assert "evaluate" in phases
     assert "train" not in phases
     parts = ("parameters", "activation density", "multiply-adds", "latency", "memory")
     assert phases >= {f"profile {part}" for part in parts}
     untouched = root.with_name("untouched")
-    make(LocalExecutor(), make_jobs(untouched, "plain"))
+    make(LocalExecutor(workers=1), make_jobs(untouched, "plain"))
     one, other = results(root)["plain"], results(untouched)["plain"]
     assert one.scores == other.scores
     assert one.training is not None
@@ -115,7 +119,7 @@ def test_a_second_interrupt_does_not_wait_for_a_run_that_does_not_stop(
     (job,) = make_jobs(root, "deaf")
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        LocalExecutor().run([job], interrupt_in_training)
+        LocalExecutor(workers=1).run([job], interrupt_in_training)
     assert time.monotonic() - began < local.SECONDS_TO_STOP / 2
     (run,) = waits
     assert run.process.exitcode == -signal.SIGKILL
@@ -157,11 +161,11 @@ def test_a_full_disk_stops_the_command_and_costs_no_run(root: Path) -> None:
     full.touch()
     jobs = make_jobs(root, "plain", "fills")
     with pytest.raises(UserError, match=r"No space left on device, in toy-cola.*to resume"):
-        make(LocalExecutor(), jobs)
+        make(LocalExecutor(workers=1), jobs)
     assert list(results(root)) == ["plain"]
 
     full.unlink()
-    make(LocalExecutor(), [job for job in jobs if job.spec.method.label == "fills"])
+    make(LocalExecutor(workers=1), [job for job in jobs if job.spec.method.label == "fills"])
     assert {label: r.status for label, r in results(root).items()} == {
         "plain": Status.OK,
         "fills": Status.OK,
@@ -181,13 +185,13 @@ def test_a_run_that_is_asked_to_stop_leaves_its_checkpoint_and_no_row(
             (run,) = psutil.Process(fork_server.server_pid()).children()
             run.send_signal(number)
 
-    LocalExecutor().run([stopping, other], stop_first)
+    LocalExecutor(workers=1).run([stopping, other], stop_first)
 
     assert [e for e in events if isinstance(e, Stopped)] == [Stopped(stopping.key)]
     assert [e.key for e in events if isinstance(e, Finished)] == [other.key]
     assert [r.spec.seed for r in Store(root)] == [2]
     assert last_checkpoint(Store(root).work_folder(stopping.spec) / "stage-0") is not None
-    again = make(LocalExecutor(), [stopping])
+    again = make(LocalExecutor(workers=1), [stopping])
     assert next(e.done for e in again if isinstance(e, Progressed) and e.total) > 1
     assert {r.status for r in Store(root)} == {Status.OK}
 
@@ -220,7 +224,7 @@ def test_a_server_that_is_killed_without_end_is_one_message(
             os.kill(fork_server.server_pid() or 0, signal.SIGKILL)
 
     with pytest.raises(UserError, match=r"was killed 2 times.*the same command resumes"):
-        LocalExecutor().run([job], kill)
+        LocalExecutor(workers=1).run([job], kill)
     assert results(root) == {}
 
 
@@ -232,7 +236,7 @@ def test_a_command_that_is_asked_to_stop_lets_its_runs_save_a_checkpoint(root: P
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
-        LocalExecutor().run([job], terminate)
+        LocalExecutor(workers=1).run([job], terminate)
     assert results(root) == {}
     assert last_checkpoint(Store(root).work_folder(job.spec) / "stage-0") is not None
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -65,7 +65,7 @@ def test_each_misdeed_is_a_row_of_its_own(root: Path) -> None:
 
 def test_a_method_that_raises_in_any_hook_is_a_row_that_names_it(root: Path) -> None:
     jobs = make_jobs(root, *(f"no_{hook}" for hook in HOOKS))
-    make(LocalExecutor(), jobs)
+    make(LocalExecutor(workers=1), jobs)
     found = results(root)
     reasons = {f"no_{hook}": f"RuntimeError: no {hook} today" for hook in HOOKS}
     reasons["no_refuses"] = f"No_refuses.refuses failed: {reasons['no_refuses']}"
@@ -101,7 +101,7 @@ def test_a_memory_limit_is_refused_where_it_would_not_hold(
 ) -> None:
     monkeypatch.setattr(resources.sys, "platform", "darwin")
     with pytest.raises(UserError, match="Linux only"):
-        make(LocalExecutor(), limited(make_jobs(root, "plain"), memory="1 GiB"))
+        make(LocalExecutor(workers=1), limited(make_jobs(root, "plain"), memory="1 GiB"))
 
 
 @pytest.mark.parametrize(("size", "half"), [(None, 16), (8, 4), (1, None)])

@@ -47,7 +47,7 @@ def test_a_cluster_makes_the_same_results_and_outlives_its_workers(root: Path) -
 
     RayExecutor(workers=2).run(jobs, tell)
     here = root.with_name("here")
-    make(LocalExecutor(), make_jobs(here, *labels))
+    make(LocalExecutor(workers=1), make_jobs(here, *labels))
     found, expected = results(root), results(here)
     assert killed
     assert {label: (r.key, r.status, r.reason, r.scores) for label, r in found.items()} == {

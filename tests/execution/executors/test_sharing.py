@@ -140,7 +140,7 @@ def test_two_commands_share_the_runs_of_one_folder(
 
     def command(_: int) -> list[Event]:
         together.wait()
-        return make(LocalExecutor(), jobs)
+        return make(LocalExecutor(workers=1), jobs)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(command, range(2))

@@ -27,7 +27,7 @@ def test_jobs_make_the_same_results(root: Path) -> None:
     jobs = make_jobs(root, *labels)
     events = make(SlurmExecutor(workers=1, options=LOCAL), jobs)
     here = root.with_name("here")
-    make(LocalExecutor(), make_jobs(here, *labels))
+    make(LocalExecutor(workers=1), make_jobs(here, *labels))
     found, expected = results(root), results(here)
     assert {label: (r.key, r.status, r.reason, r.scores) for label, r in found.items()} == {
         label: (r.key, r.status, r.reason, r.scores) for label, r in expected.items()
