@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from sparsebench.api import Experiment, Results
 
-DENSE = "full"
-"""The method that every other is compared with: it trains all weights, and removes none."""
-
 FAILED = 1
 """Exit code if a run has no score."""
 
@@ -147,6 +144,7 @@ def interruptible(console: Console) -> Iterator[None]:
 def _conclude(results: Results, experiment: Experiment, console: Console) -> int:
     """Print the leaderboard, write it beside the results, and return the exit code."""
     from sparsebench.leaderboard import TerminalDocument, scores_document
+    from sparsebench.leaderboard.board import DENSE
     from sparsebench.results.records import Status
     from sparsebench.results.stored_run import RESULT
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sparsebench.schema.training import Protocol
     from sparsebench.statistics import Standing
 
+DENSE = "full"
+"""The method whose rows are dense: full fine-tuning."""
+
 MISSING = "missing"
 """The kind of failure of a run without a result."""
 

@@ -45,10 +45,12 @@ def collator_for(
 
     kind = DataCollatorForSeq2Seq if form in GENERATING else DataCollatorWithPadding
 
+    pad = kind(tokenizer)
+
     def collate(features: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         rows = [_without(row, EXTRA) for row in features]
         if length is None:
-            return dict(kind(tokenizer)(rows))
+            return dict(pad(rows))
         padded = ["input_ids", *(["labels"] if form in GENERATING else [])]
         longest = max(len(row[name]) for row in rows for name in padded)
         return dict(kind(tokenizer, padding="max_length", max_length=max(length, longest))(rows))

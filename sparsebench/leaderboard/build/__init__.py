@@ -7,7 +7,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sparsebench.leaderboard.board import ConfidenceInterval, Difference, Group, Leaderboard, Row
+from sparsebench.leaderboard.board import (
+    DENSE,
+    ConfidenceInterval,
+    Difference,
+    Group,
+    Leaderboard,
+    Row,
+)
 from sparsebench.leaderboard.build.baselines import with_baselines
 from sparsebench.leaderboard.build.cost_summary import summarize_costs
 from sparsebench.leaderboard.build.details import details_of
@@ -39,9 +46,6 @@ if TYPE_CHECKING:
     from sparsebench.leaderboard.build.scores import ReadPredictions
     from sparsebench.results.records import RunResult
     from sparsebench.statistics import Estimate
-
-DENSE = "full"
-"""The method whose rows are dense."""
 
 
 @dataclass(frozen=True)

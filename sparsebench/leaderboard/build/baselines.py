@@ -38,10 +38,10 @@ def with_baselines(
 
 def _baseline(column: Column, results: Sequence[RunResult], read: ReadPredictions) -> float | None:
     for run in results:
-        if run.score is not None and belongs(run, column):
-            predictions, metrics = read(run), headline_metrics(run)
-            if predictions and metrics:
-                return _majority_score(predictions, metrics)
+        if not belongs(run, column) or not (metrics := headline_metrics(run)):
+            continue
+        if predictions := read(run):
+            return _majority_score(predictions, metrics)
     return None
 
 

@@ -71,7 +71,8 @@ def pairable_scores(
 def _is_constant(predictions: Mapping[str, Predictions]) -> bool:
     """Return whether a run predicts the same for all examples of each split."""
     return all(
-        len({repr(value) for value in split.predictions}) == 1 < len(split.predictions)
+        len(split.predictions) > 1
+        and all(value == split.predictions[0] for value in split.predictions)
         for split in predictions.values()
     )
 

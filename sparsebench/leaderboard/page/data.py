@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from sparsebench.leaderboard.board import DENSE
 from sparsebench.leaderboard.papers import paper_of
 from sparsebench.leaderboard.text import clean
 
@@ -183,7 +184,7 @@ def _wholes(rows: Sequence[Row]) -> dict[str, float]:
     wholes = {}
     for axis in AXES:
         values = [value for row in rows if (value := axis.key(row.costs)) is not None]
-        full = [axis.key(row.costs) for row in rows if row.method.name == "full"]
+        full = [axis.key(row.costs) for row in rows if row.method.name == DENSE]
         known = [value for value in full if value is not None] or values
         if known and axis.kind in {"count", "bytes"}:
             wholes[axis.name] = max(known)
